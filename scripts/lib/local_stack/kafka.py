@@ -9,6 +9,7 @@ from local_stack.packages import kafka_libs, need
 from local_stack.processes import ServerProcess, free_port
 
 # Without the two transaction.state.log lines, transactional and some idempotent producers hang.
+# A killed broker's successor waits until the old session has expired, so the session is short.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -18,6 +19,8 @@ advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={directory}/data
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=500
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1
