@@ -1,0 +1,1 @@
+"""Adapters of the ports. Siblings are strangers to each other."""

@@ -1,0 +1,129 @@
+"""What follows from the outcome of an action: ``decide``.
+
+Pure: takes the instance that is stored *now* (which may have moved on since the action began) and says
+what to record and emit. Never runs a handler, and never asks for the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sagas.core.definition import (
+    SAGA_PARKED,
+    STEP_FAILED,
+    Direction,
+    Role,
+    StepDefinition,
+    StepKind,
+)
+from sagas.core.enabled import Action
+from sagas.core.instance import Instance, SagaStatus
+
+__all__ = ["ActionResult", "Decision", "Emission", "ResultKind", "decide"]
+
+
+class ResultKind(StrEnum):
+    """How an action ended."""
+
+    RETURNED = "returned"
+    """The handler returned an event."""
+    FAILED = "failed"
+    """The handler raised, and its attempts are used up: the effect is unknown."""
+    REJECTED = "rejected"
+    """The participant's tombstone rejected a forward action: there is no effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """The end of an action; ``type`` is the returned event's type on the wire."""
+
+    kind: ResultKind
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """An event to be recorded and emitted."""
+
+    type: str
+    step: str
+    role: Role
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``emission`` None: nothing new, the outcome is known or comes too late.
+
+    ``late_success``: the action took effect although the saga has already undone, or will never undo,
+    its step. The effect is to be undone at once, before the message is acknowledged (rule 11).
+    """
+
+    emission: Emission | None = None
+    late_success: bool = False
+
+
+def decide(instance: Instance, action: Action, result: ActionResult) -> Decision:
+    """Decide what the outcome of an action means for the instance as it is stored now."""
+    if action.direction is Direction.UNDO:
+        return _decide_undo(instance, action.step, result)
+    match result.kind:
+        case ResultKind.RETURNED if result.type in action.step.done:
+            return _decide_done(instance, action.step, result.type)
+        case ResultKind.RETURNED if result.type is not None:
+            return _decide_refused(instance, action.step, result.type)
+        case _:
+            return _decide_failed(instance, action.step)
+
+
+def _decide_done(instance: Instance, step: StepDefinition, type_: str) -> Decision:
+    """| the step is …              | then                                                   |
+    |-----------------------------|--------------------------------------------------------|
+    | undone already              | undone again at once, with the outcome now known       |
+    | done (the same, or another) | nothing: the first one stands (rule 10)                |
+    | refused                     | the effect should not be: undone at once               |
+    | failed, or unresolved       | recorded; while compensating its undo is enabled next  |
+    | of a saga that has ended    | undone at once, unless the saga completed with it      |
+    """
+    if step.undone is not None and instance.undone(step):
+        return Decision(late_success=True)
+    if instance.done(step):
+        return Decision()
+    if instance.refused(step) or instance.phase.is_terminal:
+        return Decision(late_success=step.undone is not None)
+    return Decision(Emission(type_, step.name, Role.DONE, Direction.FORWARD))
+
+
+def _decide_refused(instance: Instance, step: StepDefinition, type_: str) -> Decision:
+    if instance.resolved(step) or instance.phase.is_terminal or instance.undone(step):
+        return Decision()
+    return Decision(Emission(type_, step.name, Role.REFUSED, Direction.FORWARD))
+
+
+def _decide_failed(instance: Instance, step: StepDefinition) -> Decision:
+    """A step that may still turn the saga back fails; any other parks it. While compensating the step is
+    in flight anyway: its undo follows, with an unknown outcome."""
+    if instance.phase is not SagaStatus.RUNNING or instance.resolved(step):
+        return Decision()
+    compensatable = instance.definition.kinds[step.name] is StepKind.COMPENSATABLE
+    if compensatable and not instance.past_pivot:
+        return Decision(Emission(STEP_FAILED, step.name, Role.FAILED, Direction.FORWARD))
+    return _park(instance, step, Direction.FORWARD)
+
+
+def _decide_undo(instance: Instance, step: StepDefinition, result: ActionResult) -> Decision:
+    if step.undone is None or instance.undone(step) or instance.phase.is_terminal:
+        return Decision()
+    if instance.phase is not SagaStatus.COMPENSATING:
+        return Decision()
+    if result.kind is ResultKind.RETURNED:
+        return Decision(Emission(step.undone, step.name, Role.UNDONE, Direction.UNDO))
+    return _park(instance, step, Direction.UNDO)
+
+
+def _park(instance: Instance, step: StepDefinition, direction: Direction) -> Decision:
+    parked = (instance.facts[slot] for slot in instance.parked)
+    if any(fact.step == step.name and fact.direction is direction for fact in parked):
+        return Decision()
+    return Decision(Emission(SAGA_PARKED, step.name, Role.PARKED, direction))

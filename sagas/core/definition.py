@@ -1,0 +1,320 @@
+"""A choreography as plain data, and what follows from it.
+
+Owns the compiled form of a declaration: steps, who performs them, what triggers them, what each outcome
+is, and the relations that the semantics need (successors, subscriptions, what can enable what). Never
+looks at an instance, a class or a handler: a definition can as well come from JSON or from a test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+__all__ = [
+    "SAGA_PARKED",
+    "SAGA_RESUMED",
+    "START",
+    "STEP_FAILED",
+    "Definition",
+    "Direction",
+    "Join",
+    "Outcome",
+    "Role",
+    "StepDefinition",
+    "StepKind",
+]
+
+START = "start"
+"""The name of the step that stands for the start of a saga: no trigger, done when its event is there."""
+
+STEP_FAILED = "sagas.StepFailed.v1"
+SAGA_PARKED = "sagas.SagaParked.v1"
+SAGA_RESUMED = "sagas.SagaResumed.v1"
+
+
+class StepKind(StrEnum):
+    """Where a step stands relative to the point of no return."""
+
+    COMPENSATABLE = "compensatable"
+    PIVOT = "pivot"
+    RETRIABLE = "retriable"
+
+
+class Direction(StrEnum):
+    """A step is performed forward, or its effect is undone."""
+
+    FORWARD = "forward"
+    UNDO = "undo"
+
+
+class Join(StrEnum):
+    """How several triggers of one step combine: all must be there, or one of exclusive ones."""
+
+    ALL = "all"
+    ANY = "any"
+
+
+class Role(StrEnum):
+    """What a recorded event says about its step."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNDONE = "undone"
+    PARKED = "parked"
+    RESUMED = "resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an event type means in one saga: the outcome ``role`` of ``step``."""
+
+    step: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDefinition:
+    """One step as data. Event types are names on the wire.
+
+    ``done`` holds one type, or several for a choice. ``undone`` is None where there is nothing to undo.
+    ``kind`` is what the declaration says (a pivot or not); the definition derives the rest.
+    """
+
+    name: str
+    service: str
+    triggers: tuple[str, ...] = ()
+    join: Join = Join.ALL
+    done: tuple[str, ...]
+    refused: tuple[str, ...] = ()
+    undone: str | None = None
+    pivot: bool = False
+    reads: tuple[str, ...] = ()
+    state: str | None = None
+
+    @property
+    def outcomes(self) -> Iterable[tuple[str, Role]]:
+        """Every event type that this step emits, with its role."""
+        yield from ((type_, Role.DONE) for type_ in self.done)
+        yield from ((type_, Role.REFUSED) for type_ in self.refused)
+        if self.undone is not None:
+            yield self.undone, Role.UNDONE
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A saga: its name, the field of its events that holds the business key, and its steps.
+
+    ``steps[0]`` is the start (named ``START``). The derived relations are computed once, on first use;
+    they assume a definition that ``validate`` accepts.
+    """
+
+    saga: str
+    key: str
+    steps: tuple[StepDefinition, ...]
+    by_name: Mapping[str, StepDefinition] = field(init=False, repr=False, compare=False)
+    outcome_of: Mapping[str, Outcome] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
+        outcomes = {
+            type_: Outcome(step.name, role) for step in self.steps for type_, role in step.outcomes
+        }
+        object.__setattr__(self, "outcome_of", outcomes)
+
+    @property
+    def start(self) -> StepDefinition:
+        """The step that stands for the start."""
+        return self.steps[0]
+
+    @cached_property
+    def services(self) -> tuple[str, ...]:
+        """Every participant, in order of appearance."""
+        return tuple(dict.fromkeys(step.service for step in self.steps))
+
+    @cached_property
+    def steps_of(self) -> Mapping[str, tuple[StepDefinition, ...]]:
+        """The steps that each participant performs."""
+        return {
+            service: tuple(step for step in self.steps if step.service == service)
+            for service in self.services
+        }
+
+    @cached_property
+    def predecessors(self) -> Mapping[str, frozenset[str]]:
+        """The direct and indirect predecessors of each step."""
+        found: dict[str, frozenset[str]] = {}
+
+        def visit(name: str, path: tuple[str, ...]) -> frozenset[str]:
+            if name in found:
+                return found[name]
+            direct = {
+                self.outcome_of[trigger].step
+                for trigger in self.by_name[name].triggers
+                if trigger in self.outcome_of
+            }
+            known = frozenset(direct).union(
+                *(visit(step, (*path, name)) for step in direct if step not in path)
+            )
+            if not path:
+                found[name] = known
+            return known
+
+        return {step.name: visit(step.name, ()) for step in self.steps}
+
+    @cached_property
+    def successors(self) -> Mapping[str, frozenset[str]]:
+        """The direct and indirect successors of each step, also through steps without an effect."""
+        return {
+            step.name: frozenset(
+                other.name for other in self.steps if step.name in self.predecessors[other.name]
+            )
+            for step in self.steps
+        }
+
+    @cached_property
+    def conditions(self) -> Mapping[str, frozenset[frozenset[tuple[str, str]]]]:
+        """For each step the combinations of choices under which it is triggered.
+
+        A choice is ``(step, event type)`` for a step with several done events. An empty outer set means
+        that the step can never be triggered.
+        """
+        found: dict[str, frozenset[frozenset[tuple[str, str]]]] = {}
+        for _ in self.steps:  # a fixed point: at most one round for each step, in any order
+            for step in self.steps:
+                found[step.name] = self._conditions_of(step, found)
+        return found
+
+    def _conditions_of(
+        self,
+        step: StepDefinition,
+        found: Mapping[str, frozenset[frozenset[tuple[str, str]]]],
+    ) -> frozenset[frozenset[tuple[str, str]]]:
+        if not step.triggers:
+            return frozenset({frozenset[tuple[str, str]]()})
+        alternatives = [self._conditions_of_event(trigger, found) for trigger in step.triggers]
+        if step.join is Join.ANY:
+            return frozenset().union(*alternatives)
+        combined = frozenset({frozenset[tuple[str, str]]()})
+        for alternative in alternatives:
+            combined = frozenset(
+                left | right
+                for left in combined
+                for right in alternative
+                if _compatible(left, right)
+            )
+        return combined
+
+    def _conditions_of_event(
+        self, type_: str, found: Mapping[str, frozenset[frozenset[tuple[str, str]]]]
+    ) -> frozenset[frozenset[tuple[str, str]]]:
+        outcome = self.outcome_of.get(type_)
+        if outcome is None:
+            return frozenset()
+        emitter = self.by_name[outcome.step]
+        chosen = frozenset({(emitter.name, type_)}) if len(emitter.done) > 1 else frozenset()
+        return frozenset(
+            condition | chosen
+            for condition in found.get(emitter.name, frozenset())
+            if _compatible(condition, chosen)
+        )
+
+    def exclusive(self, left: str, right: str) -> bool:
+        """Whether two steps can never both be triggered in one instance."""
+        return not any(
+            _compatible(one, other)
+            for one in self.conditions[left]
+            for other in self.conditions[right]
+        )
+
+    @cached_property
+    def kinds(self) -> Mapping[str, StepKind]:
+        """The kind of each step.
+
+        A step behind a pivot is retriable. So is one that stands beside a pivot, has nothing to undo and
+        cannot refuse: it never turns the saga back.
+        """
+        return {step.name: self._kind_of(step) for step in self.steps}
+
+    def _kind_of(self, step: StepDefinition) -> StepKind:
+        if step.pivot:
+            return StepKind.PIVOT
+        pivots = [other.name for other in self.steps if other.pivot]
+        if any(pivot in self.predecessors[step.name] for pivot in pivots):
+            return StepKind.RETRIABLE
+        beside = any(self.beside(step.name, pivot) for pivot in pivots)
+        if beside and step.undone is None and not step.refused and step.name != START:
+            return StepKind.RETRIABLE
+        return StepKind.COMPENSATABLE
+
+    def beside(self, left: str, right: str) -> bool:
+        """Whether two steps may be in flight together: neither precedes the other, nor excludes it."""
+        return (
+            left != right
+            and left not in self.predecessors[right]
+            and right not in self.predecessors[left]
+            and not self.exclusive(left, right)
+        )
+
+    @cached_property
+    def pivots(self) -> tuple[StepDefinition, ...]:
+        """The points of no return, at most one on each path."""
+        return tuple(step for step in self.steps if step.pivot)
+
+    @cached_property
+    def failure_types(self) -> frozenset[str]:
+        """The event types that can turn the saga back: every refusal, and a step's final failure."""
+        return frozenset(t for step in self.steps for t in step.refused) | {STEP_FAILED}
+
+    @cached_property
+    def undo_enablers(self) -> Mapping[str, frozenset[str]]:
+        """For each step with an undo: the event types that can enable it (design.md, rule 5).
+
+        A failure event, the step's own trigger, or the undone event of a direct or indirect successor.
+        """
+        return {
+            step.name: self.failure_types.union(
+                step.triggers,
+                (
+                    undone
+                    for successor in self.successors[step.name]
+                    if (undone := self.by_name[successor].undone) is not None
+                ),
+            )
+            for step in self.steps
+            if step.undone is not None
+        }
+
+    @cached_property
+    def wakes(self) -> Mapping[str, frozenset[str]]:
+        """For each participant the event types that concern one of its steps: what it subscribes to."""
+        return {service: self._wakes_of(service) for service in self.services}
+
+    def _wakes_of(self, service: str) -> frozenset[str]:
+        types: set[str] = set()
+        for step in self.steps_of[service]:
+            types.update(step.done if step is self.start else step.triggers)
+            types.update(self.undo_enablers.get(step.name, ()))
+        return frozenset(types)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change when, and only when, the choreography changes."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+
+    def canonical(self) -> str:
+        """The definition as one line of JSON with a fixed order: what the fingerprint is taken of."""
+        steps = [
+            {name: getattr(step, name) for name in StepDefinition.__dataclass_fields__}
+            for step in self.steps
+        ]
+        return json.dumps({"saga": self.saga, "key": self.key, "steps": steps}, sort_keys=True)
+
+
+def _compatible(left: frozenset[tuple[str, str]], right: frozenset[tuple[str, str]]) -> bool:
+    chosen = dict(left)
+    return all(chosen.get(step, type_) == type_ for step, type_ in right)

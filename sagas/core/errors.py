@@ -1,0 +1,42 @@
+"""The errors of the framework, branching by who must act. Every message says what was seen, what was
+expected and what to do."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CompensationFailed",
+    "ContractViolation",
+    "DefinitionError",
+    "InvalidMessage",
+    "RetriableError",
+    "SagaError",
+    "SettingsError",
+]
+
+
+class SagaError(Exception):
+    """The root of all errors that this framework raises on purpose."""
+
+
+class RetriableError(SagaError):
+    """Nothing is wrong with the message: deliver it again (a server is away, a lease was lost)."""
+
+
+class InvalidMessage(SagaError):
+    """The message can never be handled: it goes to the dead letters, its bytes untouched."""
+
+
+class CompensationFailed(SagaError):
+    """A compensation failed for good: an operator must act."""
+
+
+class DefinitionError(SagaError):
+    """A saga or a service is declared wrongly: its developer must act."""
+
+
+class ContractViolation(SagaError):
+    """A handler or a caller broke what the declaration promises: its developer must act."""
+
+
+class SettingsError(SagaError):
+    """A server or a setting is not fit for use: whoever deploys must act."""

@@ -1,0 +1,100 @@
+"""Folding one event into an instance: ``evolve``.
+
+Reads the transition table and knows the two conditions for the ends. Never looks at who handles the
+event, and never at a clock: the same events in the same order give the same instance, which is what makes
+a rebuild from the topics possible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sagas.core.definition import Role, StepDefinition
+from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.transitions import TRANSITIONS, Arrival, Effect, Situation
+
+__all__ = ["arrival_of", "evolve", "situation_of"]
+
+
+def evolve(instance: Instance, fact: Fact) -> Instance:
+    """Fold one event.
+
+    An event that is recorded already changes nothing but its published mark.
+    """
+    slot = fact.slot
+    known = instance.facts.get(slot)
+    if known is not None:
+        if known.published or not fact.published:
+            return instance
+        return replace(instance, facts={**instance.facts, slot: replace(known, published=True)})
+    effect = TRANSITIONS[situation_of(instance), arrival_of(instance, fact)].effect
+    if effect is Effect.ABSORB:
+        return instance
+    recorded = replace(instance, facts={**instance.facts, slot: fact})
+    match effect:
+        case Effect.PARK:
+            return replace(recorded, parked=(*recorded.parked, slot))
+        case Effect.RESUME:
+            return replace(recorded, parked=())
+        case Effect.TURN_BACK:
+            return _settle(_turned_back(recorded, slot))
+        case _:
+            return _settle(recorded)
+
+
+def situation_of(instance: Instance) -> Situation:
+    """The row of the transition table for an instance."""
+    if instance.phase.is_terminal:
+        return Situation.ENDED
+    if instance.phase is SagaStatus.COMPENSATING:
+        return Situation.COMPENSATING
+    return Situation.PAST_PIVOT if instance.past_pivot else Situation.BEFORE_PIVOT
+
+
+def arrival_of(instance: Instance, fact: Fact) -> Arrival:
+    """The column of the transition table for an event."""
+    if fact.role is Role.REFUSED and instance.definition.by_name[fact.step].pivot:
+        return Arrival.PIVOT_REFUSED
+    return _ARRIVALS[fact.role]
+
+
+_ARRIVALS = {
+    Role.DONE: Arrival.DONE,
+    Role.REFUSED: Arrival.REFUSED,
+    Role.FAILED: Arrival.FAILED,
+    Role.UNDONE: Arrival.UNDONE,
+    Role.PARKED: Arrival.PARKED,
+    Role.RESUMED: Arrival.RESUMED,
+}
+
+
+def _turned_back(recorded: Instance, slot: str) -> Instance:
+    return replace(
+        recorded,
+        phase=SagaStatus.COMPENSATING,
+        turned_by=slot,
+        in_flight=frozenset(
+            step.name
+            for step in recorded.definition.steps
+            if recorded.triggered(step) and not recorded.resolved(step)
+        ),
+    )
+
+
+def _settle(instance: Instance) -> Instance:
+    """End the saga if nothing is left to be done, or to be undone."""
+    steps = instance.definition.steps
+    if instance.phase is SagaStatus.RUNNING and all(_at_rest(instance, step) for step in steps):
+        return replace(instance, phase=SagaStatus.COMPLETED)
+    if instance.phase is SagaStatus.COMPENSATING and not any(map(instance.needs_undo, steps)):
+        return replace(instance, phase=SagaStatus.COMPENSATED)
+    return instance
+
+
+def _at_rest(instance: Instance, step: StepDefinition) -> bool:
+    """A triggered step is resolved, and what triggered a resolved step is recorded.
+
+    Branches that were not chosen need nothing. The second half matters when events arrive out of order:
+    an outcome without its trigger is a hole in what is known.
+    """
+    return instance.triggered(step) == instance.resolved(step)

@@ -1,0 +1,144 @@
+"""Handling one message: the order of everything that happens to it (design.md, rules 2 to 7 and 11).
+
+Owns the sequence and none of the doing. What it does to the world goes through ``World``; the worker's
+world is a table, a broker and a participant's handlers, that of the explorer in the tests is a model of
+them that crashes at every call. It is a coroutine that awaits its world only, so whoever drives it decides
+what runs when.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sagas.core.decide import ActionResult, Emission, decide
+from sagas.core.definition import START, Definition, Direction, Role
+from sagas.core.enabled import Action, enabled, must_store, unproven
+from sagas.core.errors import InvalidMessage
+from sagas.core.evolve import evolve
+from sagas.core.instance import Fact, Instance
+
+__all__ = ["Handling", "UnknownInstance", "World"]
+
+
+class UnknownInstance(InvalidMessage):
+    """A message belongs to a saga instance of which nothing is known, and is not its start."""
+
+
+class World(Protocol):
+    """What handling a message of one saga instance does to the world.
+
+    Every method may raise; the message is then handled again from the beginning, here or elsewhere.
+    """
+
+    async def load(self) -> Instance | None:
+        """The instance as the table has it now."""
+
+    async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
+        """Write the instance, and the event recorded with it, if the row is still at the instance's
+        stamp. The stored instance with its new stamp, or None on a conflict."""
+
+    async def emit(self, fact: Fact) -> None:
+        """Publish a recorded event as stored; return once it is acknowledged."""
+
+    async def perform(self, action: Action, instance: Instance) -> ActionResult:
+        """Run the service's handler for an action to its end, attempts included."""
+
+    def event_id(self, emission: Emission, cause: Fact) -> str:
+        """The deterministic id of an event to be emitted."""
+
+
+class Handling:
+    """The handling of one message by one service. Create it, ``run`` it once."""
+
+    def __init__(
+        self, definition: Definition, service: str, saga_id: str, message: Fact, world: World
+    ) -> None:
+        self._definition = definition
+        self._service = service
+        self._saga_id = saga_id
+        self._message = message
+        self._world = world
+        self._confirmed: set[str] = set()
+
+    async def run(self) -> Instance:
+        """Handle the message; when this returns it may be acknowledged.
+
+        Safe to repeat, also at the same time elsewhere. Raises UnknownInstance, and whatever the world
+        raises.
+        """
+        instance = await self._refresh()
+        while actions := enabled(instance, self._service):
+            instance = await self._act(instance, actions[0])
+        return instance
+
+    async def _refresh(self) -> Instance:
+        """Load, fold the message in, store the fold where it matters, emit again what is unproven.
+
+        The fold is stored before any effect and before the acknowledgement (rule 3), and every load and
+        reload looks at what may have to be emitted again (rule 5).
+        """
+        while True:
+            before = await self._load()
+            folded = evolve(before, self._message)
+            if must_store(before, folded, self._message, self._service):
+                stored = await self._world.store(folded, None)
+                if stored is None:
+                    continue
+                folded = stored
+            await self._emit_unproven(folded)
+            return folded
+
+    async def _load(self) -> Instance:
+        instance = await self._world.load()
+        if instance is not None:
+            return instance
+        if self._message.role is Role.DONE and self._message.step == START:
+            return Instance(self._definition, self._saga_id)
+        raise UnknownInstance(
+            f"{self._message.type} belongs to {self._definition.saga} {self._saga_id!r}, of which "
+            "nothing is known: its start was never seen, or its row and topics have expired."
+        )
+
+    async def _emit_unproven(self, instance: Instance) -> None:
+        for fact in tuple(unproven(instance, self._service, self._message)):
+            if fact.id not in self._confirmed:
+                await self._world.emit(fact)
+                self._confirmed.add(fact.id)
+
+    async def _act(self, instance: Instance, action: Action) -> Instance:
+        """Perform one action, then decide, store, and emit, in this order (rule 2).
+
+        On a conflict the outcome in hand is decided again on what is there now; the handler does not run
+        again (rule 7). After its own emission the service goes on from what it has just stored (rule 5).
+        """
+        result = await self._world.perform(action, instance)
+        while True:
+            decision = decide(instance, action, result)
+            if decision.late_success:
+                # Rule 11: nobody else knows of this effect, so it is undone before the message goes.
+                await self._world.perform(
+                    Action(action.step, Direction.UNDO, action.epoch), instance
+                )
+            if decision.emission is None:
+                return instance
+            stored = await self._commit(instance, self._fact(decision.emission))
+            if stored is not None:
+                return stored
+            instance = await self._refresh()
+
+    async def _commit(self, instance: Instance, fact: Fact) -> Instance | None:
+        stored = await self._world.store(evolve(instance, fact), fact)
+        if stored is not None:
+            await self._world.emit(fact)
+            self._confirmed.add(fact.id)
+        return stored
+
+    def _fact(self, emission: Emission) -> Fact:
+        return Fact(
+            id=self._world.event_id(emission, self._message),
+            type=emission.type,
+            step=emission.step,
+            role=emission.role,
+            cause=self._message.id,
+            direction=emission.direction,
+        )

@@ -1,0 +1,351 @@
+"""What the runtime needs of the world, as protocols: broker, saga table, journal, outbox, clock, ids.
+
+Every adapter of a port passes the same contract suite (``tests/contract``); where an adapter on memory
+and one on a real server differ, the one on memory is wrong. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from sagas.core.definition import Direction
+from sagas.core.errors import InvalidMessage, RetriableError
+from sagas.wire.headers import Headers
+
+__all__ = [
+    "Broker",
+    "BrokerAdmin",
+    "BrokerUnavailable",
+    "Clock",
+    "Consumer",
+    "Ids",
+    "Journal",
+    "JournalKey",
+    "JournalOutcome",
+    "JournalUnavailable",
+    "Listed",
+    "MessageTooLarge",
+    "NewTopic",
+    "Outbox",
+    "OutgoingRecord",
+    "RebalanceListener",
+    "Record",
+    "Row",
+    "RowChange",
+    "SagaTable",
+    "Stamp",
+    "Superseded",
+    "TableUnavailable",
+    "Tombstone",
+    "TopicDescription",
+    "TopicPartition",
+]
+
+
+class BrokerUnavailable(RetriableError):
+    """The broker did not confirm: the record may or may not be there. Publish it again."""
+
+
+class MessageTooLarge(InvalidMessage):
+    """The broker refuses the record for its size, and always will."""
+
+
+class TableUnavailable(RetriableError):
+    """The saga table did not answer: a write may or may not be there. Send it again."""
+
+
+class JournalUnavailable(RetriableError):
+    """The participant's database did not answer: the transaction may or may not be there."""
+
+
+class Superseded(RetriableError):
+    """An undo under a higher epoch is recorded: this one is of a worker that was left behind. Load the
+    instance again and act on what it says."""
+
+
+class Tombstone(Exception):  # noqa: N818 - the field's word
+    """The step was undone before it was performed: its forward action must not take effect any more."""
+
+
+# --- broker -----------------------------------------------------------------------------------------
+
+
+class TopicPartition(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it was read: bytes untouched."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        """Where the record was read."""
+        return TopicPartition(self.topic, self.partition)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    """A record to be published; the key decides its partition."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class RebalanceListener(Protocol):
+    """Told when the partitions of a consumer change hands. Errors in a listener are the listener's."""
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions were given to this consumer; no record of theirs was delivered yet."""
+
+    async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions are about to be taken away: finish, bounded in time, and commit. Another member
+        gets them only after this returns (or the rebalance timeout)."""
+
+
+class Consumer(Protocol):
+    """One member of a consumer group. At-least-once: what is not committed is delivered again to
+    whoever gets the partition next, from the committed offset on."""
+
+    async def start(self) -> None:
+        """Join the group. Raises BrokerUnavailable."""
+
+    async def stop(self) -> None:
+        """Leave the group. Commits nothing and does not call the listener."""
+
+    async def poll(self, *, records_max: int, timeout_ms: int) -> Sequence[Record]:
+        """Return what is there, in offset order per partition; wait up to the timeout if nothing is."""
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Deliver nothing of these partitions until they are resumed. A rebalance forgets pauses."""
+
+    def resume(self, partitions: frozenset[TopicPartition]) -> None:
+        """Deliver these partitions again, from where the consumer stood."""
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Record the next offset to read per partition. Raises BrokerUnavailable, also when the
+        partition is no longer this member's; safe to repeat."""
+
+
+class Broker(Protocol):
+    """Publishes and consumes. One object serves one process."""
+
+    async def start(self) -> None:
+        """Connect. Raises BrokerUnavailable."""
+
+    async def stop(self) -> None:
+        """Close producer and connections; bounded in time."""
+
+    async def publish(self, record: OutgoingRecord) -> None:
+        """Return once the record is acknowledged by all in-sync replicas.
+
+        At-least-once: after BrokerUnavailable the record may be there, publish it again. Raises
+        MessageTooLarge for a record that can never be published. Batches with concurrent calls.
+        """
+
+    def consumer(
+        self, topics: frozenset[str], *, group: str, listener: RebalanceListener
+    ) -> Consumer:
+        """A member of ``group`` reading ``topics``; a new group starts at the earliest offset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTopic:
+    """A topic to create. ``retention_ms`` None leaves the broker's default; -1 keeps for ever."""
+
+    name: str
+    partitions: int
+    replication_factor: int = 1
+    retention_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDescription:
+    """A topic as the broker has it."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+
+
+class BrokerAdmin(Protocol):
+    """Looks at topics and creates them. Never deletes or shrinks."""
+
+    async def describe_topics(self) -> Mapping[str, TopicDescription]:
+        """All topics by name. Raises BrokerUnavailable."""
+
+    async def create_topics(self, topics: Sequence[NewTopic]) -> None:
+        """Create topics; one that exists already is left as it is. Raises BrokerUnavailable, or
+        SettingsError where the broker refuses a topic, saying why."""
+
+
+# --- saga table -------------------------------------------------------------------------------------
+
+
+class Stamp(NamedTuple):
+    """What a compare-and-set compares: the table's generation and the row's version (from 1)."""
+
+    generation: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A saga instance as stored. ``events`` is empty unless asked for: stored bytes by slot."""
+
+    stamp: Stamp
+    state: bytes
+    events: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowChange:
+    """One atomic write: the new state, its index entry, and the events recorded with it.
+
+    ``expected`` None means that the row must not exist. ``token`` is unique to this change: a change
+    that is sent twice, because its reply was lost, is stored once and reported as stored both times,
+    unless another change came in between: then the second answer is False, and a reload shows the rest.
+    """
+
+    saga: str
+    saga_id: str
+    expected: Stamp | None
+    stamp: Stamp
+    status: str
+    state: bytes
+    events: Mapping[str, bytes]
+    at_ms: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A line of the table's index."""
+
+    saga: str
+    saga_id: str
+    status: str
+    changed_at_ms: int
+
+
+class SagaTable(Protocol):
+    """One row per saga instance, changed by compare-and-set only. An index: Kafka is the truth."""
+
+    async def start(self) -> None:
+        """Connect and check the server's settings. Raises TableUnavailable, or SettingsError for a
+        server that may drop keys."""
+
+    async def stop(self) -> None:
+        """Close the connections."""
+
+    async def load(self, saga: str, saga_id: str, *, events: bool = False) -> Row | None:
+        """The row, or None. Raises TableUnavailable. Concurrent calls travel together."""
+
+    async def store(self, change: RowChange) -> bool:
+        """Apply the change if the row's stamp is as expected: True; else change nothing: False.
+
+        Raises TableUnavailable when the outcome is not known: send the same change again.
+        """
+
+    async def list_sagas(
+        self, saga: str, *, statuses: Sequence[str], limit: int
+    ) -> Sequence[Listed]:
+        """Instances of one saga in any of the statuses, last changed first."""
+
+    async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
+        """How many instances stand in each of the statuses."""
+
+
+# --- the participant's own database -----------------------------------------------------------------
+
+
+class JournalKey(NamedTuple):
+    """One action of one step of one instance. A forward action always has epoch 0."""
+
+    saga: str
+    saga_id: str
+    step: str
+    direction: Direction
+    epoch: int = 0
+
+
+class JournalOutcome(NamedTuple):
+    """What an action returned: an event's type on the wire and its encoded payload."""
+
+    type: str
+    payload: bytes
+
+
+class Journal(Protocol):
+    """Makes a participant's effects exactly-once: outcome and effect commit in one transaction.
+
+    The transaction is an object of the adapter's own kind (SQLAlchemy's ``AsyncConnection``), handed to
+    the handler by its type.
+    """
+
+    async def forward(
+        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
+    ) -> JournalOutcome:
+        """Run the action in a transaction and record its outcome; if an outcome is recorded already,
+        return that one and leave no effect. Raises Tombstone if the step was undone before, and
+        JournalUnavailable; any error of the action rolls back and is raised."""
+
+    async def undo(
+        self,
+        key: JournalKey,
+        action: Callable[[object, JournalOutcome | None], Awaitable[JournalOutcome]],
+    ) -> JournalOutcome:
+        """Like ``forward`` for an undo. The action gets the recorded outcome of the forward action, or
+        None where there is none: then a tombstone is left, in the same transaction. A recorded refusal
+        is passed as it is: the caller decides. Raises Superseded if an undo of the step with a higher
+        epoch is recorded."""
+
+
+class Outbox(Protocol):
+    """Records that were stored in a service's own transaction and wait to be published."""
+
+    async def add(self, transaction: object, record: OutgoingRecord) -> None:
+        """Store the record in the caller's transaction."""
+
+    async def relay(
+        self, publish: Callable[[OutgoingRecord], Awaitable[None]], *, records_max: int
+    ) -> int:
+        """Publish the oldest stored records, in order per topic and key, forget what was acknowledged,
+        and return how many. At-least-once; several relays at once do no harm. A record that cannot be
+        published holds back the later ones of its key only. Raises JournalUnavailable and whatever
+        ``publish`` raises, after the others were published."""
+
+
+# --- time and chance --------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Time, real or virtual."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let that much time pass."""
+
+
+class Ids(Protocol):
+    """Unique names that nothing else may be derived from."""
+
+    def new(self) -> str:
+        """Thirty-two hex digits."""

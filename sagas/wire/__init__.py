@@ -1,0 +1,1 @@
+"""How events travel: envelope, headers, topic names, event ids, and the stored form of an instance."""

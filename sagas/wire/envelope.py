@@ -1,0 +1,153 @@
+"""The envelope: an event's headers and payload, as CloudEvents 1.0 in Kafka's binary mode.
+
+Owns the names and encodings of the headers. Decoding trusts nothing: whatever an outside producer may
+send ends in an envelope or in an InvalidMessage that says what was seen and what was expected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sagas.core.errors import InvalidMessage
+from sagas.wire.headers import Headers
+
+__all__ = ["Envelope", "Trail", "decode_headers", "encode_headers"]
+
+_VALUE_MAX = 4096
+"""No header of ours is longer; a longer one is refused before it is decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What travels with a saga over every hop."""
+
+    correlation_id: str | None = None
+    tenant: str | None = None
+    deadline_ms: int | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """An event on its way. ``payload`` is its JSON, untouched.
+
+    ``seq`` and ``generation`` are the instance's version and the table's generation after this event,
+    ``status`` is the saga's. They are empty (0, None) on an event that a client or an outside producer
+    emitted: nobody had decided anything then.
+    """
+
+    id: str
+    type: str
+    source: str
+    time_ms: int
+    saga: str | None
+    saga_id: str | None
+    payload: bytes
+    causation_id: str | None = None
+    fingerprint: str | None = None
+    seq: int = 0
+    generation: int = 0
+    epoch: int = 0
+    status: str | None = None
+    trail: Trail = Trail()
+
+
+def encode_headers(envelope: Envelope) -> Headers:
+    """The headers of an envelope; what is absent is left out."""
+    trail = envelope.trail
+    optional = (
+        ("ce_saganame", envelope.saga),
+        ("ce_sagaid", envelope.saga_id),
+        ("ce_sagadef", envelope.fingerprint),
+        ("ce_sagaseq", envelope.seq or None),
+        ("ce_sagagen", envelope.generation or None),
+        ("ce_sagaepoch", envelope.epoch or None),
+        ("ce_sagastatus", envelope.status),
+        ("ce_causationid", envelope.causation_id),
+        ("ce_correlationid", trail.correlation_id),
+        ("ce_tenant", trail.tenant),
+        ("ce_deadline", None if trail.deadline_ms is None else _rfc3339(trail.deadline_ms)),
+        ("traceparent", trail.traceparent),
+    )
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", envelope.id.encode()),
+        ("ce_type", envelope.type.encode()),
+        ("ce_source", envelope.source.encode()),
+        ("ce_time", _rfc3339(envelope.time_ms).encode()),
+        ("content-type", b"application/json"),
+        *((name, str(value).encode()) for name, value in optional if value is not None),
+    )
+
+
+def decode_headers(headers: Headers, payload: bytes, *, time_ms: int, id_: str) -> Envelope:
+    """The envelope of a record.
+
+    ``time_ms`` and ``id_`` stand in where the producer set none. Raises InvalidMessage for a header that
+    is not text, too long, or not of its form; a missing type gives the empty string.
+    """
+    values = dict(headers)
+    time_text = _text(values, "ce_time")
+    deadline = _text(values, "ce_deadline")
+    return Envelope(
+        id=_text(values, "ce_id") or id_,
+        type=_text(values, "ce_type") or "",
+        source=_text(values, "ce_source") or "",
+        time_ms=time_ms if time_text is None else _milliseconds("ce_time", time_text),
+        saga=_text(values, "ce_saganame"),
+        saga_id=_text(values, "ce_sagaid"),
+        payload=payload,
+        causation_id=_text(values, "ce_causationid"),
+        fingerprint=_text(values, "ce_sagadef"),
+        seq=_number(values, "ce_sagaseq"),
+        generation=_number(values, "ce_sagagen"),
+        epoch=_number(values, "ce_sagaepoch"),
+        status=_text(values, "ce_sagastatus"),
+        trail=Trail(
+            correlation_id=_text(values, "ce_correlationid"),
+            tenant=_text(values, "ce_tenant"),
+            deadline_ms=None if deadline is None else _milliseconds("ce_deadline", deadline),
+            traceparent=_text(values, "traceparent"),
+        ),
+    )
+
+
+def _text(values: dict[str, bytes], name: str) -> str | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if len(value) > _VALUE_MAX:
+        raise InvalidMessage(f"The header {name} has {len(value)} bytes; at most {_VALUE_MAX} fit.")
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidMessage(
+            f"The header {name} is not UTF-8 text ({error.reason} at byte {error.start}); "
+            "encode header values as UTF-8."
+        ) from error
+
+
+def _number(values: dict[str, bytes], name: str) -> int:
+    text = _text(values, name)
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):  # noqa: PLR2004 - fits a float
+        raise InvalidMessage(f"The header {name} is {text!r}; expected a whole number.")
+    return int(text)
+
+
+def _rfc3339(ms: int) -> str:
+    seconds, rest = divmod(ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def _milliseconds(name: str, text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidMessage(
+            f"The header {name} is {text!r}; expected a time such as 2026-01-31T12:00:00Z."
+        ) from error
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)

@@ -1,0 +1,36 @@
+"""Event ids: deterministic, so that an event emitted twice is recognisably the same."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from sagas.core.definition import SAGA_PARKED, SAGA_RESUMED, Direction
+
+__all__ = ["event_id", "idempotency_key"]
+
+_RECURRING = frozenset({SAGA_PARKED, SAGA_RESUMED})
+
+
+def event_id(
+    saga: str,
+    saga_id: str,
+    type_: str,
+    *,
+    step: str,
+    direction: Direction,
+    epoch: int = 0,
+    cause: str | None = None,
+) -> str:
+    """Thirty-two hex digits from what makes the event what it is.
+
+    The same decision, made again by another worker or after a loss, gets the same id; two outcomes of
+    one step get different ones. A framework event that can recur adds the message that caused it.
+    """
+    recurring = cause if type_ in _RECURRING else None
+    parts = (saga, saga_id, type_, step, direction, str(epoch), recurring or "")
+    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def idempotency_key(saga: str, saga_id: str, step: str, direction: Direction, epoch: int) -> str:
+    """What a handler passes to an outside API: stable over retries, redeliveries and other workers."""
+    return f"{saga}/{saga_id}/{step}/{direction}/{epoch}"

@@ -1,0 +1,91 @@
+"""How the table keeps an instance: its compact state, and each recorded event as the bytes that were, or
+will be, on Kafka.
+
+Owns both encodings. The state holds what the semantics need and no payload; it is small, because every
+step reads and writes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic_core import from_json, to_json
+
+from sagas.core.definition import Definition, Direction, Outcome, Role
+from sagas.core.errors import ContractViolation
+from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.wire.headers import Headers
+
+__all__ = ["decode_event", "decode_instance", "encode_event", "encode_instance"]
+
+_FRAMEWORK_ROLES = {
+    "sagas.StepFailed.v1": Role.FAILED,
+    "sagas.SagaParked.v1": Role.PARKED,
+    "sagas.SagaResumed.v1": Role.RESUMED,
+}
+
+
+def encode_instance(instance: Instance) -> bytes:
+    """The compact state as JSON: phase, turn, steps in flight, parkings, and one short list per fact."""
+    facts = [
+        [fact.type, fact.id, fact.cause, int(fact.published)]
+        if fact.type in instance.definition.outcome_of
+        else [fact.type, fact.id, fact.cause, int(fact.published), fact.step, fact.direction]
+        for fact in instance.facts.values()
+    ]
+    in_flight = sorted(instance.in_flight)
+    return to_json([instance.phase, instance.turned_by, in_flight, instance.parked, facts])
+
+
+def decode_instance(definition: Definition, saga_id: str, state: bytes) -> Instance:
+    """The instance that ``encode_instance`` wrote.
+
+    Raises ContractViolation for a state with an event that the definition does not know: it was written
+    by another version of the saga.
+    """
+    phase, turned_by, in_flight, parked, rows = from_json(state)
+    facts = (_fact(definition, saga_id, *row) for row in rows)
+    return Instance(
+        definition=definition,
+        saga_id=saga_id,
+        facts={fact.slot: fact for fact in facts},
+        phase=SagaStatus(phase),
+        turned_by=turned_by,
+        in_flight=frozenset(in_flight),
+        parked=tuple(parked),
+    )
+
+
+def _fact(  # noqa: PLR0913 - one parameter per stored column
+    definition: Definition,
+    saga_id: str,
+    type_: str,
+    id_: str,
+    cause: str | None,
+    published: int,
+    step: str | None = None,
+    direction: str | None = None,
+) -> Fact:
+    outcome = definition.outcome_of.get(type_)
+    if outcome is None and step is not None and type_ in _FRAMEWORK_ROLES:
+        outcome = Outcome(step, _FRAMEWORK_ROLES[type_])
+    if outcome is None:
+        raise ContractViolation(
+            f"The instance {saga_id!r} of {definition.saga} has recorded {type_}, which this version "
+            "of the saga does not know. Run the version that wrote it, or declare the event."
+        )
+    if direction is None:
+        direction = Direction.UNDO if outcome.role is Role.UNDONE else Direction.FORWARD
+    fact = Fact(id_, type_, outcome.step, outcome.role, cause, Direction(direction))
+    return replace(fact, published=True) if published else fact
+
+
+def encode_event(headers: Headers, payload: bytes) -> bytes:
+    """An event as stored: a line of headers, then the payload. Headers of ours are UTF-8 text."""
+    return to_json([[name, value.decode()] for name, value in headers]) + b"\n" + payload
+
+
+def decode_event(stored: bytes) -> tuple[Headers, bytes]:
+    """The headers and payload that ``encode_event`` stored, byte for byte."""
+    line, _, payload = stored.partition(b"\n")
+    return tuple((name, value.encode()) for name, value in from_json(line)), payload
