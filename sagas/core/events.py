@@ -1,0 +1,54 @@
+"""What an event is: a frozen record of something that happened, with an explicit name on the wire.
+
+Owns the base class and the rule for names. Never keeps a list of all events: which types there are
+is what a saga declares, so two sagas, or two tests, never see each other's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from sagas.core.errors import DefinitionError
+
+__all__ = ["EVENT_TYPE", "FRAMEWORK_PUBLISHER", "Event", "is_abstract"]
+
+EVENT_TYPE = re.compile(
+    r"(?P<publisher>[a-z][a-z0-9]*(-[a-z0-9]+)*)\.(?P<name>[A-Z][A-Za-z0-9]*)\.v[1-9][0-9]*"
+)
+"""``publisher.Name.vN``: named as the service is, what happened in the past tense, a version."""
+
+FRAMEWORK_PUBLISHER = "sagas"
+"""The publisher part of the framework's own events; no saga may use it."""
+
+
+class Event(BaseModel):
+    """The base of every event; subclasses give their name on the wire on the class line.
+
+    ``class StockReserved(Event, type="inventory.StockReserved.v1")`` names what was published, by
+    whom and in which version. Unknown fields of a payload are ignored, so that a publisher may add
+    some. A subclass without ``type=`` is an abstract base: it shares fields, and no saga may use
+    it. Raises DefinitionError for a name of another form.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    event_type: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, type: str | None = None, **config: Any) -> None:  # noqa: A002
+        """Take the name on the wire from the class line; it is never inherited."""
+        super().__init_subclass__(**config)
+        if type is not None and not EVENT_TYPE.fullmatch(type):
+            raise DefinitionError(
+                f"The event {cls.__qualname__} has type={type!r}; expected publisher.Name.vN, for "
+                f"example {f'inventory.{cls.__name__}.v1'!r}: the publishing service in lower "
+                f"case, the name in capitals and small letters, and a version from v1."
+            )
+        cls.event_type = type or ""
+
+
+def is_abstract(event_type: type[Event]) -> bool:
+    """Whether the type has no name on the wire, so that it can be neither emitted nor consumed."""
+    return not event_type.event_type

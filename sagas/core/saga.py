@@ -1,0 +1,271 @@
+"""A saga as it is declared: a class whose body is the choreography.
+
+Owns the way from the declaration to the definition: collecting, checking what only Python knows
+(classes, fields, names), compiling, and raising everything that is wrong at once. Keeps no list of
+sagas, and never looks at handlers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, NewType, get_args, get_origin
+from uuid import UUID
+
+from sagas.core.definition import START, Definition, Join, StepDefinition, StepKind
+from sagas.core.errors import DefinitionError
+from sagas.core.events import Event, is_abstract
+from sagas.core.framework_events import FRAMEWORK_EVENTS
+from sagas.core.steps import NothingToUndo, Start, Step
+from sagas.core.validation import problems
+
+__all__ = ["EndOf", "Saga", "SagaEnded"]
+
+_AnyStart = Start[Any, Any]
+_AnyStep = Step[Any, Any, Any, Any, Any]
+
+_KEY_TYPES = (str, int, UUID)
+
+
+@dataclass(frozen=True, slots=True)
+class SagaEnded:
+    """A saga instance has reached a terminal status; what an observer of ends gets."""
+
+    saga: str
+    saga_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndOf:
+    """The marker ``OrderFulfilment.ended``: given to ``observes``, it asks for ``SagaEnded``."""
+
+    saga: type[Saga]
+
+
+class Saga:
+    """The base of every saga: its subclass's body declares start and steps, and is checked at once.
+
+    ``key`` is the field that holds the business key in each of its events; ``name`` defaults to the
+    class's name in lower case with hyphens. Raises one DefinitionError that lists all problems.
+    """
+
+    name: ClassVar[str]
+    key: ClassVar[str]
+    definition: ClassVar[Definition]
+    events: ClassVar[Mapping[str, type[Event]]]
+    ended: ClassVar[EndOf]
+
+    def __init_subclass__(cls) -> None:
+        """Compile and check the declaration."""
+        super().__init_subclass__()
+        if "name" not in vars(cls):
+            cls.name = _kebab_case(cls.__name__)
+        found = list(_problems_of_declaration(cls))
+        if not found:
+            cls.definition = _compile(cls)
+            found = [*problems(cls.definition), *_unsaid_undone(cls)]
+        if found:
+            listed = "\n".join(f"- {problem}" for problem in found)
+            raise DefinitionError(f"The saga {cls.__qualname__} can not run:\n{listed}")
+        cls.events = MappingProxyType({type_.event_type: type_ for type_ in _events_of(cls)})
+        cls.ended = EndOf(cls)
+
+
+def _kebab_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+
+
+def _starts_of(saga: type[Saga]) -> list[_AnyStart]:
+    return [value for value in vars(saga).values() if isinstance(value, Start)]
+
+
+def _steps_of(saga: type[Saga]) -> list[_AnyStep]:
+    return [value for value in vars(saga).values() if isinstance(value, Step)]
+
+
+def _events_of(saga: type[Saga]) -> Iterator[type[Event]]:
+    yield from FRAMEWORK_EVENTS
+    for start in _starts_of(saga):
+        yield from _outcomes(start)
+    for step in _steps_of(saga):
+        yield from _outcomes(step)
+
+
+def _outcomes(step: _AnyStart | _AnyStep) -> Iterator[type[Event]]:
+    yield from step.done
+    if isinstance(step, Step):
+        yield from step.refused
+    if step.undone is not None:
+        yield step.undone
+
+
+# --- what only Python knows -----------------------------------------------------------------------
+
+
+def _problems_of_declaration(saga: type[Saga]) -> Iterator[str]:
+    found = [
+        *_problems_of_class(saga),
+        *(problem for start in _starts_of(saga) for problem in _problems_of_start(start)),
+        *(problem for step in _steps_of(saga) for problem in _problems_of_step(step)),
+    ]
+    yield from found
+    if not found:
+        yield from _problems_of_events(saga)
+
+
+def _problems_of_class(saga: type[Saga]) -> Iterator[str]:
+    where = saga.__qualname__
+    if any(base is not Saga and issubclass(base, Saga) for base in saga.__bases__):
+        yield (
+            f"{where}: derived from another saga; a saga is declared in one piece: derive from "
+            "Saga."
+        )
+    if not isinstance(getattr(saga, "key", None), str) or not saga.key.isidentifier():
+        yield f'{where}: no key; write key = "order_id", the field that holds the business key.'
+    starts = _starts_of(saga)
+    if not starts:
+        yield f"{where}: no start; declare start = Start(...) with the event that begins the saga."
+    if len(starts) > 1:
+        names = ", ".join(start.name for start in starts)
+        yield (
+            f"{where}: {len(starts)} starts ({names}); a saga begins in one way. Keep one of them."
+        )
+    for declared in (*starts, *_steps_of(saga)):
+        if len(set(declared.names)) > 1:
+            yield (
+                f"{where}: one declaration has several names ({', '.join(declared.names)}); "
+                f"write a Step for each."
+            )
+
+
+def _problems_of_start(start: _AnyStart) -> Iterator[str]:
+    if start.name != START:
+        yield f"{start!r}: the start is called {start.name!r}; call it {START!r}."
+    yield from _problems_of_type(start, "its event", start.done[0])
+    if not start.says_undone:
+        yield f"{start!r}: nothing said of its undo; name its event with undone=, or say NOTHING."
+    if start.undone is not None:
+        yield from _problems_of_type(start, "undone=", start.undone)
+
+
+def _problems_of_step(step: _AnyStep) -> Iterator[str]:
+    if step.name == START:
+        yield f"{step!r}: {START!r} is the name of the start; give the step another name."
+    for word, types in (
+        ("on=", step.triggers),
+        ("done=", step.done),
+        ("refused=", step.refused),
+        ("undone=", () if step.undone is None else (step.undone,)),
+        ("reads=", step.reads),
+    ):
+        for type_ in types:
+            yield from _problems_of_type(step, word, type_)
+
+
+def _problems_of_type(step: _AnyStart | _AnyStep, word: str, type_: object) -> Iterator[str]:
+    if not (isinstance(type_, type) and issubclass(type_, Event)):
+        fits = {
+            "on=": "an event type, AllOf(...) or AnyOf(...)",
+            "done=": "an event type or OneOf(...)",
+            "refused=": "an event type or OneOf(...)",
+            "undone=": "an event type or NOTHING",
+            "reads=": "an event type or a tuple of them",
+        }.get(word, "an event type")
+        shown = "NOTHING" if isinstance(type_, NothingToUndo) else repr(type_)
+        yield f"{step!r}: {word} is {shown}; expected {fits}."
+    elif is_abstract(type_):
+        yield (
+            f"{step!r}: {word} names {type_.__qualname__}, which has no name on the wire; give it "
+            "one "
+            f'on its class line, such as type="{step.service}.{type_.__name__}.v1", or use a '
+            "subclass."
+        )
+
+
+def _problems_of_events(saga: type[Saga]) -> Iterator[str]:
+    by_name: dict[str, type[Event]] = {}
+    for type_ in _events_of(saga):
+        other = by_name.setdefault(type_.event_type, type_)
+        if other is not type_:
+            yield (
+                f"{saga.__qualname__}: {other.__qualname__} and {type_.__qualname__} are both "
+                f"called {type_.event_type} on the wire; give each event its own name."
+            )
+    for type_ in by_name.values():
+        if type_ not in FRAMEWORK_EVENTS:
+            yield from _problems_of_key(saga, type_)
+
+
+def _problems_of_key(saga: type[Saga], type_: type[Event]) -> Iterator[str]:
+    field = type_.model_fields.get(saga.key)
+    if field is None:
+        yield (
+            f"{saga.__qualname__}: {type_.__qualname__} has no field {saga.key!r}, the saga's key; "
+            f"add {saga.key}: str."
+        )
+    elif not _is_key_type(field.annotation):
+        shown = getattr(field.annotation, "__name__", str(field.annotation))
+        yield (
+            f"{saga.__qualname__}: the key {type_.__qualname__}.{saga.key} is of type {shown}; "
+            f"a key is a str, an int or a UUID, and always there."
+        )
+
+
+def _is_key_type(annotation: Any) -> bool:
+    while isinstance(annotation, NewType) or get_origin(annotation) is Annotated:
+        annotation = (
+            annotation.__supertype__ if isinstance(annotation, NewType) else get_args(annotation)[0]
+        )
+    return (
+        isinstance(annotation, type)
+        and issubclass(annotation, _KEY_TYPES)
+        and annotation is not bool
+    )
+
+
+# --- from the declaration to the data -------------------------------------------------------------
+
+
+def _compile(saga: type[Saga]) -> Definition:
+    (start,) = _starts_of(saga)
+    first = StepDefinition(
+        name=START,
+        service=start.service,
+        done=_wire(start.done),
+        undone=None if start.undone is None else start.undone.event_type,
+        state=start.state,
+    )
+    return Definition(saga.name, saga.key, (first, *map(_compile_step, _steps_of(saga))))
+
+
+def _compile_step(step: _AnyStep) -> StepDefinition:
+    return StepDefinition(
+        name=step.name,
+        service=step.service,
+        triggers=_wire(step.triggers),
+        join=step.join if len(step.triggers) > 1 else Join.ALL,
+        done=_wire(step.done),
+        refused=_wire(step.refused),
+        undone=None if step.undone is None else step.undone.event_type,
+        pivot=step.pivot,
+        reads=_wire(step.reads),
+        state=step.state,
+    )
+
+
+def _wire(types: tuple[type[Event], ...]) -> tuple[str, ...]:
+    return tuple(type_.event_type for type_ in types)
+
+
+def _unsaid_undone(saga: type[Saga]) -> Iterator[str]:
+    """In the data no undo and NOTHING look alike; only the declaration knows what was not said."""
+    for step in _steps_of(saga):
+        kind = saga.definition.kinds[step.name]
+        if kind is StepKind.COMPENSATABLE and not step.says_undone:
+            yield (
+                f"{saga.name}.{step.name}: it may have to be undone; name the event of its "
+                f"compensation with undone=, or say undone=NOTHING if it has no effect."
+            )

@@ -1,0 +1,290 @@
+"""The words of a declaration: ``Start``, ``Step``, ``AllOf``, ``AnyOf``, ``OneOf`` and ``NOTHING``.
+
+Owns what a developer writes in the body of a saga and the types that a type checker derives from
+it. Nothing is judged here: ``sagas.core.saga`` knows the names that an error needs.
+
+The types follow a recipe that mypy and pyright both accept. A step's type variables are solved by
+an overloaded ``__new__`` whose own type variables have defaults (PEP 696), so that an absent
+argument gives ``Never`` or a marker. Branches and joins have one overload per number of types,
+because a type checker joins ``*types`` to their common base and would then accept any event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, Generic, Never, final, overload
+
+from typing_extensions import TypeVar, TypeVarTuple
+
+from sagas.core.definition import Join
+from sagas.core.errors import DefinitionError
+from sagas.core.events import Event
+
+if TYPE_CHECKING:
+    from sagas.core.saga import Saga
+
+__all__ = ["NOTHING", "AllOf", "AnyOf", "NothingToUndo", "OneOf", "Start", "Step"]
+
+A = TypeVar("A", bound=Event)
+B = TypeVar("B", bound=Event)
+C = TypeVar("C", bound=Event)
+D = TypeVar("D", bound=Event)
+E = TypeVar("E", bound=Event)
+F = TypeVar("F", bound=Event)
+Types = TypeVarTuple("Types")
+Choice = TypeVar("Choice", bound=Event)
+
+
+@final
+class NothingToUndo:
+    """The type of ``NOTHING``, and of a step's undo where there is none. Not callable."""
+
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = NothingToUndo()
+"""Said of a step that has no effect which would have to be undone."""
+
+_ABSENT: Final = NothingToUndo()
+
+
+class _Several:
+    """Two or more event types, in the order in which they were written."""
+
+    types: tuple[type[Event], ...]
+
+    @staticmethod
+    def _check(word: str, types: tuple[Any, ...]) -> None:
+        if len(types) < 2:  # noqa: PLR2004 - a pair is the least that can be combined
+            raise DefinitionError(
+                f"{word}({_names(types)}) combines two or more event types; give one type as it "
+                f"is, without {word}."
+            )
+
+
+class AllOf(_Several, Generic[*Types]):
+    """A trigger that joins: the step runs once all of these events are there."""
+
+    @overload
+    def __new__(cls, a: type[A], b: type[B], /) -> AllOf[A, B]: ...
+    @overload
+    def __new__(cls, a: type[A], b: type[B], c: type[C], /) -> AllOf[A, B, C]: ...
+    @overload
+    def __new__(cls, a: type[A], b: type[B], c: type[C], d: type[D], /) -> AllOf[A, B, C, D]: ...
+    @overload
+    def __new__(
+        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /
+    ) -> AllOf[A, B, C, D, E]: ...
+    @overload
+    def __new__(
+        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], f: type[F], /
+    ) -> AllOf[A, B, C, D, E, F]: ...
+    def __new__(cls, *types: type[Event]) -> Any:
+        """Keep the types in order: the handler gets one event of each, in this order."""
+        cls._check("AllOf", types)
+        self = super().__new__(cls)
+        self.types = types
+        return self
+
+
+class AnyOf(_Several, Generic[Choice]):
+    """A trigger that merges exclusive branches: the step runs on the one of these that happens."""
+
+    @overload
+    def __new__(cls, a: type[A], b: type[B], /) -> AnyOf[A | B]: ...
+    @overload
+    def __new__(cls, a: type[A], b: type[B], c: type[C], /) -> AnyOf[A | B | C]: ...
+    @overload
+    def __new__(cls, a: type[A], b: type[B], c: type[C], d: type[D], /) -> AnyOf[A | B | C | D]: ...
+    @overload
+    def __new__(
+        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /
+    ) -> AnyOf[A | B | C | D | E]: ...
+    @overload
+    def __new__(
+        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], f: type[F], /
+    ) -> AnyOf[A | B | C | D | E | F]: ...
+    def __new__(cls, *types: type[Event]) -> Any:
+        """Keep the types; the handler gets a single event, of any of them."""
+        cls._check("AnyOf", types)
+        self = super().__new__(cls)
+        self.types = types
+        return self
+
+
+class OneOf(_Several, Generic[Choice]):
+    """An outcome that is a choice: the handler returns one of these."""
+
+    @overload
+    def __new__(cls, a: type[A], b: type[B], /) -> OneOf[A | B]: ...
+    @overload
+    def __new__(cls, a: type[A], b: type[B], c: type[C], /) -> OneOf[A | B | C]: ...
+    @overload
+    def __new__(cls, a: type[A], b: type[B], c: type[C], d: type[D], /) -> OneOf[A | B | C | D]: ...
+    @overload
+    def __new__(
+        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /
+    ) -> OneOf[A | B | C | D | E]: ...
+    @overload
+    def __new__(
+        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], f: type[F], /
+    ) -> OneOf[A | B | C | D | E | F]: ...
+    def __new__(cls, *types: type[Event]) -> Any:
+        """Keep the types; a saga may go on differently from each."""
+        cls._check("OneOf", types)
+        self = super().__new__(cls)
+        self.types = types
+        return self
+
+
+class _Declared:
+    """What start and steps have in common: who acts, what happens, and their place in a saga."""
+
+    name: str
+    saga: type[Saga]
+    service: str
+    done: tuple[type[Event], ...]
+    undone: type[Event] | None
+    says_undone: bool
+    state: str | None
+    names: tuple[str, ...] = ()
+
+    def __set_name__(self, owner: type[Saga], name: str) -> None:
+        """Learn saga and name from the class body; a second name is remembered as a mistake."""
+        self.names = (*self.names, f"{owner.__name__}.{name}")
+        self.saga = owner
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.names[0] if self.names else f"{type(self).__name__}(by={self.service!r})"
+
+
+In = TypeVar("In")
+Done = TypeVar("Done")
+Refused = TypeVar("Refused")
+Otherwise = TypeVar("Otherwise")
+Undone = TypeVar("Undone")
+
+_Trigger = TypeVar("_Trigger", bound=Event)
+_Triggers = TypeVarTuple("_Triggers")
+_Done = TypeVar("_Done", bound=Event)
+_Refused = TypeVar("_Refused", bound=Event, default=Never)
+_Undone = TypeVar("_Undone", bound=Event | NothingToUndo, default=NothingToUndo)
+
+
+class Start(_Declared, Generic[In, Undone]):
+    """How a saga begins: the event that starts it, who emits it, and what takes it back.
+
+    The start can be undone like a step (a failed order must not stay "placed" for ever); it is the
+    last compensation. ``undone=NOTHING`` says that nothing is left to take back.
+    """
+
+    @overload
+    def __new__(
+        cls,
+        event: type[_Trigger],
+        /,
+        *,
+        by: str,
+        undone: NothingToUndo,
+        state: str | None = None,
+    ) -> Start[_Trigger, NothingToUndo]: ...
+    @overload
+    def __new__(
+        cls,
+        event: type[_Trigger],
+        /,
+        *,
+        by: str,
+        undone: type[_Done],
+        state: str | None = None,
+    ) -> Start[_Trigger, _Done]: ...
+    def __new__(cls, event: Any, /, *, by: str, undone: Any, state: str | None = None) -> Any:
+        """Keep what was written; the saga checks it, because it knows the names."""
+        self = super().__new__(cls)
+        self.service = by
+        self.done = (event,)
+        self.undone = None if isinstance(undone, NothingToUndo) else undone
+        self.says_undone = undone is not None
+        self.state = state
+        return self
+
+
+class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
+    """One local transaction of one participant: what triggers it and what it may answer.
+
+    ``on`` is one event type, ``AllOf`` or ``AnyOf``; ``done`` and ``refused`` are one type or
+    ``OneOf``. ``undone`` names the event of its compensation, or is ``NOTHING``; only the pivot and
+    the retriable steps behind it may leave it out. ``reads`` are events that the handler needs
+    besides its triggers. ``state`` names the business state that is reached; it is shown and
+    decides nothing.
+    """
+
+    triggers: tuple[type[Event], ...]
+    join: Join
+    refused: tuple[type[Event], ...]
+    pivot: bool
+    reads: tuple[type[Event], ...]
+
+    @overload
+    def __new__(
+        cls,
+        *,
+        by: str,
+        on: type[_Trigger] | AnyOf[_Trigger],
+        done: type[_Done] | OneOf[_Done],
+        refused: type[_Refused] | OneOf[_Refused] | None = None,
+        undone: type[_Undone] | NothingToUndo = _ABSENT,
+        pivot: bool = False,
+        reads: type[Event] | tuple[type[Event], ...] | None = None,
+        state: str | None = None,
+    ) -> Step[_Trigger, _Done, _Refused, Never, _Undone]: ...
+    @overload
+    def __new__(
+        cls,
+        *,
+        by: str,
+        on: AllOf[*_Triggers],
+        done: type[_Done] | OneOf[_Done],
+        refused: type[_Refused] | OneOf[_Refused] | None = None,
+        undone: type[_Undone] | NothingToUndo = _ABSENT,
+        pivot: bool = False,
+        reads: type[Event] | tuple[type[Event], ...] | None = None,
+        state: str | None = None,
+    ) -> Step[AllOf[*_Triggers], _Done, _Refused, Never, _Undone]: ...
+    def __new__(
+        cls,
+        *,
+        by: str,
+        on: Any,
+        done: Any,
+        refused: Any = None,
+        undone: Any = _ABSENT,
+        pivot: bool = False,
+        reads: Any = None,
+        state: str | None = None,
+    ) -> Any:
+        """Keep what was written; the saga checks it, because it knows the names."""
+        self = super().__new__(cls)
+        self.service = by
+        self.triggers = _types(on, AllOf, AnyOf)
+        self.join = Join.ANY if isinstance(on, AnyOf) else Join.ALL
+        self.done = _types(done, OneOf)
+        self.refused = () if refused is None else _types(refused, OneOf)
+        self.undone = None if isinstance(undone, NothingToUndo) else undone
+        self.says_undone = undone is not _ABSENT and undone is not None
+        self.pivot = pivot
+        self.reads = reads if isinstance(reads, tuple) else () if reads is None else (reads,)
+        self.state = state
+        return self
+
+
+def _types(written: Any, *words: type[_Several]) -> tuple[type[Event], ...]:
+    # Another word than the ones that fit here stays as it is, and the saga's check rejects it by
+    # name.
+    return written.types if isinstance(written, words) else (written,)
+
+
+def _names(types: Iterable[Any]) -> str:
+    return ", ".join(getattr(type_, "__name__", repr(type_)) for type_ in types)
