@@ -35,7 +35,7 @@ class MemoryJournal:
     async def forward(
         self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
     ) -> JournalOutcome:
-        """Run the action unless its outcome is recorded. Raises Tombstone, and what the action does."""
+        """Run the action, or return what is recorded. Raises Tombstone and what the action does."""
         async with self._lock(key):
             if key in self._tombstones:
                 raise Tombstone(f"{key}: the step was undone before it was performed")
@@ -51,8 +51,8 @@ class MemoryJournal:
     ) -> JournalOutcome:
         """Run the undo unless its outcome is recorded; leave a tombstone where nothing was done.
 
-        Raises Superseded if an undo with a higher epoch is recorded, and what the
-        action does.
+        Raises Superseded if an undo with a higher epoch is recorded, and what
+        the action does.
         """
         step = key[:3]
         async with self._lock(key):
