@@ -1,0 +1,142 @@
+"""Commands that are issued together travel together.
+
+Owns the way from a command to its reply: what is issued in one turn of the event loop, or while all
+connections are busy, goes out as one pipeline. Sends what was not answered again after a connection
+error, so every command given to it must be safe to repeat. Knows nothing of sagas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import Any, Final
+
+from hiredis import pack_command
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+__all__ = ["Batches"]
+
+_BACKOFF_S: Final = 0.02
+_BACKOFF_MAX_S: Final = 1.0
+
+_Call = tuple[bytes, asyncio.Future[Any]]
+
+
+class Batches:
+    """Sends commands over a pool's connections, one pipeline per connection at a time.
+
+    A future gets redis-py's ResponseError for the one command that the server refused; all that are
+    unanswered get its ConnectionError after ``attempts`` attempts, or TimeoutError after the
+    timeout.
+    """
+
+    def __init__(
+        self,
+        pool: BlockingConnectionPool,
+        *,
+        in_flight_max: int,
+        batch_max: int,
+        timeout_s: float,
+        attempts: int,
+    ) -> None:
+        self._pool = pool
+        self._in_flight_max = in_flight_max
+        self._batch_max = batch_max
+        self._timeout_s = timeout_s
+        self._attempts = attempts
+        self._waiting: deque[_Call] = deque()
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._flush_scheduled = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def call(self, *command: bytes | str | int) -> asyncio.Future[Any]:
+        """Put one command into the next pipeline; the future gets its raw reply or its error."""
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        packed = pack_command(command)  # type: ignore[arg-type]  # the stub knows one argument only
+        self._waiting.append((packed, future))
+        if not self._flush_scheduled and len(self._in_flight) < self._in_flight_max:
+            self._flush_scheduled = True
+            loop.call_soon(self._flush)
+        return future
+
+    async def stop(self) -> None:
+        """Wait for the pipelines in flight, then close the connections."""
+        while self._in_flight or self._waiting:
+            self._flush()
+            await asyncio.wait(self._in_flight)
+        await self._pool.aclose()
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        waiting = self._waiting
+        while waiting and len(self._in_flight) < self._in_flight_max:
+            batch = [waiting.popleft() for _ in range(min(len(waiting), self._batch_max))]
+            task = asyncio.ensure_future(self._travel(batch))
+            self._in_flight.add(task)
+            task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        self._flush()
+
+    async def _travel(self, batch: list[_Call]) -> None:
+        try:
+            await self._send_until_answered(batch)
+        except asyncio.CancelledError:
+            for _, future in batch:
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+
+    async def _send_until_answered(self, batch: list[_Call]) -> None:
+        attempt = 1
+        while True:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._send(batch)
+            except RedisConnectionError:
+                # A server that refuses or drops connections may be restarting. One that stays
+                # silent for the whole timeout is not asked again: the caller has waited long
+                # enough.
+                if attempt == self._attempts:
+                    raise
+                await asyncio.sleep(min(_BACKOFF_S * 4**attempt, _BACKOFF_MAX_S))
+                attempt += 1
+                batch = [call for call in batch if not call[1].done()]
+
+    async def _send(self, batch: list[_Call]) -> None:
+        connection = await self._connection()
+        try:
+            await connection.send_packed_command([b"".join([packed for packed, _ in batch])])
+            read = connection.read_response
+            for _, future in batch:
+                try:
+                    # An infinite timeout spares a timer per reply: the whole pipeline has one.
+                    reply = await read(timeout=math.inf)
+                except ResponseError as error:
+                    if not future.done():
+                        future.set_exception(error)
+                else:
+                    if not future.done():
+                        future.set_result(reply)
+        except BaseException:
+            # Whoever gets this connection next must not read the replies that were left on it.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    async def _connection(self) -> AbstractConnection:
+        connection: AbstractConnection
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        return connection

@@ -1,0 +1,227 @@
+"""The saga table on a Redis server.
+
+Owns the keys below ``{namespace}:{b000}`` to ``{b063}``: per saga instance one hash (``v`` stamp,
+``s`` state, ``t`` token of the last change, ``x`` status, ``e:<slot>`` one recorded event), and per
+bucket, saga and status one sorted set (score: last change). All keys of one instance share the hash
+tag of its bucket, so a change is one Lua call in one slot. It must never change a row but by
+compare-and-set, and never trust what it holds to be complete: Kafka is the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, NoReturn
+from zlib import crc32
+
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from sagas.adapters.redis.batches import Batches
+from sagas.adapters.redis.scripts import store_script
+from sagas.adapters.redis.server import check_server
+from sagas.adapters.redis.settings import RedisTableSettings
+from sagas.core.errors import ContractViolation, SettingsError
+from sagas.ports import Listed, Row, RowChange, Stamp, TableUnavailable
+
+__all__ = ["BUCKETS", "RedisSagaTable"]
+
+BUCKETS: Final = 64
+"""Fixed for ever: it decides which key holds an instance."""
+
+_EVENT: Final = b"e:"
+
+
+class RedisSagaTable:
+    """A ``SagaTable`` on Redis. Calls of one turn of the event loop travel as one pipeline.
+
+    Every command is safe to repeat and is sent again after a connection error; ``store`` recognises
+    its own earlier attempt by the token of the row's last change. One object serves one event loop.
+    Nothing here uses redis-py's ``redis_connect_func``: it is free for a check of the server's
+    identity.
+    """
+
+    def __init__(self, settings: RedisTableSettings) -> None:
+        self._settings = settings
+        self._batches: Batches | None = None
+        self._prefixes: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._script = store_script()
+
+    async def start(self) -> None:
+        """Connect, check the server's settings and teach it the script.
+
+        Raises TableUnavailable if it is away, SettingsError if it is not fit to hold the table or
+        refuses the credentials.
+        """
+        batches = Batches(
+            self._pool(),
+            in_flight_max=self._settings.connections,
+            batch_max=self._settings.batch_max,
+            timeout_s=self._settings.timeout_ms / 1000,
+            attempts=self._settings.attempts,
+        )
+        try:
+            await check_server(batches, self._settings.address)
+            await batches.call("SCRIPT", "LOAD", self._script.text)
+        except AuthenticationError as error:
+            await batches.stop()
+            raise SettingsError(
+                f"Redis at {self._settings.address} refuses the credentials ({error}). Give a user "
+                "and a password that may read and write there."
+            ) from error
+        except (RedisError, OSError) as error:
+            await batches.stop()
+            self._unavailable(error)
+        except BaseException:
+            await batches.stop()
+            raise
+        self._batches = batches
+
+    async def stop(self) -> None:
+        """Wait for the calls under way, then close the connections. Safe to repeat."""
+        batches, self._batches = self._batches, None
+        if batches is not None:
+            with suppress(RedisError, OSError):
+                await batches.stop()
+
+    async def load(self, saga: str, saga_id: str, *, events: bool = False) -> Row | None:
+        """The row, or None; without events in one HMGET of two fields. Raises TableUnavailable."""
+        row, _ = self._keys(saga, saga_id)
+        if events:
+            fields: dict[bytes, bytes] = await self._call("HGETALL", row)
+            stamp, state = fields.get(b"v"), fields.get(b"s")
+            recorded = {
+                name[2:].decode(): stored
+                for name, stored in fields.items()
+                if name.startswith(_EVENT)
+            }
+        else:
+            stamp, state = await self._call("HMGET", row, b"v", b"s")
+            recorded = {}
+        if stamp is None or state is None:
+            return None
+        generation, _, version = stamp.partition(b":")
+        return Row(Stamp(int(generation), int(version)), state, recorded)
+
+    async def store(self, change: RowChange) -> bool:
+        """Compare and set in one Lua call. Raises TableUnavailable: send the same change again."""
+        row, index = self._keys(change.saga, change.saga_id)
+        expected = change.expected
+        arguments: list[bytes | str | int] = [
+            2,
+            row,
+            index + change.status,
+            b"" if expected is None else f"{expected[0]}:{expected[1]}",
+            f"{change.stamp[0]}:{change.stamp[1]}",
+            change.token,
+            change.status,
+            change.state,
+            change.at_ms,
+            change.saga_id,
+            index,
+        ]
+        for slot, event in change.events.items():
+            arguments.append(f"e:{slot}")
+            arguments.append(event)
+        try:
+            stored = await self._call("EVALSHA", self._script.digest, *arguments)
+        except NoScriptError:
+            # The server was restarted or its scripts were flushed: EVAL teaches it again.
+            stored = await self._call("EVAL", self._script.text, *arguments)
+        return bool(stored)
+
+    async def list_sagas(
+        self, saga: str, *, statuses: Sequence[str], limit: int
+    ) -> Sequence[Listed]:
+        """Instances in any of the statuses, last changed first, equal times by descending id.
+
+        Not one snapshot: an instance that changes its status meanwhile may be missing, never twice.
+        """
+        if limit < 1:
+            return []
+        indexes = [(status, index) for status in statuses for index in self._indexes(saga, status)]
+        replies = await asyncio.gather(
+            *(
+                self._call("ZRANGE", index, 0, limit - 1, "REV", "WITHSCORES")
+                for _, index in indexes
+            )
+        )
+        found: dict[bytes, tuple[int, str]] = {}
+        for (status, _), reply in zip(indexes, replies, strict=True):
+            for member, score in reply:
+                if member not in found or found[member][0] <= score:
+                    found[member] = (int(score), status)
+        newest = sorted(found.items(), key=lambda item: (item[1][0], item[0]), reverse=True)
+        return [
+            Listed(saga=saga, saga_id=member.decode(), status=status, changed_at_ms=at_ms)
+            for member, (at_ms, status) in newest[:limit]
+        ]
+
+    async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
+        """How many instances stand in each of the statuses, zeros included; not one snapshot."""
+        indexes = [(status, index) for status in statuses for index in self._indexes(saga, status)]
+        replies = await asyncio.gather(*(self._call("ZCARD", index) for _, index in indexes))
+        counts = dict.fromkeys(statuses, 0)
+        for (status, _), reply in zip(indexes, replies, strict=True):
+            counts[status] += reply
+        return counts
+
+    def _keys(self, saga: str, saga_id: str) -> tuple[str, str]:
+        """The instance's hash, and the prefix of its bucket's indexes."""
+        row, index = self._buckets(saga)[crc32(saga_id.encode()) % BUCKETS]
+        return row + saga_id, index
+
+    def _indexes(self, saga: str, status: str) -> list[str]:
+        return [index + status for _, index in self._buckets(saga)]
+
+    def _buckets(self, saga: str) -> tuple[tuple[str, str], ...]:
+        prefixes = self._prefixes.get(saga)
+        if prefixes is None:
+            if ":" in saga:
+                raise ContractViolation(
+                    f"The saga name {saga!r} has a colon, which separates keys."
+                )
+            namespace = self._settings.namespace
+            tags = [f"{namespace}:{{b{bucket:03}}}" for bucket in range(BUCKETS)]
+            prefixes = tuple((f"{tag}:saga:{saga}:", f"{tag}:index:{saga}:") for tag in tags)
+            self._prefixes[saga] = prefixes
+        return prefixes
+
+    async def _call(self, *command: bytes | str | int) -> Any:
+        if self._batches is None:
+            raise TableUnavailable(
+                f"The saga table on Redis at {self._settings.address} is not started, or stopped."
+            )
+        try:
+            return await self._batches.call(*command)
+        except NoScriptError:
+            raise
+        except (RedisError, OSError) as error:
+            self._unavailable(error)
+
+    def _unavailable(self, error: Exception) -> NoReturn:
+        raise TableUnavailable(
+            f"Redis at {self._settings.address} did not answer as it should "
+            f"({type(error).__name__}: {error}). Whether a write took place is not known: send it "
+            "again. If this stays, see that the server runs, is reachable from here and may write."
+        ) from error
+
+    def _pool(self) -> BlockingConnectionPool:
+        timeout_s = self._settings.timeout_ms / 1000
+        return BlockingConnectionPool.from_url(
+            self._settings.url.get_secret_value(),
+            max_connections=self._settings.connections,
+            timeout=timeout_s,
+            # A pipeline has one timer of its own; a timer per write and per reply costs too much.
+            socket_timeout=None,
+            socket_connect_timeout=timeout_s,
+            # What is sent again, and how often, is decided in one place: the batches.
+            retry=Retry(NoBackoff(), 0),
+            protocol=3,
+            decode_responses=False,
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
