@@ -1,0 +1,42 @@
+"""Sagas by choreography over Kafka: declared once, checked, observable.
+
+Owns the public names for those who declare sagas and write handlers. Importing it connects to
+nothing and reads no settings.
+"""
+
+from sagas.context import EventContext, StepContext
+from sagas.core.errors import (
+    CompensationFailed,
+    ContractViolation,
+    DefinitionError,
+    InvalidMessage,
+    RetriableError,
+    SagaError,
+    SettingsError,
+)
+from sagas.core.events import Event
+from sagas.core.saga import Saga, SagaEnded
+from sagas.core.steps import NOTHING, AllOf, AnyOf, OneOf, Start, Step
+from sagas.service import Service
+
+__all__ = [
+    "NOTHING",
+    "AllOf",
+    "AnyOf",
+    "CompensationFailed",
+    "ContractViolation",
+    "DefinitionError",
+    "Event",
+    "EventContext",
+    "InvalidMessage",
+    "OneOf",
+    "RetriableError",
+    "Saga",
+    "SagaEnded",
+    "SagaError",
+    "Service",
+    "SettingsError",
+    "Start",
+    "Step",
+    "StepContext",
+]

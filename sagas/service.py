@@ -1,0 +1,290 @@
+"""A participant: which functions perform and undo its steps, and which observe.
+
+Owns the registration of handlers and the checks that make a missing or wrong one fail when the
+worker starts. Connects to nothing and runs nothing: a runtime reads what is registered here.
+
+The decorators' types hang on the shape of the step, not of the handler, so that a type checker's
+error names what was expected. A decorated function keeps its parameters and its outcome; a
+coroutine stays one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Protocol, TypeVar, overload
+
+from typing_extensions import TypeVarTuple
+
+from sagas.context import EventContext, StepContext
+from sagas.core.definition import Join
+from sagas.core.errors import DefinitionError
+from sagas.core.events import Event, is_abstract
+from sagas.core.saga import EndOf, Saga, SagaEnded
+from sagas.core.steps import AllOf, NothingToUndo, Start, Step
+from sagas.signatures import Handler, Signature, handler_of
+
+__all__ = ["Handler", "Lifespan", "Observer", "Registers", "Service"]
+
+A = TypeVar("A", bound=Event)
+B = TypeVar("B", bound=Event)
+C = TypeVar("C", bound=Event)
+D = TypeVar("D", bound=Event)
+E = TypeVar("E", bound=Event)
+Done = TypeVar("Done", bound=Event)
+Refused = TypeVar("Refused", bound=Event)
+Otherwise = TypeVar("Otherwise", bound=Event)
+Undone = TypeVar("Undone", bound=Event)
+Result = TypeVar("Result")
+Joined = TypeVarTuple("Joined")
+Parameters = TypeVarTuple("Parameters")
+
+Lifespan = Callable[[], AbstractAsyncContextManager[Iterable[object]]]
+"""Opens what the handlers of one service need, once, and closes it."""
+
+_L = TypeVar("_L", bound=Lifespan)
+
+
+class Registers(Protocol[Result, *Parameters]):
+    """A decorator that takes a function of these parameters, a coroutine or a plain one."""
+
+    @overload
+    def __call__(
+        self, handler: Callable[[*Parameters], Coroutine[Any, Any, Result]], /
+    ) -> Callable[[*Parameters], Coroutine[Any, Any, Result]]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[*Parameters], Result], /
+    ) -> Callable[[*Parameters], Result]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """A function that sees events, or the ends of sagas, without being a step.
+
+    At-least-once, as for every message; nothing waits for an observer and nothing is undone by it.
+    ``event_types`` are names on the wire, ``events`` their classes, ``ended`` the names of sagas.
+    """
+
+    event_types: frozenset[str]
+    ended: frozenset[str]
+    events: Mapping[str, type[Event]]
+    handler: Handler
+
+
+@asynccontextmanager
+async def _no_resources() -> AsyncIterator[Iterable[object]]:
+    yield ()
+
+
+class Service:
+    """One participant and its handlers; ``name`` is what ``by=`` says in the sagas.
+
+    Registering what does not fit raises DefinitionError on the spot; ``check`` finds what is
+    missing.
+    """
+
+    name: str
+    performers: dict[tuple[str, str], Handler]
+    undoers: dict[tuple[str, str], Handler]
+    observers: list[Observer]
+    resources: Lifespan
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.performers = {}
+        self.undoers = {}
+        self.observers = []
+        self.resources = _no_resources
+        self._sagas: dict[type[Saga], None] = {}
+
+    def __repr__(self) -> str:
+        return f"Service({self.name!r})"
+
+    @property
+    def sagas(self) -> tuple[type[Saga], ...]:
+        """The sagas that it performs or undoes steps of, in the order of registration."""
+        return tuple(self._sagas)
+
+    @overload
+    def performs(
+        self, step: Step[AllOf[*Joined], Done, Refused, Otherwise, Any], /
+    ) -> Registers[Done | Refused | Otherwise, *Joined, StepContext]: ...
+    @overload
+    def performs(
+        self, step: Step[E, Done, Refused, Otherwise, Any], /
+    ) -> Registers[Done | Refused | Otherwise, E, StepContext]: ...
+    def performs(self, step: Step[Any, Any, Any, Any, Any], /) -> Any:
+        """Register the handler of a step: ``(trigger, ..., context) -> outcome``.
+
+        At-least-once: it may run again with the same idempotency key and must then answer the same.
+        A refusal is returned; an exception means "try again" or a bug. Raises DefinitionError.
+        """
+        self._check_place(step, Step, "perform")
+        returns = (*step.done, *step.refused)
+        signature = Signature((*_triggers(step), (StepContext,)), returns)
+        return self._registration(self.performers, step, signature, "perform")
+
+    @overload
+    def undoes(self, step: Start[Any, NothingToUndo], /) -> NothingToUndo: ...
+    @overload
+    def undoes(self, step: Step[Any, Any, Any, Any, NothingToUndo], /) -> NothingToUndo: ...
+    @overload
+    def undoes(self, step: Start[E, Undone], /) -> Registers[Undone, E, StepContext]: ...
+    @overload
+    def undoes(
+        self, step: Step[AllOf[*Joined], Done, Any, Any, Undone], /
+    ) -> Registers[Undone, *Joined, Done | None, StepContext]: ...
+    @overload
+    def undoes(
+        self, step: Step[E, Done, Any, Any, Undone], /
+    ) -> Registers[Undone, E, Done | None, StepContext]: ...
+    def undoes(self, step: Start[Any, Any] | Step[Any, Any, Any, Any, Any], /) -> Any:
+        """Register the compensation of a step: ``(trigger, ..., outcome | None, context) ->
+        undone``.
+
+        The outcome is None where it is not known: the effect may or may not be there. That of the
+        start is ``(event, context) -> undone``. At-least-once, like a forward action. Raises
+        DefinitionError, also where there is nothing to undo.
+        """
+        self._check_place(step, (Start, Step), "undo")
+        if step.undone is None:
+            raise DefinitionError(
+                f"{self!r} can not undo {step!r}: the saga declares nothing to undo there. Name "
+                f"the event with undone=, or remove the handler."
+            )
+        given = (
+            (step.done,) if isinstance(step, Start) else (*_triggers(step), (*step.done, NoneType))
+        )
+        signature = Signature((*given, (StepContext,)), (step.undone,))
+        return self._registration(self.undoers, step, signature, "undo")
+
+    @overload
+    def observes(self, end: EndOf, /, *ends: EndOf) -> Registers[None, SagaEnded, EventContext]: ...
+    @overload
+    def observes(self, a: type[A], /) -> Registers[None, A, EventContext]: ...
+    @overload
+    def observes(self, a: type[A], b: type[B], /) -> Registers[None, A | B, EventContext]: ...
+    @overload
+    def observes(
+        self, a: type[A], b: type[B], c: type[C], /
+    ) -> Registers[None, A | B | C, EventContext]: ...
+    @overload
+    def observes(
+        self, a: type[A], b: type[B], c: type[C], d: type[D], /
+    ) -> Registers[None, A | B | C | D, EventContext]: ...
+    @overload
+    def observes(
+        self, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /
+    ) -> Registers[None, A | B | C | D | E, EventContext]: ...
+    def observes(self, *observed: Any) -> Any:
+        """Register an observer of event types, or of the ends of sagas: ``(event, context)``.
+
+        At-least-once, and in no order between sagas. Raises DefinitionError.
+        """
+        ends = [one for one in observed if isinstance(one, EndOf)]
+        events = [one for one in observed if isinstance(one, type) and issubclass(one, Event)]
+        unfit = [one for one in events if is_abstract(one)]
+        if not observed or unfit or len(observed) not in {len(ends), len(events)}:
+            raise DefinitionError(
+                f"{self!r} can not observe "
+                f"{', '.join(map(_shown, unfit or observed)) or 'nothing'}; name either event "
+                "types that have a name on the wire, or ends of sagas such as "
+                "OrderFulfilment.ended."
+            )
+        signature = Signature((tuple(events) or (SagaEnded,), (EventContext,)))
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            role = f"observe {', '.join(map(_shown, observed))}"
+            handler = handler_of(function, signature, role)
+            by_name = {event.event_type: event for event in events}
+            names = frozenset(end.saga.name for end in ends)
+            self.observers.append(Observer(frozenset(by_name), names, by_name, handler))
+            return function
+
+        return register
+
+    def lifespan(self, factory: _L) -> _L:
+        """Take what opens the resources of the handlers: an async context manager without arguments
+        that yields them. It is entered once per worker. Raises DefinitionError.
+        """
+        if inspect.isasyncgenfunction(factory) or inspect.iscoroutinefunction(factory):
+            raise DefinitionError(
+                f"The lifespan of {self!r} is no context manager; decorate it with "
+                f"contextlib.asynccontextmanager, below @lifespan."
+            )
+        if self.resources is not _no_resources:
+            raise DefinitionError(f"{self!r} has a lifespan already; open everything in one.")
+        self.resources = factory
+        return factory
+
+    def check(self, sagas: Iterable[type[Saga]] = ()) -> None:
+        """Raise one DefinitionError that lists every handler that these sagas, and those with a
+        handler here, give to this service and that is not there. For the start of a worker.
+        """
+        missing = [
+            problem
+            for saga in dict.fromkeys((*self.sagas, *sagas))
+            for problem in self._missing(saga)
+        ]
+        if missing:
+            listed = "\n".join(f"- {problem}" for problem in missing)
+            raise DefinitionError(f"{self!r} is not complete:\n{listed}")
+
+    def _missing(self, saga: type[Saga]) -> Iterator[str]:
+        for step in saga.definition.steps_of.get(self.name, ()):
+            key = (saga.name, step.name)
+            named = f"{saga.__name__}.{step.name}"
+            if step is not saga.definition.start and key not in self.performers:
+                yield f"nothing performs {named}; decorate a function with performs({named})."
+            if step.undone is not None and key not in self.undoers:
+                yield f"nothing undoes {named}; decorate a function with undoes({named})."
+
+    def _check_place(self, step: Any, fits: Any, verb: str) -> None:
+        if not isinstance(step, fits) or not hasattr(step, "saga"):
+            raise DefinitionError(
+                f"{self!r} can not {verb} {step!r}; give a step of a saga, such as "
+                f"OrderFulfilment.reserve_stock."
+            )
+        if step.service != self.name:
+            raise DefinitionError(
+                f"{self!r} can not {verb} {step!r}: the saga gives it to {step.service!r}. "
+                f"Register the handler there, or change by=."
+            )
+
+    def _registration(
+        self,
+        registered: dict[tuple[str, str], Handler],
+        step: Start[Any, Any] | Step[Any, Any, Any, Any, Any],
+        signature: Signature,
+        verb: str,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        key = (step.saga.name, step.name)
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            handler = handler_of(function, signature, f"{verb} {step!r}")
+            if key in registered:
+                raise DefinitionError(
+                    f"{handler.name} can not {verb} {step!r}: {registered[key].name} is registered "
+                    f"for it already. Remove one of them."
+                )
+            registered[key] = handler
+            self._sagas[step.saga] = None
+            return function
+
+        return register
+
+
+def _triggers(step: Step[Any, Any, Any, Any, Any]) -> tuple[tuple[type[Event], ...], ...]:
+    if step.join is Join.ANY:
+        return (step.triggers,)
+    return tuple((trigger,) for trigger in step.triggers)
+
+
+def _shown(observed: Any) -> str:
+    if isinstance(observed, EndOf):
+        return f"{observed.saga.__name__}.ended"
+    return getattr(observed, "__name__", repr(observed))
