@@ -66,12 +66,14 @@ class Observer:
     """A function that sees events, or the ends of sagas, without being a step.
 
     At-least-once, as for every message; nothing waits for an observer and nothing is undone by it.
-    ``event_types`` are names on the wire, ``events`` their classes, ``ended`` the names of sagas.
+    ``event_types`` are names on the wire, ``events`` their classes, ``ended`` the names of sagas,
+    and ``emitters`` the services that publish what is observed.
     """
 
     event_types: frozenset[str]
     ended: frozenset[str]
     events: Mapping[str, type[Event]]
+    emitters: frozenset[str]
     handler: Handler
 
 
@@ -202,7 +204,13 @@ class Service:
             handler = handler_of(function, signature, role)
             by_name = {event.event_type: event for event in events}
             names = frozenset(end.saga.name for end in ends)
-            self.observers.append(Observer(frozenset(by_name), names, by_name, handler))
+            emitters = frozenset(
+                (
+                    *(event.publisher() for event in events),
+                    *(service for end in ends for service in end.saga.definition.services),
+                )
+            )
+            self.observers.append(Observer(frozenset(by_name), names, by_name, emitters, handler))
             return function
 
         return register

@@ -91,8 +91,10 @@ def _problems_of_parameter(name: str, annotation: Any, given: Any) -> Iterator[s
         type_ for types_ in each for type_ in types_ if not _accepts(annotation, type_)
     )
     if missing:
-        yield f"its parameter {name!r} is {_annotation(annotation)}, but gets "
-        f"{_shown(tuple(missing))}"
+        yield (
+            f"its parameter {name!r} is {_annotation(annotation)}, but gets "
+            f"{_shown(tuple(missing))}"
+        )
 
 
 def _problems_of_return(annotation: Any, outcomes: tuple[type, ...]) -> Iterator[str]:
@@ -101,14 +103,14 @@ def _problems_of_return(annotation: Any, outcomes: tuple[type, ...]) -> Iterator
             typing.get_origin(member) or object, Awaitable
         ):
             yield f"it returns {_annotation(member)} but is no coroutine; write async def"
-        elif isinstance(member, type) and not issubclass(member, outcomes):
+        elif _is_class(member) and not issubclass(member, outcomes):
             yield f"it may return {_annotation(member)}, which is not among its outcomes"
 
 
 def _accepts(annotation: Any, given: type) -> bool:
     return any(
         # A type variable, a protocol or a special form is left to the type checker.
-        not isinstance(member, type) or _is_protocol(member) or issubclass(given, member)
+        not _is_class(member) or _is_protocol(member) or issubclass(given, member)
         for member in _members(annotation)
     )
 
@@ -125,6 +127,10 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) in (Union, types.UnionType):
         return tuple(m for part in typing.get_args(annotation) for m in _members(part))
     return (annotation,)
+
+
+def _is_class(annotation: Any) -> bool:
+    return isinstance(annotation, type) and annotation is not Any  # Any is a class since 3.11
 
 
 def _is_protocol(type_: type) -> bool:

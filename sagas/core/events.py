@@ -48,6 +48,11 @@ class Event(BaseModel):
             )
         cls.event_type = type or ""
 
+    @classmethod
+    def publisher(cls) -> str:
+        """The publishing service, as the name on the wire has it."""
+        return cls.event_type.partition(".")[0]
+
 
 def is_abstract(event_type: type[Event]) -> bool:
     """Whether the type has no name on the wire, so that it can be neither emitted nor consumed."""

@@ -54,6 +54,9 @@ class _Several:
 
     types: tuple[type[Event], ...]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_names(self.types)})"
+
     @staticmethod
     def _check(word: str, types: tuple[Any, ...]) -> None:
         if len(types) < 2:  # noqa: PLR2004 - a pair is the least that can be combined

@@ -1,0 +1,401 @@
+"""What a developer writes in a saga's body: compiled as said, or refused in words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Annotated, Any, NewType
+from uuid import UUID
+
+import pytest
+from pydantic import Field, ValidationError
+
+import sagas
+from sagas import NOTHING, AllOf, AnyOf, DefinitionError, Event, OneOf, Saga, Start, Step
+from sagas.core import framework_events
+from sagas.core.definition import (
+    SAGA_PARKED,
+    SAGA_RESUMED,
+    STEP_FAILED,
+    Direction,
+    Join,
+    StepKind,
+)
+from sagas.core.events import is_abstract
+from sagas.core.saga import EndOf
+from tests.samples import (
+    CustomerNotified,
+    OrderCancelled,
+    OrderEvent,
+    OrderFulfilment,
+    OrderPlaced,
+    PaymentAuthorized,
+    ShipmentCreated,
+    StockReleased,
+    StockReserved,
+    StockUnavailable,
+)
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+def test_an_event_has_its_name_from_the_class_line() -> None:
+    assert StockReserved.event_type == "inventory.StockReserved.v1"
+    assert not is_abstract(StockReserved)
+
+
+def test_a_subclass_without_a_name_is_abstract_and_inherits_none() -> None:
+    class Special(StockReserved):
+        pass
+
+    assert is_abstract(OrderEvent)
+    assert is_abstract(Special)
+
+
+def test_events_are_frozen_and_ignore_what_they_do_not_know() -> None:
+    event = StockReserved.model_validate({"order_id": "1", "colour": "red"})
+    assert event.model_dump() == {"order_id": "1", "reservation": ""}
+    with pytest.raises(ValidationError, match="frozen"):
+        event.order_id = "2"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "StockReserved", "inventory.StockReserved", "inventory.stockReserved.v1",
+     "Inventory.StockReserved.v1", "inventory.StockReserved.v0", "inventory.StockReserved.1",
+     "inventory.StockReserved.v1 ", "a.b.StockReserved.v1", "in_ventory.StockReserved.v1"],
+)  # fmt: skip
+def test_a_name_of_another_form_is_refused_in_words(name: str) -> None:
+    with pytest.raises(
+        DefinitionError, match=r"Odd.*expected publisher\.Name\.vN.*'inventory\.Odd"
+    ):
+
+        class Odd(Event, type=name):
+            pass
+
+
+def test_the_framework_names_its_own_events() -> None:
+    failed = framework_events.StepFailed(step="pack", error="no", attempts=3)
+    parked = framework_events.SagaParked(
+        step="pack", direction=Direction.UNDO, error="no", attempts=3
+    )
+    resumed = framework_events.SagaResumed(by="ann", why="mended")
+    names = [STEP_FAILED, SAGA_PARKED, SAGA_RESUMED]
+    assert [event.event_type for event in (failed, parked, resumed)] == names
+    assert parked.model_dump(mode="json")["direction"] == "undo"
+    assert [event.event_type for event in framework_events.FRAMEWORK_EVENTS] == names
+
+
+# --- a good saga ----------------------------------------------------------------------------------
+
+
+def test_a_declaration_becomes_data() -> None:
+    definition = OrderFulfilment.definition
+    assert (definition.saga, definition.key) == ("order-fulfilment", "order_id")
+    assert [step.name for step in definition.steps] == [
+        "start",
+        "reserve_stock",
+        "authorize_payment",
+        "create_shipment",
+        "capture_payment",
+        "notify_customer",
+    ]
+    start, reserve, _, ship, capture, _ = definition.steps
+    assert (start.service, start.done, start.undone, start.state) == (
+        "orders",
+        ("orders.OrderPlaced.v1",),
+        "orders.OrderCancelled.v1",
+        "CREATED",
+    )
+    assert (reserve.triggers, reserve.join) == (("orders.OrderPlaced.v1",), Join.ALL)
+    assert reserve.refused == ("inventory.StockUnavailable.v1",)
+    assert reserve.undone == "inventory.StockReleased.v1"
+    assert (ship.pivot, ship.undone, ship.state) == (True, None, "SHIPPED")
+    assert capture.reads == ("orders.OrderPlaced.v1",)
+    assert definition.kinds["capture_payment"] is StepKind.RETRIABLE
+
+
+def test_steps_know_their_saga_and_name() -> None:
+    step = OrderFulfilment.reserve_stock
+    assert (step.saga, step.name, repr(step)) == (
+        OrderFulfilment,
+        "reserve_stock",
+        "OrderFulfilment.reserve_stock",
+    )
+    assert (OrderFulfilment.start.saga, OrderFulfilment.start.name) == (OrderFulfilment, "start")
+
+
+def test_a_saga_knows_its_events_and_the_frameworks() -> None:
+    assert OrderFulfilment.events["inventory.StockReleased.v1"] is StockReleased
+    assert OrderFulfilment.events["inventory.StockUnavailable.v1"] is StockUnavailable
+    assert OrderFulfilment.events["orders.OrderCancelled.v1"] is OrderCancelled
+    assert OrderFulfilment.events[STEP_FAILED] is framework_events.StepFailed
+    assert len(OrderFulfilment.events) == 11 + 3
+
+
+def test_the_end_of_a_saga_is_a_marker() -> None:
+    assert OrderFulfilment.ended == EndOf(OrderFulfilment)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "name"),
+    [("OrderFulfilment", "order-fulfilment"), ("HTTPOrder", "http-order"), ("Sale2Go", "sale2-go")],
+)
+def test_the_name_follows_from_the_class(class_name: str, name: str) -> None:
+    assert declare(class_name=class_name).name == name
+
+
+def test_a_name_can_be_given() -> None:
+    assert declare(name="sale").definition.saga == "sale"
+
+
+def test_joins_merges_and_choices() -> None:
+    saga = declare(
+        choose=Step(by="shop", on=Placed, done=OneOf(Left, Right), undone=NOTHING),
+        pack=Step(by="shop", on=Placed, done=Packed, refused=OneOf(Full, Shut), undone=NOTHING),
+        merge=Step(by="shop", on=AnyOf(Left, Right), done=Merged, undone=NOTHING),
+        join=Step(by="shop", on=AllOf(Merged, Packed), done=Joined, undone=NOTHING,
+                  reads=(Placed, Packed)),
+    )  # fmt: skip
+    by_name = saga.definition.by_name
+    assert by_name["choose"].done == ("shop.Left.v1", "shop.Right.v1")
+    assert by_name["pack"].refused == ("shop.Full.v1", "shop.Shut.v1")
+    assert (by_name["merge"].triggers, by_name["merge"].join) == (
+        ("shop.Left.v1", "shop.Right.v1"),
+        Join.ANY,
+    )
+    assert (by_name["join"].triggers, by_name["join"].join) == (
+        ("shop.Merged.v1", "shop.Packed.v1"),
+        Join.ALL,
+    )
+    assert by_name["join"].reads == ("shop.Placed.v1", "shop.Packed.v1")
+
+
+def test_two_sagas_share_events_and_know_nothing_of_each_other() -> None:
+    one, other = declare(class_name="One"), declare(class_name="Other")
+    assert one.events == other.events
+    assert one.definition.steps == other.definition.steps
+
+
+# --- bad sagas ------------------------------------------------------------------------------------
+
+
+class SaleEvent(Event):
+    sale_id: str
+
+
+class Placed(SaleEvent, type="shop.Placed.v1"):
+    pass
+
+
+class Packed(SaleEvent, type="shop.Packed.v1"):
+    pass
+
+
+class Left(SaleEvent, type="shop.Left.v1"):
+    pass
+
+
+class Right(SaleEvent, type="shop.Right.v1"):
+    pass
+
+
+class Merged(SaleEvent, type="shop.Merged.v1"):
+    pass
+
+
+class Joined(SaleEvent, type="shop.Joined.v1"):
+    pass
+
+
+class Full(SaleEvent, type="shop.Full.v1"):
+    pass
+
+
+class Shut(SaleEvent, type="shop.Shut.v1"):
+    pass
+
+
+class PackedAgain(SaleEvent, type="shop.Packed.v1"):
+    pass
+
+
+class Keyless(Event, type="shop.Keyless.v1"):
+    pass
+
+
+class OptionalKey(Event, type="shop.OptionalKey.v1"):
+    sale_id: str | None = None
+
+
+class BoolKey(Event, type="shop.BoolKey.v1"):
+    sale_id: bool
+
+
+SaleId = NewType("SaleId", str)
+
+
+class NewTypeKey(Event, type="shop.NewTypeKey.v1"):
+    sale_id: Annotated[SaleId, Field(min_length=1)]
+
+
+class UuidKey(Event, type="shop.UuidKey.v1"):
+    sale_id: UUID
+
+
+class IntKey(Event, type="shop.IntKey.v1"):
+    sale_id: int
+
+
+def start() -> Start[Placed, Any]:
+    return Start(Placed, by="shop", undone=NOTHING)
+
+
+def pack(**other: Any) -> Any:
+    make: Any = Step
+    return make(**{"by": "shop", "on": Placed, "done": Packed, "undone": NOTHING, **other})
+
+
+def declare(class_name: str = "Sale", **body: Any) -> type[Saga]:
+    full = {"key": "sale_id", "start": start(), **(body or {"pack": pack()})}
+    if not any(isinstance(value, Step) for value in full.values()):
+        full["pack"] = pack()
+    return type(class_name, (Saga,), {k: v for k, v in full.items() if v is not None})
+
+
+@pytest.mark.parametrize("event", [NewTypeKey, UuidKey, IntKey])
+def test_keys_are_strings_integers_or_uuids(event: type[Event]) -> None:
+    declare(pack=pack(done=event))
+
+
+make_start: Any = Start
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no key": ({"key": None}, r'Sale: no key; write key = "order_id"'),
+    "key is no name": ({"key": "sale id"}, "Sale: no key"),
+    "no start": ({"start": None}, r"Sale: no start; declare start = Start\(\.\.\.\)"),
+    "two starts": ({"again": start()}, r"Sale: 2 starts \(start, again\)"),
+    "start of another name": (
+        {"start": None, "begin": start()},
+        "Sale.begin: the start is called 'begin'; call it 'start'",
+    ),
+    "step called start": (
+        {"start": pack(), "begin": start()},
+        "Sale.start: 'start' is the name of the start",
+    ),
+    "start says nothing of its undo": (
+        {"start": make_start(Placed, by="shop", undone=None)},
+        "Sale.start: nothing said of its undo",
+    ),
+    "no such type": ({"pack": pack(on="Placed")}, "Sale.pack: on= is 'Placed'; expected an event"),
+    "NOTHING as a trigger": ({"pack": pack(on=NOTHING)}, "Sale.pack: on= is NOTHING; expected"),
+    "OneOf as a trigger": (
+        {"pack": pack(on=OneOf(Placed, Left))},
+        r"Sale.pack: on= is OneOf\(Placed, Left\); expected an event type, AllOf",
+    ),
+    "AnyOf as an outcome": (
+        {"pack": pack(done=AnyOf(Packed, Left))},
+        r"done= is AnyOf\(Packed, Left\); expected an event type or OneOf",
+    ),
+    "a list of refusals": ({"pack": pack(refused=[Full])}, "refused= is .*; expected an event"),
+    "OneOf as undone": ({"pack": pack(undone=OneOf(Left, Right))}, "undone= is .* or NOTHING"),
+    "reads a name": ({"pack": pack(reads="Placed")}, "reads= is 'Placed'; expected .* a tuple"),
+    "abstract event": (
+        {"pack": pack(done=SaleEvent)},
+        'done= names SaleEvent, which has no name on the wire.*type="shop.SaleEvent.v1"',
+    ),
+    "abstract start": (
+        {"start": Start(SaleEvent, by="shop", undone=NOTHING)},
+        "Sale.start: its event names SaleEvent, which has no name",
+    ),
+    "two classes of one name": (
+        {"pack": pack(), "again": pack(on=Packed, done=PackedAgain)},
+        "Packed and PackedAgain are both called shop.Packed.v1",
+    ),
+    "event without the key": (
+        {"pack": pack(done=Keyless)},
+        "Keyless has no field 'sale_id', the saga's key; add sale_id: str",
+    ),
+    "key that may be missing": (
+        {"pack": pack(done=OptionalKey)},
+        r"the key OptionalKey\.sale_id is of type str \| None; a key is a str",
+    ),
+    "key that is a bool": ({"pack": pack(done=BoolKey)}, r"BoolKey\.sale_id is of type bool"),
+    "no word about undo": (
+        {"pack": Step(by="shop", on=Placed, done=Packed)},
+        r"sale\.pack: it may have to be undone; .* or say undone=NOTHING",
+    ),
+    "undone=None is no word": ({"pack": pack(undone=None)}, "it may have to be undone"),
+    "a check of the definition": (
+        {"pack": pack(on=Left)},
+        r"sale\.pack: its trigger shop\.Left\.v1 is emitted by no step",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), BAD.values(), ids=BAD)
+def test_bad_declarations_are_refused_in_words(body: dict[str, Any], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        declare(**body)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        declare(start=None, pack=pack(done=SaleEvent, reads="Placed"))
+    assert str(caught.value).count("\n- ") == 3
+
+
+def test_a_step_under_two_names_is_refused() -> None:
+    step = pack()
+    with pytest.raises(DefinitionError, match=r"several names \(Sale\.one, Sale\.two\)"):
+        declare(one=step, two=step)
+
+
+def test_a_step_of_another_saga_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"several names .*OrderFulfilment\.reserve_stock"):
+        # A class body calls __set_name__ again, on the very step of the other saga.
+        declare(reserve_stock=borrowed())
+
+
+def borrowed() -> Any:
+    step = pack()
+    step.__set_name__(OrderFulfilment, "reserve_stock")
+    return step
+
+
+def test_a_saga_is_not_derived_from_another() -> None:
+    with pytest.raises(DefinitionError, match="derived from another saga"):
+        type("Special", (declare(),), {"start": start(), "pack": pack()})
+
+
+@pytest.mark.parametrize("word", [AllOf, AnyOf, OneOf])
+def test_a_combination_of_one_is_refused(word: Any) -> None:
+    with pytest.raises(DefinitionError, match=rf"{word.__name__}\(Placed\) combines two or more"):
+        word(Placed)
+
+
+def test_a_step_past_the_pivot_need_not_speak_of_its_undo() -> None:
+    kinds = OrderFulfilment.definition.kinds
+    assert not OrderFulfilment.create_shipment.says_undone
+    assert not OrderFulfilment.notify_customer.says_undone
+    assert kinds["create_shipment"] is StepKind.PIVOT
+    assert ShipmentCreated.event_type in OrderFulfilment.events
+    assert CustomerNotified.event_type in OrderFulfilment.events
+    assert PaymentAuthorized.event_type in OrderFulfilment.events
+    assert OrderPlaced.event_type in OrderFulfilment.events
+
+
+# --- the package ----------------------------------------------------------------------------------
+
+
+def test_the_public_names_are_there() -> None:
+    assert all(hasattr(sagas, name) for name in sagas.__all__)
+
+
+def test_importing_loads_no_technology() -> None:
+    heavy = "{'aiokafka', 'asyncio', 'redis', 'rich', 'sqlalchemy', 'structlog', 'typer'}"
+    program = f"import sagas, sys; print(sorted({heavy} & set(sys.modules)))"
+    printed = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert printed.stdout.strip() == "[]"
