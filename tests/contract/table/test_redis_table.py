@@ -1,0 +1,147 @@
+"""What only the table on Redis has: batches, scripts that a server forgets, one slot per call."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from redis.crc import key_slot
+
+from sagas.adapters.redis import RedisSagaTable, RedisTableSettings
+from sagas.adapters.redis.settings import redacted
+from sagas.core.errors import ContractViolation
+from sagas.ports import RowChange, Stamp, TableUnavailable
+
+pytestmark = pytest.mark.real
+
+
+def change(saga_id: str, expected: Stamp | None = None) -> RowChange:
+    return RowChange(
+        saga="S",
+        saga_id=saga_id,
+        expected=expected,
+        stamp=Stamp(1, 1 if expected is None else expected.version + 1),
+        status="RUNNING",
+        state=b"state",
+        events={"start": b"event"},
+        at_ms=1,
+        token=uuid4().hex,
+    )
+
+
+@pytest.fixture
+def settings(redis_url: str) -> RedisTableSettings:
+    return RedisTableSettings(url=SecretStr(redis_url), namespace=f"test-{uuid4().hex}")
+
+
+@pytest.fixture
+async def table(settings: RedisTableSettings) -> AsyncIterator[RedisSagaTable]:
+    table = RedisSagaTable(settings)
+    await table.start()
+    yield table
+    await table.stop()
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[Any]:
+    client = Redis.from_url(redis_url)
+    yield client
+    await client.aclose()
+
+
+async def test_a_forgotten_script_is_taught_again(table: RedisSagaTable, client: Any) -> None:
+    await client.script_flush()
+    stored = await asyncio.gather(*(table.store(change(f"o-{n}")) for n in range(50)))
+    assert all(stored)
+
+
+async def test_an_error_of_one_command_is_its_own(
+    table: RedisSagaTable, client: Any, settings: RedisTableSettings
+) -> None:
+    await table.store(change("spoiled"))
+    [key] = [key async for key in client.scan_iter(f"{settings.namespace}:*:saga:S:spoiled")]
+    await client.set(key, "not a hash")
+    results = await asyncio.gather(
+        table.load("S", "other"),
+        table.load("S", "spoiled"),
+        table.store(change("fine")),
+        return_exceptions=True,
+    )
+    assert results[0] is None
+    assert isinstance(results[1], TableUnavailable)
+    assert results[2] is True
+
+
+async def test_a_caller_that_is_cancelled_disturbs_nobody(table: RedisSagaTable) -> None:
+    calls = [asyncio.ensure_future(table.store(change(f"o-{n}"))) for n in range(50)]
+    await asyncio.sleep(0)
+    for call in calls[::2]:
+        call.cancel()
+    assert all(await asyncio.gather(*calls[1::2]))
+    for call in calls[::2]:
+        with suppress(asyncio.CancelledError):
+            await call
+    assert await table.load("S", "o-1") is not None
+
+
+async def test_a_cut_connection_is_not_noticed(redis_url: str, client: Any) -> None:
+    # Named, so that only this test's own connections are cut on a server that others use too.
+    name = f"test-{uuid4().hex}"
+    url = SecretStr(f"{redis_url}?client_name={name}")
+    table = RedisSagaTable(RedisTableSettings(url=url, namespace=name))
+    await table.start()
+    stamp: Stamp | None = None
+    cut = 0
+    for _ in range(20):
+        step = change("o-1", stamp)
+        storing = asyncio.ensure_future(table.store(step))
+        for other in await client.client_list():
+            if other["name"] == name:
+                cut += await client.client_kill_filter(_id=other["id"])
+        assert await storing
+        stamp = step.stamp
+    row = await table.load("S", "o-1")
+    await table.stop()
+    assert cut
+    assert row is not None
+    assert row.stamp == Stamp(1, 20)
+
+
+async def test_all_keys_of_an_instance_share_a_slot(
+    table: RedisSagaTable, client: Any, settings: RedisTableSettings
+) -> None:
+    await table.store(change("{o}-1"))
+    keys = [key async for key in client.scan_iter(f"{settings.namespace}:*")]
+    assert len(keys) == 2
+    assert len({key_slot(key) for key in keys}) == 1
+
+
+async def test_a_saga_name_with_a_colon_is_refused(table: RedisSagaTable) -> None:
+    with pytest.raises(ContractViolation, match="colon"):
+        await table.load("a:b", "c")
+
+
+async def test_a_stopped_table_says_so(settings: RedisTableSettings) -> None:
+    table = RedisSagaTable(settings)
+    await table.start()
+    await table.stop()
+    await table.stop()
+    with pytest.raises(TableUnavailable, match="not started, or stopped"):
+        await table.load("S", "o-1")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://host:1/0", "redis://host:1/0"),
+        ("rediss://user:p%40ss@host:1/0?password=x", "rediss://user:***@host:1/0"),
+        ("redis://:secret@host", "redis://:***@host"),
+        ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert redacted(url) == shown
