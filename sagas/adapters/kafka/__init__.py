@@ -1,0 +1,1 @@
+"""Kafka, through aiokafka: broker, admin and their settings."""

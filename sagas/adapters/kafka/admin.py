@@ -1,0 +1,103 @@
+"""Looks at Kafka's topics and creates them. Connects for each call: it is called at start-up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import admin
+
+from sagas.adapters.kafka.errors import CONNECTION_ERRORS, translated
+from sagas.adapters.kafka.settings import KafkaSettings, connection
+from sagas.core.errors import SettingsError
+from sagas.ports import BrokerUnavailable, NewTopic, TopicDescription
+
+__all__ = ["KafkaAdmin"]
+
+_NO_ERROR = 0
+_TOPIC_ALREADY_EXISTS = 36
+_RETRIABLE = frozenset({7, 41})  # request timed out, not the controller
+_VISIBLE_POLL_S = 0.05
+
+
+class KafkaAdmin:
+    """The BrokerAdmin on Kafka. All calls are safe to repeat."""
+
+    def __init__(self, bootstrap_servers: str, *, client_id: str, settings: KafkaSettings) -> None:
+        self._connection = connection(bootstrap_servers, client_id, settings.security)
+        self._settings = settings
+
+    async def describe_topics(self) -> Mapping[str, TopicDescription]:
+        """All topics by name, Kafka's internal ones left out. Raises BrokerUnavailable."""
+        async with self._client("describing the topics") as client:
+            return _described(await client.describe_topics())
+
+    async def create_topics(self, topics: Sequence[NewTopic]) -> None:
+        """Create topics and wait until they are visible; one that exists is left as it is.
+
+        Raises BrokerUnavailable, also when a topic stays invisible, and SettingsError where the
+        broker refuses a topic, saying why; other topics of the same call may be there then.
+        """
+        if not topics:
+            return
+        async with self._client("creating topics") as client:
+            # Whether it exists is asked first: the broker validates a request before it looks.
+            there = _described(await client.describe_topics())
+            wanted = {new.name: _as_request(new) for new in topics if new.name not in there}
+            if not wanted:
+                return
+            response = await client.create_topics(list(wanted.values()))
+            for name, code, *message in response.topic_errors:
+                _check(name, code, message)
+            while wanted.keys() - _described(await client.describe_topics()).keys():  # noqa: ASYNC110
+                await asyncio.sleep(_VISIBLE_POLL_S)
+
+    @asynccontextmanager
+    async def _client(self, doing: str) -> AsyncIterator[admin.AIOKafkaAdminClient]:
+        timeout_ms = self._settings.request_timeout_ms
+        client = admin.AIOKafkaAdminClient(**self._connection, request_timeout_ms=timeout_ms)
+        try:
+            async with asyncio.timeout((self._settings.connect_timeout_ms + timeout_ms) / 1000):
+                await client.start()
+                yield client
+        except CONNECTION_ERRORS as error:
+            raise translated(error, self._connection, doing) from error
+        finally:
+            await client.close()
+
+
+def _as_request(new: NewTopic) -> admin.NewTopic:
+    configuration = {}
+    if new.retention_ms is not None:
+        configuration["retention.ms"] = str(new.retention_ms)
+    return admin.NewTopic(
+        new.name, new.partitions, new.replication_factor, topic_configs=configuration
+    )
+
+
+def _check(name: str, code: int, message: Sequence[str | None]) -> None:
+    """Each topic has a code of its own; aiokafka never raises."""
+    if code in {_NO_ERROR, _TOPIC_ALREADY_EXISTS}:
+        return
+    reason = f"error {code} {' '.join(filter(None, message))}"
+    if code in _RETRIABLE:
+        raise BrokerUnavailable(f"Kafka did not confirm creating topic {name}: {reason}; try again")
+    raise SettingsError(f"Kafka refuses to create topic {name}: {reason}")
+
+
+def _described(topics: Sequence[Mapping[str, Any]]) -> dict[str, TopicDescription]:
+    """Topics with a leader for each partition: others cannot be used yet."""
+    return {
+        topic["topic"]: TopicDescription(
+            name=topic["topic"],
+            partitions=len(topic["partitions"]),
+            replication_factor=min(len(part["replicas"]) for part in topic["partitions"]),
+        )
+        for topic in topics
+        if topic["error_code"] == _NO_ERROR
+        and not topic["is_internal"]
+        and topic["partitions"]
+        and all(part["leader"] >= 0 for part in topic["partitions"])
+    }

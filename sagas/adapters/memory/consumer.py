@@ -1,0 +1,278 @@
+"""A member of a consumer group on the memory broker.
+
+Owns its positions, what is paused, and the waiting of ``poll``. Never moves a committed offset but
+by ``commit``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from sagas.adapters.memory.group import Group
+from sagas.adapters.memory.topic import Partition
+from sagas.core.errors import ContractViolation
+from sagas.ports import BrokerUnavailable, Clock, RebalanceListener, Record, TopicPartition
+
+__all__ = ["MemoryConsumer"]
+
+logger = structlog.get_logger(__name__)
+
+
+class _Status(enum.Enum):
+    NEW = "new"
+    JOINING = "joining"
+    ACTIVE = "active"
+    RELEASING = "releasing"
+    GONE = "gone"
+
+
+class _Cursor:
+    """Where the consumer stands in one partition that it owns."""
+
+    __slots__ = ("_consumer", "partition", "paused", "position")
+
+    def __init__(self, consumer: MemoryConsumer, partition: Partition, position: int) -> None:
+        self._consumer = consumer
+        self.partition = partition
+        self.position = position
+        self.paused = False
+
+    def arrived(self) -> None:
+        """A record was appended to the partition."""
+        if not self.paused:
+            self._consumer.wake()
+
+
+class MemoryConsumer:
+    """Reads as one member of a group. Poll from one task at a time.
+
+    At-least-once: after a rebalance, a stop or a crash, whoever owns a partition starts again at
+    the committed offset. ``poll`` lets other tasks run at least once each time, also when records
+    never end. With ``poll_timeouts=False`` a poll ends only by a record or by the end of the
+    consumer, so that waiting consumers are no timers of a simulated world.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        topics: frozenset[str],
+        listener: RebalanceListener,
+        *,
+        clock: Clock,
+        rebalance_timeout_ms: int,
+        poll_timeouts: bool,
+    ) -> None:
+        self.topics = topics
+        self._group = group
+        self._listener = listener
+        self._clock = clock
+        self._rebalance_timeout_ms = rebalance_timeout_ms
+        self._poll_timeouts = poll_timeouts
+        self._status = _Status.NEW
+        self._cursors: dict[TopicPartition, _Cursor] = {}
+        self._order: list[_Cursor] = []
+        self._turn = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._settled: asyncio.Future[None] | None = None
+        self._gone: asyncio.Future[None] | None = None
+
+    # --- the Consumer port ---------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Join the group and wait for the first assignment.
+
+        Raises SettingsError for a topic that does not exist.
+        """
+        if self._status is not _Status.NEW:
+            raise ContractViolation("a consumer starts once: ask the broker for a new one")
+        loop = asyncio.get_running_loop()
+        self._settled, self._gone = loop.create_future(), loop.create_future()
+        self._group.join(self)
+        self._status = _Status.JOINING
+        try:
+            await self._settled
+        except asyncio.CancelledError:
+            self.crash()
+            raise
+        self._check_member()
+
+    async def stop(self) -> None:
+        """Leave the group, committing nothing and telling the listener nothing. Safe to repeat."""
+        self.crash()
+        await asyncio.sleep(0)
+
+    async def poll(self, *, records_max: int, timeout_ms: int) -> Sequence[Record]:
+        """Return what is there, in offset order per partition; wait up to the timeout if empty.
+
+        Returns nothing when the consumer stops meanwhile; raises BrokerUnavailable afterwards.
+        """
+        self._check_member()
+        await asyncio.sleep(0)
+        records = self._take(records_max)
+        if not records and timeout_ms > 0:
+            await self._wait_for_records(timeout_ms)
+            records = self._take(records_max)
+        return records
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Deliver nothing of these partitions until they are resumed or given out anew."""
+        for partition in partitions:
+            if cursor := self._cursors.get(partition):
+                cursor.paused = True
+
+    def resume(self, partitions: frozenset[TopicPartition]) -> None:
+        """Deliver these partitions again, from where the consumer stood."""
+        for partition in partitions:
+            if cursor := self._cursors.get(partition):
+                cursor.paused = False
+        self.wake()
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Record the next offset to read, of all these partitions or of none; safe to repeat."""
+        self._check_member()
+        lost = [partition for partition in offsets if partition not in self._cursors]
+        if lost:
+            raise BrokerUnavailable(
+                f"cannot commit {lost}: this consumer does not own them any more; "
+                "their new owner starts at the committed offset"
+            )
+        self._group.committed.update(offsets)
+
+    # --- for tests -----------------------------------------------------------------------------
+
+    def crash(self) -> None:
+        """Vanish: nothing is committed, the listener is not told, others get the partitions."""
+        if self._status in {_Status.NEW, _Status.GONE}:
+            self._status = _Status.GONE
+            return
+        self._status = _Status.GONE
+        self._forget_partitions()
+        for future in (self._settled, self._gone):
+            if future is not None and not future.done():
+                future.set_result(None)
+        self.wake()
+        self._group.leave(self)
+
+    # --- what the group asks -------------------------------------------------------------------
+
+    async def release(self) -> None:
+        """Let the listener finish, then own nothing. A commit is possible until then."""
+        if self._status is not _Status.ACTIVE:
+            return
+        self._status = _Status.RELEASING
+        if self._cursors:
+            await self._tell_revoked(frozenset(self._cursors))
+            self._forget_partitions()
+
+    def own(self, partitions: Sequence[Partition], committed: Mapping[TopicPartition, int]) -> None:
+        """Own these partitions, tell the listener, and only then deliver."""
+        for partition in partitions:
+            cursor = _Cursor(self, partition, committed.get(partition.id, 0))
+            self._cursors[partition.id] = cursor
+            partition.readers.append(cursor)
+        self._order = list(self._cursors.values())
+        if self._cursors:
+            try:
+                self._listener.assigned(frozenset(self._cursors))
+            except Exception:
+                logger.exception("rebalance_listener_failed", call="assigned")
+        self._status = _Status.ACTIVE
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let a waiting poll look again."""
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _check_member(self) -> None:
+        if self._status in {_Status.NEW, _Status.GONE}:
+            raise BrokerUnavailable(
+                "this consumer is not started or stopped: start one to read and commit"
+            )
+
+    def _take(self, records_max: int) -> list[Record]:
+        """Take from each partition in turn, so that a full one does not starve the others."""
+        taken: list[Record] = []
+        if self._status is not _Status.ACTIVE:
+            return taken
+        order = self._order
+        self._turn += 1
+        for step in range(len(order)):
+            cursor = order[(self._turn + step) % len(order)]
+            log, position = cursor.partition.log, cursor.position
+            if cursor.paused or position >= len(log):
+                continue
+            fresh = log[position : position + records_max - len(taken)]
+            cursor.position = position + len(fresh)
+            taken += fresh
+            if len(taken) >= records_max:
+                break
+        return taken
+
+    async def _wait_for_records(self, timeout_ms: int) -> None:
+        """Sleep until something is there to take, the time is over, or the consumer is gone."""
+        if self._waiter is not None and not self._waiter.done():
+            raise ContractViolation("two tasks poll one consumer: poll from one")
+        loop = asyncio.get_running_loop()
+        timer = None
+        if self._poll_timeouts:
+            timer = loop.create_task(self._end_of(timeout_ms))
+        try:
+            while self._status is not _Status.GONE and not self._has_records():
+                waiter = self._waiter = loop.create_future()
+                await waiter
+                if timer is not None and timer.done():
+                    return
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    async def _end_of(self, timeout_ms: int) -> None:
+        await self._clock.sleep(timeout_ms / 1000)
+        # The poll must find this task done when it wakes.
+        asyncio.get_running_loop().call_soon(self.wake)
+
+    def _has_records(self) -> bool:
+        return self._status is _Status.ACTIVE and any(
+            cursor.position < len(cursor.partition.log) and not cursor.paused
+            for cursor in self._order
+        )
+
+    async def _tell_revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        loop = asyncio.get_running_loop()
+        timeout_ms = self._rebalance_timeout_ms
+        drain = loop.create_task(self._drain(partitions))
+        timer = loop.create_task(self._clock.sleep(timeout_ms / 1000))
+        gone = self._gone
+        waiting = {drain, timer} if gone is None else {drain, timer, gone}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if timer.done() and not drain.done():
+                logger.error("rebalance_listener_timed_out", timeout_ms=timeout_ms)
+        finally:
+            drain.cancel()
+            timer.cancel()
+
+    async def _drain(self, partitions: frozenset[TopicPartition]) -> None:
+        try:
+            await self._listener.revoked(partitions)
+        except Exception:
+            logger.exception("rebalance_listener_failed", call="revoked")
+
+    def _forget_partitions(self) -> None:
+        for cursor in self._cursors.values():
+            cursor.partition.readers.remove(cursor)
+        self._cursors = {}
+        self._order = []
