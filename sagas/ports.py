@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from sagas.core.definition import Direction
 from sagas.core.errors import InvalidMessage, RetriableError
@@ -291,6 +291,7 @@ class JournalOutcome(NamedTuple):
     payload: bytes
 
 
+@runtime_checkable
 class Journal(Protocol):
     """Makes a participant's effects exactly-once: outcome and effect commit in one transaction.
 
@@ -316,6 +317,7 @@ class Journal(Protocol):
         epoch is recorded."""
 
 
+@runtime_checkable
 class Outbox(Protocol):
     """Records that were stored in a service's own transaction and wait to be published."""
 

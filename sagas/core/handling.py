@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sagas.core.decide import ActionResult, Emission, decide
+from sagas.core.decide import ActionResult, Emission, ResultKind, decide
 from sagas.core.definition import START, Definition, Direction, Role
 from sagas.core.enabled import Action, enabled, must_store, unproven
-from sagas.core.errors import InvalidMessage
+from sagas.core.errors import CompensationFailed, InvalidMessage
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
 
@@ -115,16 +115,23 @@ class Handling:
         while True:
             decision = decide(instance, action, result)
             if decision.late_success:
-                # Rule 11: nobody else knows of this effect, so it is undone before the message goes.
-                await self._world.perform(
-                    Action(action.step, Direction.UNDO, action.epoch), instance
-                )
+                await self._undo_at_once(action, instance)
             if decision.emission is None:
                 return instance
             stored = await self._commit(instance, self._fact(decision.emission))
             if stored is not None:
                 return stored
             instance = await self._refresh()
+
+    async def _undo_at_once(self, action: Action, instance: Instance) -> None:
+        """Undo an effect that nobody else knows of, before the message is acknowledged (rule 11)."""
+        undo = Action(action.step, Direction.UNDO, action.epoch)
+        result = await self._world.perform(undo, instance)
+        if result.kind is not ResultKind.RETURNED:
+            raise CompensationFailed(
+                f"{action.step.name} of {self._definition.saga} {self._saga_id!r} took effect after "
+                "it had been undone, and could not be undone again. Undo it by hand."
+            )
 
     async def _commit(self, instance: Instance, fact: Fact) -> Instance | None:
         stored = await self._world.store(evolve(instance, fact), fact)

@@ -1,0 +1,1 @@
+"""The runtime: what a service's worker does between its topics, the saga table and its handlers."""

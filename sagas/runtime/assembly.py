@@ -1,0 +1,112 @@
+"""One service with everything it runs on: opens its resources, builds its worker, runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from sagas.ports import Broker, Clock, Ids, Journal, Outbox, SagaTable
+from sagas.runtime.dead_letters import DeadLetters
+from sagas.runtime.dispatch import Dispatch
+from sagas.runtime.execution import Execution
+from sagas.runtime.message_world import Participant
+from sagas.runtime.patience import Patience
+from sagas.runtime.relay import OutboxRelay
+from sagas.runtime.subscription import Subscription
+from sagas.runtime.worker import Worker, WorkerSettings
+from sagas.service import Lifespan, Service
+from sagas.wire.topics import Topics
+
+__all__ = ["Platform", "ServiceRunner"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What the services of a process share."""
+
+    topics: Topics
+    broker: Broker
+    table: SagaTable
+    clock: Clock
+    ids: Ids
+    settings: WorkerSettings = field(default_factory=WorkerSettings)
+
+
+class ServiceRunner:
+    """Runs one service on a platform: create it, ``run`` it once, ``stop`` it from anywhere.
+
+    Raises DefinitionError at once for a service with a missing handler.
+    """
+
+    def __init__(
+        self, service: Service, platform: Platform, *, resources: Lifespan | None = None
+    ) -> None:
+        service.check()
+        self.service = service
+        self.worker: Worker | None = None
+        self._platform = platform
+        self._resources = resources or service.resources
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Finish what is begun, commit, close the resources."""
+        self._stopped = True
+        if self.worker is not None:
+            self.worker.stop()
+
+    async def run(self, on_running: Callable[[], None] = lambda: None) -> None:
+        """Open the service's resources, then work until stopped."""
+        async with AsyncExitStack() as stack:
+            opened = tuple(await stack.enter_async_context(self._resources()))
+            outbox = next((r for r in opened if isinstance(r, Outbox)), None)
+            if outbox is not None:
+                relay = asyncio.create_task(self._relay(outbox).run())
+                stack.push_async_callback(_cancelled, relay)
+            self.worker = self._worker(opened)
+            if not self._stopped:
+                await self.worker.run(on_running)
+
+    def _relay(self, outbox: Outbox) -> OutboxRelay:
+        at = self._platform
+        return OutboxRelay(
+            outbox, broker=at.broker, clock=at.clock, patience=Patience(at.clock)
+        )
+
+    def _worker(self, opened: tuple[object, ...]) -> Worker:
+        at, name = self._platform, self.service.name
+        patience = Patience(at.clock)
+        resources = {type(resource): resource for resource in opened}
+        journal = next((r for r in opened if isinstance(r, Journal)), None)
+        participant = Participant(
+            service=self.service,
+            topics=at.topics,
+            broker=at.broker,
+            table=at.table,
+            clock=at.clock,
+            ids=at.ids,
+            patience=patience,
+            execution=Execution(
+                resources=resources, journal=journal, clock=at.clock, patience=patience
+            ),
+            resources=resources,
+        )
+        dead_letters = DeadLetters(
+            name, topics=at.topics, broker=at.broker, clock=at.clock, patience=patience
+        )
+        return Worker(
+            name,
+            group=at.topics.group(name),
+            subscription=Subscription(self.service, at.topics),
+            dispatch=Dispatch(participant, dead_letters),
+            broker=at.broker,
+            clock=at.clock,
+            patience=patience,
+            settings=at.settings,
+        )
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,134 @@
+"""The client: start a saga, see where it stands, wait for its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sagas.core.definition import START, Direction
+from sagas.core.errors import ContractViolation
+from sagas.core.events import Event
+from sagas.core.saga import Saga
+from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, SagaTable
+from sagas.runtime.incoming import key_of
+from sagas.runtime.patience import Patience
+from sagas.runtime.views import SagaView, view_of
+from sagas.wire.envelope import Envelope, Trail, encode_headers
+from sagas.wire.ids import event_id
+from sagas.wire.topics import Topics
+from sagas.wire.trace import child_of
+
+__all__ = ["SagaClient", "start_record"]
+
+_POLL_S = (0.01, 0.02, 0.05, 0.1, 0.25)
+"""The pauses between two looks at the table while waiting; the last one repeats."""
+
+
+def start_record(
+    sagas: Iterable[type[Saga]], topics: Topics, event: Event, *, trail: Trail, now_ms: int
+) -> tuple[str, OutgoingRecord]:
+    """The saga id and the record that starts a saga. Raises ContractViolation for an event that starts
+    none of the sagas, and InvalidMessage for an unusable business key."""
+    starting = [saga for saga in sagas if event.event_type in saga.definition.start.done]
+    if len(starting) != 1:
+        known = ", ".join(t for saga in sagas for t in saga.definition.start.done) or "nothing"
+        raise ContractViolation(
+            f"{event.event_type or type(event).__name__} starts {len(starting)} of the sagas that "
+            f"this client knows; expected exactly one of {known}."
+        )
+    definition = starting[0].definition
+    saga_id = key_of(event, definition.key)
+    id_ = event_id(
+        definition.saga, saga_id, event.event_type, step=START, direction=Direction.FORWARD
+    )
+    envelope = Envelope(
+        id=id_,
+        type=event.event_type,
+        source=definition.start.service,
+        time_ms=now_ms,
+        saga=definition.saga,
+        saga_id=saga_id,
+        payload=event.model_dump_json().encode(),
+        fingerprint=definition.fingerprint,
+        trail=replace(trail, traceparent=child_of(trail.traceparent, id_)),
+    )
+    topic = topics.events(definition.start.service)
+    return saga_id, OutgoingRecord(
+        topic, saga_id.encode(), envelope.payload, encode_headers(envelope)
+    )
+
+
+class SagaClient:
+    """Starts sagas and reads them; holds no state of its own."""
+
+    def __init__(
+        self,
+        sagas: Iterable[type[Saga]],
+        *,
+        topics: Topics,
+        broker: Broker,
+        table: SagaTable,
+        clock: Clock,
+        outbox: Outbox | None = None,
+    ) -> None:
+        self._sagas = tuple(sagas)
+        self._topics = topics
+        self._broker = broker
+        self._table = table
+        self._clock = clock
+        self._outbox = outbox
+        self._patience = Patience(clock)
+
+    async def start(
+        self, event: Event, *, trail: Trail | None = None, within: object | None = None
+    ) -> str:
+        """Start a saga with its start event and return the saga id.
+
+        Returns once the event is acknowledged by the broker; safe to repeat: the same key starts nothing
+        twice. With ``within``, a transaction of the service's own database, the event is stored in the
+        outbox instead and published after the commit, or never if the transaction is rolled back.
+        Raises ContractViolation for an event that starts no saga.
+        """
+        saga_id, record = start_record(
+            self._sagas,
+            self._topics,
+            event,
+            trail=trail or Trail(),
+            now_ms=self._clock.now_ms(),
+        )
+        if within is None:
+            await self._patience.insist(lambda: self._broker.publish(record))
+        elif self._outbox is None:
+            raise ContractViolation(
+                "This client has no outbox; give it one, or start the saga without within=."
+            )
+        else:
+            await self._outbox.add(within, record)
+        return saga_id
+
+    async def get(self, saga: type[Saga], saga_id: str) -> SagaView | None:
+        """The saga as the table has it now, or None: not started, not seen yet, or expired."""
+        name = saga.definition.saga
+        row = await self._patience.insist(
+            lambda: self._table.load(name, str(saga_id), events=True)
+        )
+        return None if row is None else view_of(saga.definition, str(saga_id), row)
+
+    async def wait_for_end(
+        self, saga: type[Saga], saga_id: str, *, timeout_s: float | None = None
+    ) -> SagaView:
+        """The saga once it has ended. Raises TimeoutError after ``timeout_s`` of the clock's time."""
+        deadline_ms = None if timeout_s is None else self._clock.now_ms() + timeout_s * 1000
+        looks = 0
+        while True:
+            view = await self.get(saga, saga_id)
+            if view is not None and view.has_ended:
+                return view
+            if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
+                status = "unknown" if view is None else f"{view.status}, waits for {view.waits_for}"
+                raise TimeoutError(
+                    f"{saga.definition.saga} {saga_id!r} has not ended after {timeout_s} s; it is "
+                    f"{status}."
+                )
+            await self._clock.sleep(_POLL_S[min(looks, len(_POLL_S) - 1)])
+            looks += 1

@@ -1,0 +1,119 @@
+"""What happens to one record: observers are told, a saga's step is run, what cannot be handled is
+dead-lettered."""
+
+from __future__ import annotations
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from sagas.context import EventContext
+from sagas.core.decide import ActionResult, ResultKind
+from sagas.core.handling import Handling
+from sagas.core.saga import SagaEnded
+from sagas.ports import Record
+from sagas.runtime.dead_letters import DeadLetters
+from sagas.runtime.execution import Performed, attempt_until_done, invoke
+from sagas.runtime.incoming import Incoming, decode_incoming, decode_payload
+from sagas.runtime.message_world import MessageWorld, Participant
+from sagas.runtime.subscription import Interest
+from sagas.service import Observer
+from sagas.wire.envelope import Envelope, decode_headers
+from sagas.wire.trace import trace_id
+
+__all__ = ["Dispatch"]
+
+_log = structlog.get_logger()
+
+
+class Dispatch:
+    """Handles the records of one service, one at a time per call; calls may run side by side."""
+
+    def __init__(self, participant: Participant, dead_letters: DeadLetters) -> None:
+        self._participant = participant
+        self._dead_letters = dead_letters
+
+    async def handle(self, record: Record, interest: Interest) -> None:
+        """Handle a record to its end; when this returns its offset may be committed.
+
+        At-least-once: a crash before the commit brings the record back, which changes nothing in the
+        saga; observers see it again. Nothing is raised but a cancellation.
+        """
+        place = f"{record.topic}-{record.partition}-{record.offset}"
+        with bound_contextvars(service=self._participant.service.name, at=place):
+            try:
+                await self._handle(record, interest)
+            except Exception as error:  # noqa: BLE001 - nothing may block the partition
+                await self._dead_letters.add(record, error)
+
+    async def reject(self, record: Record, error: Exception) -> None:
+        """Dead-letter a record that the filter could not read."""
+        with bound_contextvars(service=self._participant.service.name):
+            await self._dead_letters.add(record, error)
+
+    async def _handle(self, record: Record, interest: Interest) -> None:
+        if interest.saga is not None:
+            incoming = decode_incoming(record, interest.saga, interest.event_type)
+            with bound_contextvars(**_log_fields(incoming.envelope)):
+                await self._run_saga(incoming)
+        for observer in interest.observers:
+            envelope = decode_headers(
+                record.headers, record.value or b"", time_ms=record.timestamp_ms, id_=""
+            )
+            with bound_contextvars(**_log_fields(envelope)):
+                await self._tell(observer, interest.event_type, envelope)
+
+    async def _run_saga(self, incoming: Incoming) -> None:
+        participant = self._participant
+        handling = Handling(
+            incoming.saga.definition,
+            participant.service.name,
+            incoming.saga_id,
+            incoming.fact,
+            MessageWorld(participant, incoming),
+        )
+        await handling.run()
+
+    async def _tell(self, observer: Observer, type_: str, envelope: Envelope) -> None:
+        """Tell one observer; after the last attempt its error makes the record a dead letter."""
+        context = EventContext(
+            saga=envelope.saga or "",
+            saga_id=envelope.saga_id or "",
+            tenant=envelope.trail.tenant,
+            correlation_id=envelope.trail.correlation_id or envelope.saga_id or "",
+            causation_id=envelope.causation_id,
+            deadline_ms=envelope.trail.deadline_ms,
+            traceparent=envelope.trail.traceparent,
+            status=envelope.status or "",
+            logger=_log,
+            resources=self._participant.resources,
+        )
+        event: object
+        if type_ in observer.event_types:
+            event = decode_payload(observer.events[type_], type_, envelope.payload)
+        else:
+            event = SagaEnded(
+                saga=context.saga, saga_id=context.saga_id, status=context.status
+            )
+
+        async def attempt(number: int) -> Performed:
+            await invoke(observer.handler, event, context)
+            return Performed(ActionResult(ResultKind.RETURNED), attempts=number)
+
+        clock = self._participant.clock
+        done = await attempt_until_done(attempt, clock, observer.handler.name)
+        if not isinstance(done, Performed):
+            raise done[1]
+
+
+def _log_fields(envelope: Envelope) -> dict[str, object]:
+    fields = {
+        "saga": envelope.saga,
+        "saga_id": envelope.saga_id,
+        "message_id": envelope.id,
+        "message_type": envelope.type,
+        "tenant": envelope.trail.tenant,
+        "correlation_id": envelope.trail.correlation_id,
+        "causation_id": envelope.causation_id,
+        "trace_id": trace_id(envelope.trail.traceparent),
+    }
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,208 @@
+"""Running a handler to its end: attempts, the participant's journal, threads for plain functions.
+
+Owns what an exception means. Never touches the saga table or a topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from sagas.context import StepContext
+from sagas.core.decide import ActionResult, ResultKind
+from sagas.core.definition import Direction
+from sagas.core.enabled import Action
+from sagas.core.errors import ContractViolation
+from sagas.core.events import Event
+from sagas.ports import Clock, Journal, JournalKey, JournalOutcome, Tombstone
+from sagas.runtime.incoming import VALUE_BYTES_MAX
+from sagas.runtime.patience import Patience
+from sagas.service import Handler
+
+__all__ = ["Call", "Execution", "Performed", "attempt_until_done", "invoke"]
+
+ATTEMPTS_MAX = 3
+BACKOFF_S = (0.1, 0.4)
+"""The pauses between attempts in the process; the last attempt is followed by none."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """How an action ended. ``payload`` is the returned event's JSON; ``error`` says why it failed."""
+
+    result: ActionResult
+    payload: bytes = b""
+    error: str = ""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An action with everything its handler gets. ``outcome`` is the recorded one, for an undo."""
+
+    action: Action
+    handler: Handler
+    triggers: tuple[Event, ...]
+    outcome: Event | None
+    context: StepContext
+    key_field: str
+    outcome_types: Mapping[str, type[Event]]
+    starts: bool = False
+
+
+class Execution:
+    """Runs the handlers of one service."""
+
+    def __init__(
+        self,
+        *,
+        resources: Mapping[type, object],
+        journal: Journal | None,
+        clock: Clock,
+        patience: Patience,
+    ) -> None:
+        self._resources = resources
+        self._journal = journal
+        self._clock = clock
+        self._patience = patience
+
+    async def perform(self, call: Call) -> Performed:
+        """Run the handler until it returns, refuses, is rejected, or its attempts are used up.
+
+        With a journal the effect and its outcome commit together, and an action that ran before returns
+        the outcome of that time. Without one the handler may run more than once with the same
+        idempotency key. A journal that is away is waited for; that is no attempt.
+        """
+
+        async def attempt(number: int) -> Performed:
+            numbered = replace(call, context=replace(call.context, attempt=number))
+            try:
+                if self._journal is None:
+                    outcome = await self._run(numbered, self._resources, call.outcome)
+                else:
+                    outcome = await self._patience.insist(lambda: self._journaled(numbered))
+            except Tombstone:
+                return Performed(ActionResult(ResultKind.REJECTED), attempts=number)
+            result = ActionResult(ResultKind.RETURNED, outcome.type)
+            return Performed(result, payload=outcome.payload, attempts=number)
+
+        done = await attempt_until_done(attempt, self._clock, call.handler.name)
+        if isinstance(done, Performed):
+            return done
+        attempts, error = done
+        text = f"{type(error).__name__}: {error}"[:1000]
+        return Performed(ActionResult(ResultKind.FAILED), error=text, attempts=attempts)
+
+    async def _journaled(self, call: Call) -> JournalOutcome:
+        journal = self._journal
+        assert journal is not None  # noqa: S101 - the only caller has looked
+        context, action = call.context, call.action
+        key = JournalKey(
+            context.saga, context.saga_id, action.step.name, action.direction, action.epoch
+        )
+
+        async def forward(transaction: object) -> JournalOutcome:
+            return await self._run(call, self._with(transaction), None)
+
+        async def undo(transaction: object, recorded: JournalOutcome | None) -> JournalOutcome:
+            return await self._run(call, self._with(transaction), _outcome(call, recorded))
+
+        if action.direction is Direction.FORWARD:
+            return await journal.forward(key, forward)
+        return await journal.undo(key, undo)
+
+    def _with(self, transaction: object) -> Mapping[type, object]:
+        return {**self._resources, type(transaction): transaction}
+
+    async def _run(
+        self, call: Call, resources: Mapping[type, object], outcome: Event | None
+    ) -> JournalOutcome:
+        context = replace(call.context, resources=resources)
+        arguments: tuple[object, ...] = call.triggers
+        if call.action.direction is Direction.UNDO and not call.starts:
+            arguments = (*arguments, outcome)
+        returned = await invoke(call.handler, *arguments, context)
+        return _checked(call, returned)
+
+
+def _outcome(call: Call, recorded: JournalOutcome | None) -> Event | None:
+    """The done event that the journal holds. A refusal had no effect: nothing is to be undone."""
+    if recorded is None or recorded.type not in call.action.step.done:
+        return None
+    return call.outcome_types[recorded.type].model_validate_json(recorded.payload)
+
+
+def _checked(call: Call, returned: object) -> JournalOutcome:
+    """The returned event, encoded. Raises ContractViolation for anything that was not declared."""
+    step = call.action.step
+    allowed: tuple[str, ...] = (*step.done, *step.refused)
+    if call.action.direction is Direction.UNDO:
+        allowed = (step.undone or "",)
+    if not isinstance(returned, Event) or returned.event_type not in allowed:
+        seen = returned.event_type if isinstance(returned, Event) else repr(returned)[:200]
+        raise ContractViolation(
+            f"{call.handler.name} returned {seen}; {step.name} may return {' or '.join(allowed)}."
+        )
+    key = str(getattr(returned, call.key_field))
+    if key != call.context.saga_id:
+        raise ContractViolation(
+            f"{call.handler.name} returned {returned.event_type} with {call.key_field}={key!r} in "
+            f"the saga {call.context.saga_id!r}; hand the saga's own key on."
+        )
+    payload = returned.model_dump_json().encode()
+    if len(payload) > VALUE_BYTES_MAX:
+        raise ContractViolation(
+            f"{call.handler.name} returned {returned.event_type} with {len(payload)} bytes; at most "
+            f"{VALUE_BYTES_MAX} fit. Keep large content elsewhere and send a reference to it."
+        )
+    return JournalOutcome(returned.event_type, payload)
+
+
+async def invoke(handler: Handler, *arguments: object) -> object:
+    """Call a handler; a plain function runs in a thread, so that it holds nobody up."""
+    if handler.is_async:
+        result: Any = await handler.function(*arguments)
+        return result
+    return await asyncio.to_thread(handler.function, *arguments)
+
+
+async def attempt_until_done(
+    attempt: Callable[[int], Awaitable[Performed]], clock: Clock, name: str
+) -> Performed | tuple[int, Exception]:
+    """The first attempt that ends well, or the number of attempts and the last error.
+
+    A broken contract is a bug, and stays one: it is not tried again. A cancellation from within the
+    handler is an error like any other; one of the worker's own passes through.
+    """
+    number = 0
+    while True:
+        number += 1
+        try:
+            return await attempt(number)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            failure: Exception = RuntimeError(f"the handler was cancelled from within: {error!r}")
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises
+            failure = error
+        final = number >= ATTEMPTS_MAX or isinstance(failure, ContractViolation)
+        _log.warning(
+            "handler.failed",
+            handler=name,
+            attempt=number,
+            final=final,
+            error=f"{type(failure).__name__}: {failure}",
+            exc_info=failure if final else None,
+        )
+        if final:
+            return number, failure
+        await clock.sleep(BACKOFF_S[number - 1])
+
+

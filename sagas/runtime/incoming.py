@@ -1,0 +1,139 @@
+"""From a record to a message that the core understands, or to an InvalidMessage that says why not.
+
+Owns what is accepted from outside: size, headers, type, payload, saga key. Nothing an outside producer
+sends may raise anything else, block, or be decoded without a bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+
+from sagas.core.definition import START, Direction, Role
+from sagas.core.errors import InvalidMessage
+from sagas.core.events import Event
+from sagas.core.framework_events import SagaParked, SagaResumed, StepFailed
+from sagas.core.instance import Fact
+from sagas.core.saga import Saga
+from sagas.ports import Record
+from sagas.wire.envelope import Envelope, decode_headers
+from sagas.wire.ids import event_id
+
+__all__ = ["VALUE_BYTES_MAX", "Incoming", "decode_incoming", "decode_payload", "key_of"]
+
+VALUE_BYTES_MAX = 900_000
+"""A larger value is dead-lettered. It leaves room for the failure's headers under Kafka's own megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message of one saga instance: its envelope, complete, and the fact that the core folds."""
+
+    saga: type[Saga]
+    envelope: Envelope
+    saga_id: str
+    fact: Fact
+    event: Event
+
+
+def decode_incoming(record: Record, saga: type[Saga], type_: str) -> Incoming:
+    """The message that a record carries for ``saga``. Raises InvalidMessage.
+
+    ``type_`` is the event type by its header or, where there is none, by the contract of the topic. On a
+    start, what the producer left out is filled in: saga name and id, event id.
+    """
+    event = _decode_event(saga, type_, record)
+    definition = saga.definition
+    envelope = decode_headers(
+        record.headers, record.value or b"", time_ms=record.timestamp_ms, id_=""
+    )
+    saga_id = envelope.saga_id
+    role, step = Role.DONE, START
+    direction = Direction.FORWARD
+    outcome = definition.outcome_of.get(type_)
+    if outcome is not None:
+        role, step = outcome.role, outcome.step
+        if saga_id is None:
+            if step != START:
+                raise InvalidMessage(
+                    f"{type_} says no saga id; set the header ce_sagaid. Only a start may leave it "
+                    "out."
+                )
+            saga_id = key_of(event, definition.key)
+    elif isinstance(event, StepFailed | SagaParked | SagaResumed):
+        role, step, direction = _framework_fact(saga, event)
+    if not saga_id:
+        raise InvalidMessage(f"{type_} says no saga id; set the header ce_sagaid.")
+    if role is Role.UNDONE:
+        direction = Direction.UNDO
+    id_ = envelope.id or event_id(
+        definition.saga, saga_id, type_, step=step, direction=direction, epoch=envelope.epoch
+    )
+    envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
+    fact = Fact(id_, type_, step, role, envelope.causation_id, direction, published=True)
+    return Incoming(saga, envelope, saga_id, fact, event)
+
+
+def _decode_event(saga: type[Saga], type_: str, record: Record) -> Event:
+    """The typed payload of a record. Raises InvalidMessage in the words of the contract."""
+    model = saga.events.get(type_)
+    if model is None:
+        raise InvalidMessage(
+            f"{saga.definition.saga} knows no event {type_!r}; it knows {', '.join(saga.events)}."
+        )
+    if record.value is None:
+        raise InvalidMessage(f"{type_} has no value; expected its payload as a JSON object.")
+    if len(record.value) > VALUE_BYTES_MAX:
+        raise InvalidMessage(
+            f"{type_} has {len(record.value)} bytes; at most {VALUE_BYTES_MAX} are accepted. Keep "
+            "large content elsewhere and send a reference to it."
+        )
+    return decode_payload(model, type_, record.value)
+
+
+def decode_payload(model: type[Event], type_: str, payload: bytes) -> Event:
+    """A payload as its model. Raises InvalidMessage naming each field that does not fit."""
+    try:
+        return model.model_validate_json(payload)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'payload'}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)[:5]
+        )
+        raise InvalidMessage(f"{type_} does not fit its contract: {problems}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidMessage(f"{type_} is not a JSON object: {error}") from error
+
+
+def key_of(event: Event, key: str) -> str:
+    """The business key of an event as a saga id. Raises InvalidMessage for an empty one."""
+    value = str(getattr(event, key))
+    if not value or len(value) > _KEY_MAX or not value.isprintable():
+        raise InvalidMessage(
+            f"The field {key} of {event.event_type} is {value[:80]!r}; a business key has 1 to "
+            f"{_KEY_MAX} printable characters."
+        )
+    return value
+
+
+_KEY_MAX = 200
+
+
+def _framework_fact(
+    saga: type[Saga], event: StepFailed | SagaParked | SagaResumed
+) -> tuple[Role, str, Direction]:
+    match event:
+        case StepFailed():
+            role, step, direction = Role.FAILED, event.step, Direction.FORWARD
+        case SagaParked():
+            role, step, direction = Role.PARKED, event.step, Direction(event.direction)
+        case _:
+            return Role.RESUMED, START, Direction.FORWARD
+    if step not in saga.definition.by_name:
+        raise InvalidMessage(
+            f"{event.event_type} names the step {step!r}, which {saga.definition.saga} has not."
+        )
+    return role, step, direction
+
+

@@ -1,0 +1,279 @@
+"""The world of one message: the saga table, the broker and the service's handlers, as ``Handling`` sees
+them.
+
+Owns the translation between the core's facts and what is stored and sent. Every call waits for a server
+that is away; nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from sagas.context import StepContext
+from sagas.core.decide import ActionResult, Emission
+from sagas.core.definition import START, Direction, Join, Role, StepDefinition
+from sagas.core.enabled import Action
+from sagas.core.events import Event
+from sagas.core.framework_events import SagaParked, StepFailed
+from sagas.core.instance import Fact, Instance
+from sagas.ports import (
+    Broker,
+    Clock,
+    Ids,
+    OutgoingRecord,
+    Row,
+    RowChange,
+    SagaTable,
+    Stamp,
+)
+from sagas.runtime.execution import Call, Execution, Performed
+from sagas.runtime.incoming import Incoming, decode_payload
+from sagas.runtime.patience import Patience
+from sagas.service import Service
+from sagas.wire.envelope import Envelope, encode_headers
+from sagas.wire.headers import Headers
+from sagas.wire.ids import event_id, idempotency_key
+from sagas.wire.stored import decode_event, decode_instance, encode_event, encode_instance
+from sagas.wire.topics import Topics
+from sagas.wire.trace import child_of
+
+__all__ = ["MessageWorld", "Participant"]
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """A service with all that its worker handles messages with."""
+
+    service: Service
+    topics: Topics
+    broker: Broker
+    table: SagaTable
+    clock: Clock
+    ids: Ids
+    patience: Patience
+    execution: Execution
+    resources: Mapping[type, object]
+
+
+class MessageWorld:
+    """Implements ``sagas.core.handling.World`` for one message and one service."""
+
+    def __init__(self, participant: Participant, incoming: Incoming) -> None:
+        self._at = participant
+        self._incoming = incoming
+        self._definition = incoming.saga.definition
+        self._saga_id = incoming.saga_id
+        self._stored_slots: frozenset[str] = frozenset()
+        self._encoded: dict[str, tuple[Headers, bytes]] = {}
+        self._performed: Performed | None = None
+
+    async def load(self) -> Instance | None:
+        """The row without its events, decoded."""
+        row = await self._row(events=False)
+        if row is None:
+            return None
+        instance = decode_instance(self._definition, self._saga_id, row.state)
+        self._stored_slots = frozenset(instance.facts)
+        return replace(instance, generation=row.stamp.generation, version=row.stamp.version)
+
+    async def _row(self, *, events: bool) -> Row | None:
+        at = self._at
+        return await at.patience.insist(
+            lambda: at.table.load(self._definition.saga, self._saga_id, events=events)
+        )
+
+    async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
+        """One compare-and-set: state, index entry, and the bytes of every event newly recorded."""
+        at = self._at
+        stored = replace(instance, version=instance.version + 1)
+        if recorded is not None:
+            self._encoded[recorded.slot] = self._encode(stored, recorded)
+        message = self._incoming.fact
+        if message.slot in instance.facts and message.slot not in self._stored_slots:
+            envelope = self._incoming.envelope
+            self._encoded[message.slot] = (encode_headers(envelope), envelope.payload)
+        change = RowChange(
+            saga=self._definition.saga,
+            saga_id=self._saga_id,
+            expected=Stamp(instance.generation, instance.version) if instance.version else None,
+            stamp=Stamp(stored.generation, stored.version),
+            status=stored.status,
+            state=encode_instance(stored),
+            events={
+                slot: encode_event(*encoded)
+                for slot, encoded in self._encoded.items()
+                if slot in stored.facts and slot not in self._stored_slots
+            },
+            at_ms=at.clock.now_ms(),
+            token=at.ids.new(),
+        )
+        if not await at.patience.insist(lambda: at.table.store(change)):
+            _log.debug("table.conflict", version=instance.version)
+            return None
+        self._stored_slots = frozenset(stored.facts)
+        if recorded is not None:
+            _log.info(
+                "saga.event",
+                step=recorded.step,
+                type=recorded.type,
+                status=str(stored.status),
+                version=stored.version,
+            )
+        return stored
+
+    def _encode(self, stored: Instance, fact: Fact) -> tuple[Headers, bytes]:
+        incoming = self._incoming.envelope
+        envelope = Envelope(
+            id=fact.id,
+            type=fact.type,
+            source=self._at.service.name,
+            time_ms=self._at.clock.now_ms(),
+            saga=self._definition.saga,
+            saga_id=self._saga_id,
+            payload=self._payload(fact),
+            causation_id=fact.cause,
+            fingerprint=self._definition.fingerprint,
+            seq=stored.version,
+            generation=stored.generation,
+            status=stored.status,
+            trail=replace(
+                incoming.trail, traceparent=child_of(incoming.trail.traceparent, fact.id)
+            ),
+        )
+        return encode_headers(envelope), envelope.payload
+
+    def _payload(self, fact: Fact) -> bytes:
+        performed = self._performed
+        assert performed is not None  # noqa: S101 - only an action's outcome is recorded
+        match fact.role:
+            case Role.FAILED:
+                failed = StepFailed(
+                    step=fact.step, error=performed.error, attempts=performed.attempts
+                )
+                return failed.model_dump_json().encode()
+            case Role.PARKED:
+                parked = SagaParked(
+                    step=fact.step,
+                    direction=fact.direction,
+                    error=performed.error,
+                    attempts=performed.attempts,
+                )
+                return parked.model_dump_json().encode()
+            case _:
+                return performed.payload
+
+    async def emit(self, fact: Fact) -> None:
+        """Publish an event with the very bytes that are stored."""
+        encoded = self._encoded.get(fact.slot)
+        if encoded is None:
+            row = await self._row(events=True)
+            if row is None or fact.slot not in row.events:
+                return  # the row went away since: the next load sees it
+            encoded = decode_event(row.events[fact.slot])
+        headers, payload = encoded
+        record = OutgoingRecord(
+            self._at.topics.events(self._at.service.name),
+            self._saga_id.encode(),
+            payload,
+            headers,
+        )
+        await self._at.patience.insist(lambda: self._at.broker.publish(record))
+
+    def event_id(self, emission: Emission, cause: Fact) -> str:
+        """The deterministic id of an event to be emitted."""
+        return event_id(
+            self._definition.saga,
+            self._saga_id,
+            emission.type,
+            step=emission.step,
+            direction=emission.direction,
+            cause=cause.id,
+        )
+
+    async def perform(self, action: Action, instance: Instance) -> ActionResult:
+        """Run the handler; its returned payload is kept for the store that follows."""
+        call = await self._call(action, instance)
+        self._performed = await self._at.execution.perform(call)
+        return self._performed.result
+
+    async def _call(self, action: Action, instance: Instance) -> Call:
+        step, service = action.step, self._at.service
+        undo = action.direction is Direction.UNDO
+        handlers = service.undoers if undo else service.performers
+        events = await self._events(action, instance)
+        saga = self._incoming.saga
+        outcome = next((events[type_] for type_ in step.done if type_ in events), None)
+        triggers = self._triggers(step, events)
+        starts = step.name == START
+        return Call(
+            action=action,
+            handler=handlers[self._definition.saga, step.name],
+            triggers=(outcome,) if starts and outcome is not None else triggers,
+            outcome=outcome,
+            context=self._context(action, instance, events),
+            key_field=self._definition.key,
+            outcome_types=saga.events,
+            starts=starts,
+        )
+
+    def _triggers(self, step: StepDefinition, events: Mapping[str, Event]) -> tuple[Event, ...]:
+        recorded = tuple(events[trigger] for trigger in step.triggers if trigger in events)
+        return recorded[:1] if step.join is Join.ANY else recorded
+
+    def _context(
+        self, action: Action, instance: Instance, events: Mapping[str, Event]
+    ) -> StepContext:
+        step, envelope = action.step, self._incoming.envelope
+        return StepContext(
+            saga=self._definition.saga,
+            saga_id=self._saga_id,
+            tenant=envelope.trail.tenant,
+            correlation_id=envelope.trail.correlation_id or self._saga_id,
+            causation_id=envelope.id,
+            deadline_ms=envelope.trail.deadline_ms,
+            traceparent=envelope.trail.traceparent,
+            status=str(instance.status),
+            logger=_log.bind(step=step.name),
+            resources=self._at.resources,
+            step=step.name,
+            direction=action.direction,
+            attempt=1,
+            epoch=action.epoch,
+            idempotency_key=idempotency_key(
+                self._definition.saga, self._saga_id, step.name, action.direction, action.epoch
+            ),
+            because=events.get(instance.turned_by or ""),
+            events={type_: events[type_] for type_ in step.reads if type_ in events},
+        )
+
+    async def _events(self, action: Action, instance: Instance) -> Mapping[str, Event]:
+        """The recorded events that a handler gets, by slot, decoded.
+
+        A forward step whose only trigger is the message in hand needs none but that; anything else reads
+        the recorded events of the row.
+        """
+        step, message = action.step, self._incoming
+        in_hand = {message.fact.slot: message.event}
+        needed = {*step.triggers, *step.reads}
+        if action.direction is Direction.UNDO:
+            needed.update(step.done)
+            needed.add(instance.turned_by or "")
+        needed &= instance.facts.keys()
+        if needed <= in_hand.keys():
+            return in_hand
+        row = await self._row(events=True)
+        stored = {} if row is None else row.events
+        return in_hand | {
+            slot: self._decoded(instance.facts[slot].type, stored[slot])
+            for slot in needed - in_hand.keys()
+            if slot in stored
+        }
+
+    def _decoded(self, type_: str, stored: bytes) -> Event:
+        _, payload = decode_event(stored)
+        return decode_payload(self._incoming.saga.events[type_], type_, payload)

@@ -1,0 +1,50 @@
+"""Waiting for a server that is away: the same call again, with a growing pause, for as long as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from sagas.core.errors import RetriableError
+from sagas.ports import Clock
+
+__all__ = ["Patience"]
+
+T = TypeVar("T")
+
+_log = structlog.get_logger()
+
+
+class Patience:
+    """Repeats a call that is safe to repeat until the server answers.
+
+    The message stays in flight and unacknowledged meanwhile, its partition is paused once its bound is
+    reached, and nothing is lost; whoever does not want to wait any longer cancels the task. The first
+    failure and every tenfold repetition are logged.
+    """
+
+    def __init__(self, clock: Clock, *, pause_s: float = 0.05, pause_max_s: float = 5.0) -> None:
+        self._clock = clock
+        self._pause_s = pause_s
+        self._pause_max_s = pause_max_s
+
+    async def insist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The call's result, after as many attempts as it takes. Other errors pass through."""
+        failures = 0
+        while True:
+            try:
+                result = await call()
+            except RetriableError as error:
+                failures += 1
+                pause_s = min(self._pause_s * 2 ** min(failures - 1, 16), self._pause_max_s)
+                if failures == 1 or failures % 10 == 0:
+                    _log.warning(
+                        "server.unavailable", error=str(error), failures=failures, pause_s=pause_s
+                    )
+                await self._clock.sleep(pause_s)
+            else:
+                if failures:
+                    _log.info("server.available", failures=failures)
+                return result

@@ -1,0 +1,136 @@
+"""What a service reads: its topics, and the filter that runs on headers before anything is decoded.
+
+Derived from the declarations alone. A type that concerns nothing of the service is dropped; that is
+normal on a shared topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sagas.core.definition import STEP_FAILED, Definition
+from sagas.core.errors import InvalidMessage
+from sagas.core.instance import SagaStatus
+from sagas.core.saga import Saga
+from sagas.ports import Record
+from sagas.service import Observer, Service
+from sagas.wire.headers import header
+from sagas.wire.topics import Topics
+
+__all__ = ["Interest", "Subscription"]
+
+_TERMINAL = frozenset(status.encode() for status in SagaStatus if status.is_terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """Why a record concerns the service: the saga whose steps it wakes, and the observers to tell."""
+
+    event_type: str
+    saga: type[Saga] | None
+    observers: tuple[Observer, ...]
+
+
+class Subscription:
+    """The topics and the filter of one service."""
+
+    def __init__(self, service: Service, topics: Topics) -> None:
+        self._wakes = {
+            saga.definition.saga: (saga, saga.definition.wakes[service.name])
+            for saga in service.sagas
+        }
+        self._known = {saga.definition.saga: frozenset(saga.events) for saga in service.sagas}
+        self._observers = tuple(service.observers)
+        self._starts = _sole_starts(service, topics)
+        emitters = {
+            emitter
+            for saga in service.sagas
+            for emitter in _emitters(saga.definition, saga.definition.wakes[service.name])
+        }
+        for observer in service.observers:
+            emitters.update(observer.emitters)
+        self.topics: frozenset[str] = frozenset(topics.events(emitter) for emitter in emitters)
+
+    def interest(self, record: Record) -> Interest | None:
+        """Why the record concerns the service, or None. Looks at headers only.
+
+        Raises InvalidMessage for a saga's header with a type that the saga does not know, or headers
+        that are not text.
+        """
+        type_bytes = header(record.headers, "ce_type")
+        saga_bytes = header(record.headers, "ce_saganame")
+        if type_bytes is None:
+            return self._by_contract(record)
+        type_, name = _text("ce_type", type_bytes), _text("ce_saganame", saga_bytes or b"")
+        observers = tuple(
+            observer
+            for observer in self._observers
+            if type_ in observer.event_types
+            or (name in observer.ended and header(record.headers, "ce_sagastatus") in _TERMINAL)
+        )
+        saga = self._saga(record, name, type_)
+        return Interest(type_, saga, observers) if saga is not None or observers else None
+
+    def _saga(self, record: Record, name: str, type_: str) -> type[Saga] | None:
+        if not name:
+            start = self._starts.get(record.topic)
+            found = start is not None and start[1] == type_
+            return start[0] if start is not None and found else self._start_of(type_)
+        if name not in self._wakes:
+            return None
+        saga, wakes = self._wakes[name]
+        if type_ not in self._known[name]:
+            raise InvalidMessage(
+                f"The header ce_saganame says {name}, which knows no event {type_!r}; it knows "
+                f"{', '.join(sorted(self._known[name]))}."
+            )
+        return saga if type_ in wakes else None
+
+    def _start_of(self, type_: str) -> type[Saga] | None:
+        """The saga that an event without a saga's header starts, where this service takes part in it."""
+        for saga, wakes in self._wakes.values():
+            if type_ in saga.definition.start.done and type_ in wakes:
+                return saga
+        return None
+
+    def _by_contract(self, record: Record) -> Interest | None:
+        """A record without a type: on a topic with one start type, it is that."""
+        start = self._starts.get(record.topic)
+        if start is None:
+            raise InvalidMessage(
+                "The record has no header ce_type, and its topic is not one with a single start "
+                "event; set ce_type to the event's name, such as orders.OrderPlaced.v1."
+            )
+        saga, type_ = start
+        wakes = type_ in self._wakes[saga.definition.saga][1]
+        observers = tuple(o for o in self._observers if type_ in o.event_types)
+        return Interest(type_, saga if wakes else None, observers) if wakes or observers else None
+
+
+def _emitters(definition: Definition, types: Iterable[str]) -> Iterable[str]:
+    for type_ in types:
+        if type_ == STEP_FAILED:
+            yield from (step.service for step in definition.steps[1:])
+        else:
+            yield definition.by_name[definition.outcome_of[type_].step].service
+
+
+def _sole_starts(service: Service, topics: Topics) -> dict[str, tuple[type[Saga], str]]:
+    """The topics on which exactly one start event is published, with that event."""
+    starts: dict[str, set[tuple[type[Saga], str]]] = {}
+    for saga in service.sagas:
+        start = saga.definition.start
+        found = starts.setdefault(topics.events(start.service), set())
+        found.update((saga, type_) for type_ in start.done)
+    return {topic: next(iter(found)) for topic, found in starts.items() if len(found) == 1}
+
+
+def _text(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidMessage(
+            f"The header {name} is not UTF-8 text ({error.reason} at byte {error.start}); "
+            "encode header values as UTF-8."
+        ) from error

@@ -1,0 +1,124 @@
+"""What a reader sees of a saga: its status, its timeline, and what it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sagas.core.definition import START, Definition, Direction, Role
+from sagas.core.instance import Instance, SagaStatus
+from sagas.ports import Row
+from sagas.wire.envelope import Envelope, decode_headers
+from sagas.wire.stored import decode_event, decode_instance
+
+__all__ = ["SagaView", "TimelineEntry", "Waiting", "view_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One recorded event. ``since_previous_ms`` is the time from the event that caused it."""
+
+    event: str
+    step: str
+    role: Role
+    service: str
+    time_ms: int
+    since_cause_ms: int | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What would come next: a step to be performed or undone, and by whom."""
+
+    step: str
+    service: str
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class SagaView:
+    """A saga instance as a reader sees it, at one moment.
+
+    ``state`` is the business state reached last, ``reason`` says why a saga is parked or has turned back.
+    """
+
+    saga: str
+    saga_id: str
+    status: SagaStatus
+    state: str | None
+    version: int
+    generation: int
+    timeline: tuple[TimelineEntry, ...]
+    waits_for: tuple[Waiting, ...]
+    reason: str | None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can follow."""
+        return self.status.is_terminal
+
+
+def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
+    """The view of a row that was loaded with its events."""
+    instance = decode_instance(definition, saga_id, row.state)
+    envelopes = {slot: _envelope(stored) for slot, stored in row.events.items()}
+    times = {envelope.id: envelope.time_ms for envelope in envelopes.values()}
+    timeline = [
+        TimelineEntry(
+            event=fact.type,
+            step=fact.step,
+            role=fact.role,
+            service=envelopes[slot].source or definition.by_name[fact.step].service,
+            time_ms=envelopes[slot].time_ms,
+            since_cause_ms=_since(envelopes[slot].time_ms, times.get(fact.cause or "")),
+            payload=envelopes[slot].payload,
+        )
+        for slot, fact in instance.facts.items()
+        if slot in envelopes
+    ]
+    return SagaView(
+        saga=definition.saga,
+        saga_id=saga_id,
+        status=instance.status,
+        state=instance.state,
+        version=row.stamp.version,
+        generation=row.stamp.generation,
+        timeline=tuple(timeline),
+        waits_for=tuple(_waits_for(instance)),
+        reason=_reason(instance, envelopes),
+    )
+
+
+def _envelope(stored: bytes) -> Envelope:
+    headers, payload = decode_event(stored)
+    return decode_headers(headers, payload, time_ms=0, id_="")
+
+
+def _since(time_ms: int, cause_ms: int | None) -> int | None:
+    return None if cause_ms is None else max(0, time_ms - cause_ms)
+
+
+def _waits_for(instance: Instance) -> list[Waiting]:
+    steps = instance.definition.steps
+    if instance.phase is SagaStatus.RUNNING:
+        return [
+            Waiting(step.name, step.service, Direction.FORWARD)
+            for step in steps
+            if step.name != START and instance.triggered(step) and not instance.resolved(step)
+        ]
+    by_name, successors = instance.definition.by_name, instance.definition.successors
+    return [
+        Waiting(step.name, step.service, Direction.UNDO)
+        for step in steps
+        if instance.phase is SagaStatus.COMPENSATING
+        and instance.needs_undo(step)
+        and not any(instance.needs_undo(by_name[name]) for name in successors[step.name])
+    ]
+
+
+def _reason(instance: Instance, envelopes: dict[str, Envelope]) -> str | None:
+    slot = instance.parked[-1] if instance.parked else instance.turned_by
+    if slot is None:
+        return None
+    payload = envelopes[slot].payload.decode(errors="replace") if slot in envelopes else ""
+    return f"{instance.facts[slot].type} {payload}".strip()

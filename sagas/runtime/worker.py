@@ -1,0 +1,238 @@
+"""The worker: one service's member of its consumer group.
+
+Owns polling, the bounds on what is in flight, the order within a saga, what may be committed, and the
+drain. Never looks into a record beyond the filter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+import structlog
+
+from sagas.core.errors import InvalidMessage, RetriableError
+from sagas.ports import Broker, Clock, Consumer, Record, TopicPartition
+from sagas.runtime.dispatch import Dispatch
+from sagas.runtime.offsets import OffsetTracker
+from sagas.runtime.patience import Patience
+from sagas.runtime.subscription import Interest, Subscription
+
+__all__ = ["Worker", "WorkerSettings", "WorkerState"]
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """Bounds of a worker. A partition with ``in_flight_max`` messages begun and not finished is paused."""
+
+    in_flight_max: int = 500
+    records_max: int = 500
+    poll_timeout_ms: int = 200
+    commit_interval_s: float = 0.1
+    drain_timeout_s: float = 25.0
+
+
+class WorkerState(StrEnum):
+    """The life of a worker."""
+
+    NEW = "new"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+class Worker:
+    """Runs one service: create it, ``run`` it once, ``stop`` it from anywhere.
+
+    Implements ``RebalanceListener`` for its own consumer.
+    """
+
+    def __init__(  # noqa: PLR0913 - the composition root names each
+        self,
+        name: str,
+        *,
+        group: str,
+        subscription: Subscription,
+        dispatch: Dispatch,
+        broker: Broker,
+        clock: Clock,
+        patience: Patience,
+        settings: WorkerSettings,
+    ) -> None:
+        self._name = name
+        self._subscription = subscription
+        self._dispatch = dispatch
+        self._clock = clock
+        self._patience = patience
+        self._settings = settings
+        self._consumer: Consumer = broker.consumer(
+            subscription.topics, group=group, listener=self
+        )
+        self._trackers: dict[TopicPartition, OffsetTracker] = {}
+        self._tasks: dict[TopicPartition, set[asyncio.Task[None]]] = {}
+        self._paused: set[TopicPartition] = set()
+        self._tails: dict[bytes, asyncio.Task[None]] = {}
+        self._dirty = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self.state = WorkerState.NEW
+        self.dropped = 0
+        self._failure: BaseException | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are begun and not finished."""
+        return sum(len(tasks) for tasks in self._tasks.values())
+
+    def stop(self) -> None:
+        """Ask the worker to finish what it has begun, commit, and leave its group."""
+        self._stopping.set()
+
+    async def run(self, on_running: Callable[[], None] = lambda: None) -> None:
+        """Work until stopped, then drain.
+
+        The drain is bounded by ``drain_timeout_s``; what is unfinished then is cancelled, stays
+        uncommitted, and is delivered to another member.
+        """
+        self.state = WorkerState.STARTING
+        await self._patience.insist(self._consumer.start)
+        committer = asyncio.create_task(self._commit_forever(), name=f"{self._name}-commit")
+        self.state = WorkerState.RUNNING
+        _log.info("worker.running", service=self._name, topics=sorted(self._subscription.topics))
+        on_running()
+        try:
+            while not self._stopping.is_set():
+                records = await self._consumer.poll(
+                    records_max=self._settings.records_max,
+                    timeout_ms=self._settings.poll_timeout_ms,
+                )
+                for record in records:
+                    self._accept(record)
+                if committer.done():
+                    await committer
+        finally:
+            self.state = WorkerState.STOPPING
+            committer.cancel()
+            await asyncio.gather(committer, return_exceptions=True)
+            await self._drain(frozenset(self._trackers))
+            await self._consumer.stop()
+            self.state = WorkerState.STOPPED
+            _log.info("worker.stopped", service=self._name)
+        if self._failure is not None:
+            raise self._failure
+
+    def _accept(self, record: Record) -> None:
+        partition = record.topic_partition
+        tracker = self._trackers.get(partition)
+        if tracker is None:
+            return  # taken away since it was fetched; its next owner gets it
+        tracker.begin(record.offset)
+        try:
+            interest = self._subscription.interest(record)
+        except InvalidMessage as error:
+            self._spawn(record, self._dispatch.reject(record, error))
+            return
+        if interest is None:
+            self.dropped += 1
+            tracker.finish(record.offset)
+            self._dirty.set()
+            return
+        self._spawn(record, self._in_turn(record, interest, self._tails.get(record.key or b"")))
+
+    async def _in_turn(
+        self, record: Record, interest: Interest, previous: asyncio.Task[None] | None
+    ) -> None:
+        """Handle a record after the one before it of the same saga, whatever its topic."""
+        if previous is not None:
+            await asyncio.wait((previous,))
+        await self._dispatch.handle(record, interest)
+
+    def _spawn(self, record: Record, work: Coroutine[None, None, None]) -> None:
+        partition, key = record.topic_partition, record.key
+        task = asyncio.get_running_loop().create_task(work)
+        tasks = self._tasks[partition]
+        tasks.add(task)
+        if key:
+            self._tails[key] = task
+        if len(tasks) >= self._settings.in_flight_max and partition not in self._paused:
+            self._paused.add(partition)
+            self._consumer.pause(frozenset({partition}))
+        task.add_done_callback(partial(self._finished, record, self._trackers[partition]))
+
+    def _finished(self, record: Record, tracker: OffsetTracker, task: asyncio.Task[None]) -> None:
+        partition, key = record.topic_partition, record.key
+        tasks = self._tasks.get(partition)
+        if tasks is not None:
+            tasks.discard(task)
+        if key and self._tails.get(key) is task:
+            del self._tails[key]
+        if task.cancelled():
+            return  # not finished: it stays uncommitted and is delivered again
+        error = task.exception()
+        if error is not None:
+            # Not even a dead letter could be written. The offset stays where it is.
+            self._failure = self._failure or error
+            self._stopping.set()
+            return
+        tracker.finish(record.offset)
+        self._dirty.set()
+        if partition in self._paused and len(tasks or ()) <= self._settings.in_flight_max // 2:
+            self._paused.discard(partition)
+            self._consumer.resume(frozenset({partition}))
+
+    async def _commit_forever(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            await self._commit(frozenset(self._trackers))
+            await self._clock.sleep(self._settings.commit_interval_s)
+
+    async def _commit(self, partitions: frozenset[TopicPartition]) -> None:
+        trackers = {p: self._trackers[p] for p in partitions if p in self._trackers}
+        offsets = {
+            partition: offset
+            for partition, tracker in trackers.items()
+            if (offset := tracker.committable()) is not None
+        }
+        if not offsets:
+            return
+        try:
+            await self._consumer.commit(offsets)
+        except RetriableError as error:
+            # What is not committed is delivered again, which changes nothing. The next commit covers it.
+            _log.warning("commit.failed", service=self._name, error=str(error))
+            self._dirty.set()
+            return
+        for partition, offset in offsets.items():
+            trackers[partition].committed(offset)
+
+    async def _drain(self, partitions: frozenset[TopicPartition]) -> None:
+        """Finish what is begun of these partitions, bounded in time, and commit it."""
+        tasks = {task for partition in partitions for task in self._tasks.get(partition, ())}
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._settings.drain_timeout_s)
+            if late:
+                _log.warning("drain.timeout", service=self._name, cancelled=len(late))
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._commit(partitions)
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """New partitions: nothing of them is in flight."""
+        for partition in partitions:
+            self._trackers[partition] = OffsetTracker()
+            self._tasks[partition] = set()
+        self._paused.clear()  # a rebalance forgets pauses
+
+    async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions go elsewhere: finish and commit first, so that nothing is handled again needlessly."""
+        await self._drain(partitions)
+        for partition in partitions:
+            self._trackers.pop(partition, None)
+            self._tasks.pop(partition, None)
