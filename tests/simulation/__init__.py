@@ -1,0 +1,1 @@
+"""Exploring the semantics: the very ``Handling`` of production on a model of the world."""

@@ -1,0 +1,93 @@
+"""The invariants of ``verify.md``, asked of a model at rest. Share no code with the semantics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sagas.core.definition import START, Direction, Role
+from sagas.core.instance import SagaStatus
+from tests.simulation.model import Model
+
+__all__ = ["violations"]
+
+
+def violations(model: Model) -> list[str]:
+    """Every broken invariant in words; empty when all hold."""
+    return [*_ends(model), *_effects(model), *_order(model), *_log(model)]
+
+
+def _ends(model: Model) -> Iterator[str]:
+    """I1: every saga ends, or is parked with a reason."""
+    if model.row is None:
+        yield "I1: nothing was ever recorded"
+        return
+    status = model.row.status
+    parked = any(fact.role is Role.PARKED for fact in model.log)
+    if not (status.is_terminal or (status is SagaStatus.PARKED and parked)):
+        yield f"I1: the saga is left {status}"
+
+
+def _effects(model: Model) -> Iterator[str]:
+    """I2, I3, I4, I7: what took effect, and what was undone."""
+    status = model.row.status if model.row else None
+    pivots = {step.name for step in model.definition.steps if step.pivot}
+    for step in model.definition.steps:
+        effects = model.participants[step.name].effects
+        done, undone = effects[Direction.FORWARD] + (step.name == START), effects[Direction.UNDO]
+        if done > 1 or undone > 1:
+            yield f"I4: {step.name} took effect {done} times and was undone {undone} times"
+        if undone > done:
+            yield f"I3: {step.name} was undone without having been done"
+        if status is SagaStatus.COMPLETED and undone:
+            yield f"I2: the saga completed and {step.name} is undone"
+        if status is SagaStatus.COMPLETED and not done and _required(model, step.name):
+            yield f"I2: the saga completed without {step.name}"
+        if status is SagaStatus.COMPENSATED and step.undone is not None and done != undone:
+            yield f"I2: the saga is compensated and {step.name} is not undone"
+        if status is SagaStatus.COMPENSATED and step.name in pivots and done:
+            yield f"I7: the saga is compensated past its pivot {step.name}"
+        if undone and any(model.participants[p].effects[Direction.FORWARD] for p in pivots):
+            yield f"I7: {step.name} is undone past a pivot"
+
+
+def _required(model: Model, name: str) -> bool:
+    """Whether a step had to take effect: its triggers are on the log."""
+    step = model.definition.by_name[name]
+    there = {fact.type for fact in model.log}
+    triggers = [trigger in there for trigger in step.triggers]
+    return any(triggers) if step.join == "any" else all(triggers)
+
+
+def _order(model: Model) -> Iterator[str]:
+    """I5: a step is undone after everything that came after it."""
+    position = {name: index for index, name in enumerate(model.undo_order)}
+    for name, index in position.items():
+        for before in _ancestors(model, name):
+            if position.get(before, len(position)) < index:
+                yield f"I5: {before} was undone before {name}, which followed it"
+
+
+def _ancestors(model: Model, name: str) -> set[str]:
+    emitter = {type_: step.name for step in model.definition.steps for type_ in step.done}
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        for trigger in model.definition.by_name[waiting.pop()].triggers:
+            if emitter[trigger] not in found:
+                found.add(emitter[trigger])
+                waiting.append(emitter[trigger])
+    return found
+
+
+def _log(model: Model) -> Iterator[str]:
+    """I8, I10: what is recorded is on the log and the other way round; nobody acts on less."""
+    recorded = {fact.id for fact in model.row.facts.values()} if model.row else set()
+    on_log = {fact.id for fact in model.log}
+    for fact in model.log:
+        if fact.id not in recorded:
+            yield f"I8: {fact.type} was emitted and is not recorded"
+    if model.row:
+        for fact in model.row.facts.values():
+            if fact.id not in on_log:
+                yield f"I8: {fact.type} is recorded and was never emitted"
+    yield from (f"I10: {what} on an event that is not durable" for what in model.unfounded)

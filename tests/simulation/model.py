@@ -1,0 +1,286 @@
+"""A model of the world in which every call is a point where anything may happen.
+
+Owns the log, the table, the participants' stores and the schedule. The code under test is the very
+``Handling`` that the worker runs; only its world is a model. One thread, one seed, one trace.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from sagas.core.decide import ActionResult, Emission, ResultKind
+from sagas.core.definition import START, Definition, Direction, Role, StepDefinition
+from sagas.core.enabled import Action
+from sagas.core.handling import Handling
+from sagas.core.instance import Fact, Instance
+from sagas.wire.ids import event_id
+
+__all__ = ["Faults", "Model", "Plan", "Unrest"]
+
+SAGA_ID = "s"
+T = TypeVar("T")
+
+
+class Unrest(AssertionError):
+    """The world did not come to rest within its budget: messages wake each other without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a step ends: the index of its done event, a refusal, or a failure for good.
+
+    ``effect`` says whether a step that fails had taken effect.
+    """
+
+    kind: str = "done"
+    choice: int = 0
+    effect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What may go wrong, each a budget for one run."""
+
+    crashes: int = 0
+    duplicates: int = 0
+    crash_at: int | None = None
+    crash_after: bool = False
+
+
+@dataclass(slots=True)
+class Call(Generic[T]):
+    """A call to the world, suspended until the schedule lets it happen."""
+
+    name: str
+    perform: Callable[[], T]
+
+    def __await__(self) -> Generator[Call[T], T, T]:
+        return (yield self)
+
+
+@dataclass(slots=True)
+class Participant:
+    """The store of one step: its journal, and its effects counted."""
+
+    forward: str | None = None
+    tombstone: bool = False
+    undone: bool = False
+    effects: Counter[Direction] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Task:
+    """A worker handling one message."""
+
+    service: str
+    message: Fact
+    coroutine: Coroutine[Any, Any, Instance]
+    pending: Call[Any] | None = None
+
+
+class Model:
+    """One saga instance in a world with a schedule. ``run`` it once, then look."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        plans: dict[str, Plan],
+        *,
+        seed: int,
+        faults: Faults = Faults(),
+        remembers_refusals: bool = True,
+        checks_stamps: bool = True,
+    ) -> None:
+        self.definition = definition
+        self.plans = plans
+        self.row: Instance | None = None
+        self.log: list[Fact] = []
+        self.participants = {step.name: Participant() for step in definition.steps}
+        self.undo_order: list[str] = []
+        self.unfounded: list[str] = []
+        self.trace: list[str] = []
+        self.seen: Counter[str] = Counter()
+        self._random = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+        self._faults = faults
+        self._remembers_refusals = remembers_refusals
+        self._checks_stamps = checks_stamps
+        self._queue: list[tuple[str, Fact]] = []
+        self._tasks: list[Task] = []
+        self.calls = 0
+        self._crashes = faults.crashes
+        self._duplicates = faults.duplicates
+
+    # --- the schedule -----------------------------------------------------------------------------
+
+    def run(self, calls_max: int = 4000) -> Model:
+        """Publish the start, then let things happen until nothing is left to happen."""
+        start = self.definition.start
+        self.publish(
+            Fact(
+                self._id(start.done[0], START, Direction.FORWARD, ""),
+                start.done[0],
+                START,
+                Role.DONE,
+            )
+        )
+        while self._queue or self._tasks:
+            if self.calls > calls_max:
+                raise Unrest(f"no rest after {calls_max} calls; the trace ends {self.trace[-12:]}")
+            if self._queue and (not self._tasks or self._random.random() < 0.4):
+                self._deliver()
+            else:
+                self._step(self._random.choice(self._tasks))
+        return self
+
+    def publish(self, fact: Fact) -> None:
+        """Append to the log and deliver to every service that the type concerns."""
+        self.log.append(fact)
+        for service in self.definition.services:
+            if fact.type in self.definition.wakes[service]:
+                self._queue.append((service, replace(fact, published=True)))
+
+    def _deliver(self) -> None:
+        index = self._random.randrange(len(self._queue))
+        service, message = self._queue.pop(index)
+        if self._duplicates and self._random.random() < 0.3:
+            self._duplicates -= 1
+            self.seen["duplicate"] += 1
+            self._queue.append((service, message))
+        world = _World(self, service)
+        handling = Handling(self.definition, service, SAGA_ID, message, world)
+        self._tasks.append(Task(service, message, handling.run()))
+        self.trace.append(f"{service} takes {message.type}")
+
+    def _step(self, task: Task) -> None:
+        self.calls += 1
+        if task.pending is None:
+            self._resume(task, None)
+            return
+        call, task.pending = task.pending, None
+        planned = self._faults.crash_at == self.calls
+        by_chance = self._crashes > 0 and self._random.random() < 0.1
+        if planned or by_chance:
+            self._crashes -= by_chance
+            self._crash(task, call)
+            return
+        self.trace.append(f"{task.service} {call.name}")
+        self._resume(task, call.perform())
+
+    def _crash(self, task: Task, call: Call[Any]) -> None:
+        """The worker dies before the call, or after it; the message is delivered again."""
+        self.seen["crash"] += 1
+        after = self._faults.crash_after if self._faults.crash_at else self._random.random() < 0.5
+        if after:
+            call.perform()
+        self.trace.append(f"{task.service} dies {'after' if after else 'before'} {call.name}")
+        task.coroutine.close()
+        self._tasks.remove(task)
+        self._queue.append((task.service, task.message))
+
+    def _resume(self, task: Task, value: object) -> None:
+        try:
+            task.pending = task.coroutine.send(value)
+        except StopIteration:
+            self._tasks.remove(task)
+
+    # --- the servers ------------------------------------------------------------------------------
+
+    def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
+        """Compare-and-set on the version."""
+        version = self.row.version if self.row is not None else 0
+        if version != instance.version and self._checks_stamps:
+            self.seen["conflict"] += 1
+            return None
+        if recorded is not None:
+            self.seen[recorded.role] += 1
+        self.row = replace(instance, version=version + 1)
+        return self.row
+
+    def perform(self, action: Action, instance: Instance) -> ActionResult:
+        """The participant, with a journal: its effect and its outcome commit together."""
+        self._check_founded(action, instance)
+        participant = self.participants[action.step.name]
+        if action.direction is Direction.UNDO:
+            return self._undo(action.step, participant)
+        if participant.tombstone:
+            self.seen["tombstone"] += 1
+            return ActionResult(ResultKind.REJECTED)
+        if participant.forward is not None:
+            self.seen["repeated"] += 1
+            return ActionResult(ResultKind.RETURNED, participant.forward)
+        plan = self.plans.get(action.step.name, Plan())
+        match plan.kind:
+            case "refused":
+                refusal = action.step.refused[plan.choice]
+                if self._remembers_refusals:
+                    participant.forward = refusal
+                else:  # forgotten: the next run of the same step will answer otherwise
+                    self.plans[action.step.name] = Plan()
+                return ActionResult(ResultKind.RETURNED, refusal)
+            case "failed":
+                if plan.effect:
+                    participant.forward = action.step.done[0]
+                    participant.effects[Direction.FORWARD] += 1
+                return ActionResult(ResultKind.FAILED)
+            case _:
+                participant.forward = action.step.done[plan.choice]
+                participant.effects[Direction.FORWARD] += 1
+                return ActionResult(ResultKind.RETURNED, participant.forward)
+
+    def _undo(self, step: StepDefinition, participant: Participant) -> ActionResult:
+        if not participant.undone:
+            participant.undone = True
+            if participant.forward in step.done or step.name == START:
+                participant.effects[Direction.UNDO] += 1
+                self.undo_order.append(step.name)
+            elif participant.forward is None:
+                participant.tombstone = True
+                self.seen["null compensation"] += 1
+        return ActionResult(ResultKind.RETURNED, step.undone)
+
+    def _check_founded(self, action: Action, instance: Instance) -> None:
+        """No one acts on an event whose cause is not durable (I10)."""
+        on_log = {fact.id for fact in self.log}
+        durable = {slot for slot, fact in instance.facts.items() if fact.id in on_log}
+        if action.direction is Direction.FORWARD:
+            triggers = [t in durable for t in action.step.triggers]
+            founded = any(triggers) if action.step.join == "any" else all(triggers)
+        else:
+            roles = {Role.REFUSED, Role.FAILED, Role.UNDONE}
+            founded = any(instance.facts[slot].role in roles for slot in durable)
+        if not founded:
+            self.unfounded.append(f"{action.direction} {action.step.name}")
+
+    def _id(self, type_: str, step: str, direction: Direction, cause: str) -> str:
+        return event_id("saga", SAGA_ID, type_, step=step, direction=direction, cause=cause)
+
+
+class _World:
+    """What one worker sees of the model."""
+
+    def __init__(self, model: Model, service: str) -> None:
+        self._model = model
+        self._service = service
+
+    async def load(self) -> Instance | None:
+        return await Call("loads", lambda: self._model.row)
+
+    async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
+        name = f"stores {recorded.type if recorded else 'a fold'}"
+        return await Call(name, lambda: self._model.store(instance, recorded))
+
+    async def emit(self, fact: Fact) -> None:
+        await Call(f"emits {fact.type}", lambda: self._model.publish(fact))
+
+    async def perform(self, action: Action, instance: Instance) -> ActionResult:
+        name = f"performs {action.step.name} {action.direction}"
+        return await Call(name, lambda: self._model.perform(action, instance))
+
+    def event_id(self, emission: Emission, cause: Fact) -> str:
+        return self._model._id(  # noqa: SLF001 - its own model
+            emission.type, emission.step, emission.direction, cause.id
+        )

@@ -1,0 +1,156 @@
+"""Each safeguard, taken away, turns the campaign red. One that nobody misses is untested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from sagas.core import decide, enabled, handling
+from sagas.core.definition import STEP_FAILED, Definition, Direction, Role, StepDefinition
+from sagas.core.handling import Handling
+from sagas.core.instance import Fact, Instance, SagaStatus
+from tests.simulation.checkers import violations
+from tests.simulation.definitions import random_definition, random_plans
+from tests.simulation.model import Faults, Model, Plan
+
+SEEDS = 3000
+
+
+def first_red(
+    *, remembers_refusals: bool = True, checks_stamps: bool = True
+) -> tuple[int, list[str]] | None:
+    """The first seed whose run breaks an invariant, with what it breaks."""
+    for seed in range(SEEDS):
+        definition = random_definition(seed)
+        model = Model(
+            definition,
+            random_plans(definition, seed),
+            seed=seed,
+            faults=Faults(crashes=3, duplicates=2),
+            remembers_refusals=remembers_refusals,
+            checks_stamps=checks_stamps,
+        )
+        try:
+            found = violations(model.run())
+        except Exception as error:  # noqa: BLE001 - a crash of the semantics is red as well
+            found = [f"{type(error).__name__}: {error}"]
+        if found:
+            return seed, found
+    return None
+
+
+def test_with_every_safeguard_the_campaign_is_green() -> None:
+    assert first_red() is None
+
+
+def test_rule_2_store_before_emitting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def emit_then_store(self: Handling, instance: Instance, fact: Fact) -> Instance | None:
+        await self._world.emit(fact)
+        self._confirmed.add(fact.id)
+        return await self._world.store(handling.evolve(instance, fact), fact)
+
+    monkeypatch.setattr(Handling, "_commit", emit_then_store)
+    assert first_red() is not None
+
+
+def test_rule_2_the_event_is_stored_with_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remembering only that a message was handled loses the event."""
+    monkeypatch.setattr(handling, "unproven", _nothing)
+    assert first_red() is not None
+
+
+def test_rule_3_the_fold_is_stored_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handling, "must_store", lambda *_: False)
+    assert first_red() is not None
+
+
+def test_rule_4_only_what_is_published_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enabled, "_knows_triggers", lambda instance, step: instance.triggered(step))
+    monkeypatch.setattr(enabled, "_knows_failure", lambda _: True)
+    assert first_red() is not None
+
+
+def test_rule_4_marks_are_stored_where_another_message_needs_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_marks(before: Instance, after: Instance, fact: Fact, _: str) -> bool:
+        return fact.slot not in before.facts and fact.slot in after.facts
+
+    monkeypatch.setattr(handling, "must_store", without_marks)
+    assert first_red() is not None
+
+
+def test_rule_5_emit_again_whatever_the_message_can_enable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emitting again only for the very message that caused the event gets stuck."""
+
+    def only_direct(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
+        found = enabled.unproven(instance, service, message)
+        return (fact for fact in found if fact.cause == message.id)
+
+    monkeypatch.setattr(handling, "unproven", only_direct)
+    assert first_red() is not None
+
+
+def test_rule_5_ask_again_after_an_emission(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run_one_action(self: Handling) -> Instance:
+        instance = await self._refresh()
+        for action in enabled.enabled(instance, self._service)[:1]:
+            instance = await self._act(instance, action)
+        return instance
+
+    monkeypatch.setattr(Handling, "run", run_one_action)
+    assert first_red() is not None
+
+
+def test_rule_7_compare_and_set() -> None:
+    assert first_red(checks_stamps=False) is not None
+
+
+def test_rule_8_from_the_frontier_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enabled, "_at_frontier", lambda *_: True)
+    assert first_red() is not None
+
+
+def test_rule_8_a_step_in_flight_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Instance.needs_undo
+
+    def without_in_flight(instance: Instance, step: StepDefinition) -> bool:
+        return original(replace(instance, in_flight=frozenset()), step)
+
+    monkeypatch.setattr(Instance, "needs_undo", without_in_flight)
+    assert first_red() is not None
+
+
+def test_rule_10_outcomes_are_stable() -> None:
+    assert first_red(remembers_refusals=False) is not None
+
+
+def test_rule_12_nothing_turns_back_past_the_pivot(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(instance: Instance, step: StepDefinition) -> decide.Decision:
+        if instance.phase is not SagaStatus.RUNNING or instance.resolved(step):
+            return decide.Decision()
+        emission = decide.Emission(STEP_FAILED, step.name, Role.FAILED, Direction.FORWARD)
+        return decide.Decision(emission)
+
+    definitions = [random_definition(seed) for seed in range(400)]
+    monkeypatch.setattr(decide, "_decide_failed", fail)
+    monkeypatch.setattr(Instance, "past_pivot", False)
+    found = [
+        violation
+        for seed, definition in enumerate(definitions)
+        if definition.pivots
+        for violation in violations(_failing_behind_the_pivot(definition, seed))
+    ]
+    assert any(violation.startswith("I7") for violation in found)
+
+
+def _failing_behind_the_pivot(definition: Definition, seed: int) -> Model:
+    behind = definition.successors[definition.pivots[0].name]
+    plans = {name: Plan("failed") for name in behind}
+    return Model(definition, plans, seed=seed).run()
+
+
+def _nothing(*_: object) -> Iterator[Fact]:
+    return iter(())

@@ -1,0 +1,104 @@
+"""Random sagas under random schedules, duplicates and crashes: every one ends, and the books balance."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sagas.core.definition import Definition
+from sagas.core.instance import SagaStatus
+from tests.simulation.checkers import violations
+from tests.simulation.definitions import order_fulfilment, random_definition, random_plans
+from tests.simulation.model import Faults, Model, Plan
+
+SEEDS = st.integers(min_value=0, max_value=2**32)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    saga=SEEDS,
+    plans=SEEDS,
+    schedule=SEEDS,
+    crashes=st.integers(0, 4),
+    duplicates=st.integers(0, 3),
+)
+def test_every_saga_ends_and_the_books_balance(
+    saga: int, plans: int, schedule: int, crashes: int, duplicates: int
+) -> None:
+    definition = random_definition(saga)
+    faults = Faults(crashes=crashes, duplicates=duplicates)
+    model = Model(definition, random_plans(definition, plans), seed=schedule, faults=faults).run()
+    assert violations(model) == [], model.trace
+
+
+@settings(max_examples=200, deadline=None)
+@given(saga=SEEDS, plans=SEEDS, schedule=SEEDS)
+def test_duplicates_change_nothing(saga: int, plans: int, schedule: int) -> None:
+    definition = random_definition(saga)
+    planned = random_plans(definition, plans)
+    once = Model(definition, dict(planned), seed=schedule).run()
+    often = Model(definition, dict(planned), seed=schedule, faults=Faults(duplicates=8)).run()
+    assert violations(often) == []
+    assert once.row is not None
+    assert often.row is not None
+    if _certain(definition, planned):
+        assert often.row.status is once.row.status
+        assert {f.id for f in often.log} == {f.id for f in once.log}
+
+
+def _certain(definition: Definition, plans: dict[str, Plan]) -> bool:
+    """Whether the outcome does not hang on which of two branches is quicker: one step at most is not
+    done, and no other can be in flight beside it."""
+    not_done = [name for name, plan in plans.items() if plan.kind != "done"]
+    steps = [step.name for step in definition.steps[1:]]
+    beside = any(definition.beside(name, step) for name in not_done for step in steps)
+    return len(not_done) <= 1 and not beside
+
+
+@pytest.mark.parametrize("failing", ["reserve_stock", "authorize_payment", None])
+@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+def test_one_crash_at_every_call_of_the_order_saga(failing: str | None, *, after: bool) -> None:
+    definition = order_fulfilment()
+    for seed in range(10):
+        calls = _run(definition, failing, seed, Faults()).calls
+        for crash_at in range(1, calls + 1):
+            faults = Faults(crash_at=crash_at, crash_after=after)
+            model = _run(definition, failing, seed, faults)
+            assert violations(model) == [], (seed, crash_at, model.trace)
+            assert model.row is not None
+            expected = SagaStatus.COMPENSATED if failing else SagaStatus.COMPLETED
+            assert model.row.status is expected, (seed, crash_at, model.trace)
+
+
+def _run(definition: Definition, failing: str | None, seed: int, faults: Faults) -> Model:
+    plans = {failing: Plan("refused")} if failing else {}
+    return Model(definition, plans, seed=seed, faults=faults).run()
+
+
+def test_the_campaign_sees_what_it_is_there_to_see() -> None:
+    """A campaign in which nothing interesting happens proves nothing."""
+    seen: Counter[str] = Counter()
+    for seed in range(1500):
+        definition = random_definition(seed)
+        faults = Faults(crashes=3, duplicates=2)
+        model = Model(definition, random_plans(definition, seed), seed=seed, faults=faults).run()
+        assert violations(model) == [], (seed, model.trace)
+        seen.update(model.seen)
+        seen[model.row.status if model.row else "nothing"] += 1
+    interesting = {
+        "crash",
+        "duplicate",
+        "conflict",
+        "repeated",
+        "null compensation",
+        "tombstone",
+        "undone",
+        "parked",
+        "COMPLETED",
+        "COMPENSATED",
+        "PARKED",
+    }
+    assert interesting <= seen.keys(), interesting - seen.keys()
