@@ -51,6 +51,7 @@ _L = TypeVar("_L", bound=Lifespan)
 class Registers(Protocol[Result, *Parameters]):
     """A decorator that takes a function of these parameters, a coroutine or a plain one."""
 
+    # mypy explains a misfit by the first of these and pyright by the last: both name a coroutine.
     @overload
     def __call__(
         self, handler: Callable[[*Parameters], Coroutine[Any, Any, Result]], /
@@ -59,6 +60,10 @@ class Registers(Protocol[Result, *Parameters]):
     def __call__(
         self, handler: Callable[[*Parameters], Result], /
     ) -> Callable[[*Parameters], Result]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[*Parameters], Coroutine[Any, Any, Result] | Result], /
+    ) -> Callable[[*Parameters], Coroutine[Any, Any, Result] | Result]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,149 @@
+"""Uses that both type checkers must accept; importing it also runs the checks in words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Never, assert_type
+
+from sagas import Event, EventContext, SagaEnded, Service, Start, Step, StepContext
+from sagas.core.steps import AllOf, NothingToUndo
+from tests.typing.declared import (
+    Chosen,
+    Gift,
+    Joined,
+    Merged,
+    Paid,
+    Placed,
+    Refunded,
+    Sale,
+    Sent,
+    Standard,
+    Told,
+    Unjoined,
+    Unpaid,
+    Unplaced,
+)
+
+__all__ = ["shop"]
+
+shop = Service("shop")
+
+
+@shop.lifespan
+@asynccontextmanager
+async def resources() -> AsyncIterator[tuple[object, ...]]:
+    yield ("a session factory", 3)
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+
+@shop.performs(Sale.pay)
+async def pay(placed: Placed, context: StepContext) -> Paid | Unpaid:
+    assert_type(context.resource(str), str)
+    if context.attempt > 1:
+        return Unpaid(sale_id=placed.sale_id)
+    return Paid(sale_id=placed.sale_id)
+
+
+@shop.undoes(Sale.pay)
+async def refund(placed: Placed, paid: Paid | None, context: StepContext) -> Refunded:
+    assert_type(context.because, Event | None)
+    return Refunded(sale_id=placed.sale_id)
+
+
+@shop.performs(Sale.choose)
+def choose(placed: Placed, context: StepContext) -> Gift | Standard:
+    return Gift(sale_id=placed.sale_id)
+
+
+@shop.performs(Sale.merge)
+async def merge(branch: Gift | Standard, context: StepContext) -> Merged:
+    return Merged(sale_id=branch.sale_id)
+
+
+@shop.performs(Sale.join)
+async def join(paid: Paid, merged: Merged, context: StepContext) -> Joined:
+    return Joined(sale_id=paid.sale_id)
+
+
+@shop.undoes(Sale.join)
+def unjoin(paid: Paid, merged: Merged, joined: Joined | None, context: StepContext) -> Unjoined:
+    return Unjoined(sale_id=paid.sale_id)
+
+
+@shop.performs(Sale.send)
+async def send(joined: Joined, context: StepContext) -> Sent:
+    return Sent(sale_id=joined.sale_id)
+
+
+@shop.performs(Sale.tell)
+async def tell(sent: Sent, context: StepContext) -> Told:
+    assert_type(context.read(Placed), Placed)
+    return Told(sale_id=sent.sale_id)
+
+
+@shop.undoes(Sale.start)
+async def unplace(placed: Placed, context: StepContext) -> Unplaced:
+    return Unplaced(sale_id=placed.sale_id)
+
+
+# --- handlers that ask for less, or promise less --------------------------------------------------
+
+other = Service("shop")
+
+
+@other.performs(Sale.pay)
+async def always_paid(event: Event, context: EventContext) -> Paid:
+    return Paid(sale_id=context.saga_id)
+
+
+@other.undoes(Sale.pay)
+async def refund_anything(event: Event, outcome: Event | None, context: EventContext) -> Refunded:
+    return Refunded(sale_id=context.saga_id)
+
+
+class Till:
+    async def send(self, joined: Joined, context: StepContext) -> Sent:
+        return Sent(sale_id=joined.sale_id)
+
+
+other.performs(Sale.send)(Till().send)
+other.performs(Sale.merge)(merge)
+
+
+# --- observers ------------------------------------------------------------------------------------
+
+
+@shop.observes(Unpaid)
+async def look(unpaid: Unpaid, context: EventContext) -> None: ...
+
+
+@shop.observes(Paid, Unpaid, Refunded)
+def look_again(event: Paid | Unpaid | Refunded, context: EventContext) -> None: ...
+
+
+@shop.observes(Sale.ended)
+async def look_back(ended: SagaEnded, context: EventContext) -> None:
+    assert_type(ended.saga_id, str)
+
+
+# --- what is known of declarations and of decorated functions -------------------------------------
+
+
+def reveal(context: StepContext) -> None:
+    assert_type(Sale.start, Start[Placed, Unplaced])
+    assert_type(Sale.pay, Step[Placed, Paid, Unpaid, Never, Refunded])
+    assert_type(Sale.choose, Step[Placed, Chosen, Never, Never, NothingToUndo])
+    assert_type(Sale.merge, Step[Chosen, Merged, Never, Never, NothingToUndo])
+    assert_type(Sale.join, Step[AllOf[Paid, Merged], Joined, Never, Never, Unjoined])
+    assert_type(Sale.send, Step[Joined, Sent, Never, Never, NothingToUndo])
+    assert_type(pay, Callable[[Placed, StepContext], Coroutine[Any, Any, Paid | Unpaid]])
+    assert_type(choose, Callable[[Placed, StepContext], Gift | Standard])
+
+
+async def call(context: StepContext) -> None:
+    assert_type(await pay(Placed(sale_id="1"), context), Paid | Unpaid)
+    assert_type(choose(Placed(sale_id="1"), context), Chosen)
+    assert_type(await refund(Placed(sale_id="1"), None, context), Refunded)
