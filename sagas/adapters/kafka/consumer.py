@@ -25,6 +25,7 @@ from aiokafka.errors import (
 )
 
 from sagas.adapters.kafka.admin import KafkaAdmin
+from sagas.adapters.kafka.closing import close_consumer, disown_commits
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.rebalance import Rebalance
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
@@ -177,6 +178,7 @@ class KafkaConsumer:
             async with asyncio.timeout(self._settings.commit_timeout_ms / 1000):
                 await consumer.commit(wanted)
         except CONNECTION_ERRORS as error:
+            disown_commits()
             raise translated(error, self._connection, f"a commit of {self._group}") from error
 
     # --- starting and stopping -----------------------------------------------------------------
@@ -209,26 +211,7 @@ class KafkaConsumer:
             await asyncio.sleep(_TOPIC_POLL_S)
 
     async def _close(self, consumer: AIOKafkaConsumer) -> None:
-        """Leave and close; what hangs because Kafka is away is torn down by its private parts."""
-        timeout_s = self._settings.stop_timeout_ms / 1000
-        try:
-            async with asyncio.timeout(timeout_s):
-                await consumer.stop()
-        except CONNECTION_ERRORS as error:
-            logger.warning("consumer_torn_down", group=self._group, reason=repr(error))
-        else:
-            return
-        coordinator, fetcher = consumer._coordinator, consumer._fetcher  # noqa: SLF001
-        parts = [consumer._client.close]  # noqa: SLF001
-        if fetcher is not None:
-            parts.insert(0, fetcher.close)
-        if coordinator is not None:
-            parts.insert(0, coordinator._stop_commit_offsets_refresh_task)  # noqa: SLF001
-            parts.insert(0, coordinator._stop_heartbeat_task)  # noqa: SLF001
-        for end in parts:
-            with contextlib.suppress(*CONNECTION_ERRORS):
-                async with asyncio.timeout(timeout_s / len(parts)):
-                    await end()
+        await close_consumer(consumer, grace_s=self._settings.stop_timeout_ms / 1000)
 
     def _member(self) -> tuple[AIOKafkaConsumer, asyncio.Future[None]]:
         if self._consumer is None or self._stopped is None:

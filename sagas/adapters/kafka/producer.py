@@ -8,7 +8,6 @@ for it gets BrokerUnavailable, and the next publisher builds its successor.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -21,6 +20,7 @@ from aiokafka.errors import (
 )
 
 from sagas.adapters.kafka.admin import KafkaAdmin
+from sagas.adapters.kafka.closing import close_producer
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
 from sagas.core.errors import ContractViolation
@@ -140,10 +140,10 @@ class KafkaProducer:
             async with asyncio.timeout(self._settings.connect_timeout_ms / 1000):
                 await producer.start()
         except CONNECTION_ERRORS as error:
-            await _close(producer, grace_s=_RETIRE_GRACE_S)
+            await close_producer(producer, grace_s=_RETIRE_GRACE_S)
             raise translated(error, self._connection, "connecting a producer") from error
         except BaseException:
-            await _close(producer, grace_s=_RETIRE_GRACE_S)
+            await close_producer(producer, grace_s=_RETIRE_GRACE_S)
             raise
 
     def _given_up(self, live: _Live, record: OutgoingRecord, error: Exception) -> Exception:
@@ -157,7 +157,9 @@ class KafkaProducer:
 
     def _retire(self, live: _Live, *, grace_s: float) -> None:
         """Close it in the background; who still waits is told when it could not be flushed."""
-        task = asyncio.get_running_loop().create_task(_close(live.producer, grace_s=grace_s))
+        task = asyncio.get_running_loop().create_task(
+            close_producer(live.producer, grace_s=grace_s)
+        )
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
@@ -226,7 +228,7 @@ class KafkaProducer:
                 doing = f"a record for {record.topic}"
                 raise translated(error, self._connection, doing) from error
             finally:
-                await _close(producer, grace_s=_RETIRE_GRACE_S)
+                await close_producer(producer, grace_s=_RETIRE_GRACE_S)
 
     def _too_large(self, record: OutgoingRecord, error: Exception) -> MessageTooLarge:
         size_bytes = len(record.value or b"")
@@ -235,30 +237,3 @@ class KafkaProducer:
             f"this client sends up to {self._settings.record_max_bytes} bytes, the topic may allow "
             "less: publish a reference instead"
         )
-
-
-async def _close(producer: AIOKafkaProducer, *, grace_s: float) -> None:
-    """Flush and close within the grace, else tear it down.
-
-    aiokafka's ``stop`` waits for batches that may never be delivered, and there is no abort: when
-    the grace is over, connections, sender and batches are ended one by one, by its private parts.
-    """
-    with contextlib.suppress(*CONNECTION_ERRORS):
-        async with asyncio.timeout(grace_s):
-            await producer.stop()
-            return
-    with contextlib.suppress(*CONNECTION_ERRORS):
-        async with asyncio.timeout(_RETIRE_GRACE_S):
-            await producer.client.close()
-    sender = producer._sender.sender_task  # noqa: SLF001
-    while sender is not None and not sender.done():
-        # Its first cancellation waits for requests in flight, the next ones cancel those.
-        sender.cancel()
-        await asyncio.wait({sender}, timeout=_RETIRE_GRACE_S)
-    accumulator = producer._message_accumulator  # noqa: SLF001
-    queues = accumulator._batches.values()  # noqa: SLF001
-    unsent = [batch for queue in queues for batch in queue]
-    # The flush that ``stop`` began sees the failed batches and ends.
-    accumulator.fail_all(KafkaError("the producer was given up"))
-    for batch in unsent:
-        batch._drain_waiter.exception()  # noqa: SLF001 - asyncio reports what nobody looked at
