@@ -1,0 +1,1 @@
+"""The sagas: who acts on which event, and what is undone if it fails."""
