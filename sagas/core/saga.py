@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sagas.core.definition import START, Definition, Join, StepDefinition, StepKind
 from sagas.core.errors import DefinitionError
-from sagas.core.events import Event, is_abstract
+from sagas.core.events import FRAMEWORK_PUBLISHER, Event, is_abstract
 from sagas.core.framework_events import FRAMEWORK_EVENTS
 from sagas.core.steps import NothingToUndo, Start, Step
 from sagas.core.validation import problems
@@ -197,6 +197,20 @@ def _problems_of_events(saga: type[Saga]) -> Iterator[str]:
     for type_ in by_name.values():
         if type_ not in FRAMEWORK_EVENTS:
             yield from _problems_of_key(saga, type_)
+    for start in _starts_of(saga):
+        yield from _problems_of_publisher(start)
+    for step in _steps_of(saga):
+        yield from _problems_of_publisher(step)
+
+
+def _problems_of_publisher(step: _AnyStart | _AnyStep) -> Iterator[str]:
+    """An observer finds an event's topic by the publisher in its name: it must be who emits it."""
+    yield from (
+        f"{step!r}: its outcome {type_.event_type} is named as published by {type_.publisher()!r}, "
+        f"but emitted by {step.service!r}, on its topic. Name it after the service, or change by=."
+        for type_ in _outcomes(step)
+        if type_.publisher() not in {step.service, FRAMEWORK_PUBLISHER}
+    )
 
 
 def _problems_of_key(saga: type[Saga], type_: type[Event]) -> Iterator[str]:

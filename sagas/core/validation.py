@@ -104,19 +104,18 @@ def _emitted_once(definition: Definition) -> Iterator[str]:
     for step in definition.steps:
         for type_, role in step.outcomes:
             emitters.setdefault(type_, []).append(f"{step.name} ({role})")
-    for type_, found in emitters.items():
-        if len(found) > 1:
-            yield (
-                f"{definition.saga}: {type_} is the outcome of {_and(found)}; an event type is the "
-                "outcome of one step, so that a message says who did what. Declare an event for "
-                "each."
-            )
-        if type_.partition(".")[0] == FRAMEWORK_PUBLISHER:
-            yield (
-                f"{definition.saga}: {type_} is the outcome of {found[0]}, but "
-                f"{FRAMEWORK_PUBLISHER!r} publishes only the framework's own events; name it after "
-                "the service."
-            )
+            if type_.partition(".")[0] == FRAMEWORK_PUBLISHER:
+                yield (
+                    f"{definition.saga}.{step.name}: its outcome {type_} is named as the "
+                    f"framework's own events are; name it after the service: "
+                    f"{step.service}.Name.v1."
+                )
+    yield from (
+        f"{definition.saga}: {type_} is the outcome of {_and(found)}; an event type is the outcome "
+        f"of one step, so that a message says who did what. Declare an event for each."
+        for type_, found in emitters.items()
+        if len(found) > 1
+    )
 
 
 # --- triggers and cycles --------------------------------------------------------------------------

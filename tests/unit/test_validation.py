@@ -169,7 +169,7 @@ BAD: dict[str, tuple[Definition, list[str]]] = {
     ),
     "a framework event as an outcome": (
         saga(replace(PIVOT, done=("sagas.Shipped.v1",))),
-        ["sagas.Shipped.v1", "ship", "framework"],
+        ["sale.ship", "sagas.Shipped.v1", "the framework's own", "shop.Name.v1"],
     ),
     "circle": (
         saga(step("pack", "Wrap Placed"), step("wrap", "Pack")),

@@ -1,0 +1,21 @@
+"""The package as it is imported: its public names, and nothing loaded that they do not need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import sagas
+
+
+def test_the_public_names_are_there() -> None:
+    assert all(hasattr(sagas, name) for name in sagas.__all__)
+
+
+def test_importing_loads_no_technology() -> None:
+    heavy = "{'aiokafka', 'asyncio', 'redis', 'rich', 'sqlalchemy', 'structlog', 'typer'}"
+    program = f"import sagas, sys; print(sorted({heavy} & set(sys.modules)))"
+    printed = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert printed.stdout.strip() == "[]"
