@@ -1,0 +1,1 @@
+"""Inventory: sets stock aside for orders, and gives it back."""

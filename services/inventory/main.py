@@ -1,0 +1,29 @@
+"""Inventory's composition root: settings, database, journal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from sagas.adapters.sql import SqlJournal
+from services import open_database
+from services.inventory import store
+from services.inventory.handlers import inventory as service
+from services.inventory.settings import InventorySettings
+
+__all__ = ["open_resources", "service"]
+
+
+@asynccontextmanager
+async def open_resources(settings: InventorySettings) -> AsyncIterator[tuple[object, ...]]:
+    """What the handlers work with, for as long as the service runs."""
+    async with open_database(settings, store.tables) as engine:
+        async with engine.begin() as connection:
+            await store.receive(connection, settings.inventory_stock)
+        yield (SqlJournal(engine, store.tables),)
+
+
+@service.lifespan
+def resources() -> AbstractAsyncContextManager[tuple[object, ...]]:
+    """The resources as the environment says."""
+    return open_resources(InventorySettings())

@@ -1,0 +1,1 @@
+"""Notifications: tells customers what became of their orders."""

@@ -1,0 +1,1 @@
+"""Orders: takes orders, starts their fulfilment, and cancels them where that fails."""

@@ -1,0 +1,1 @@
+"""Payments: blocks money on customers' accounts, gives it free again, or takes it."""

@@ -1,0 +1,1 @@
+"""Shipping: sends parcels. What it has sent can not be called back."""
