@@ -289,16 +289,16 @@ def _reads(definition: Definition) -> Iterator[str]:
 
 
 def _certain(definition: Definition, step: StepDefinition, condition: _Condition) -> set[str]:
-    """The events that are there whenever the step is triggered under these choices."""
-    ways = [
-        {type_, *_certain(definition, definition.by_name[emitter], condition)}
-        for type_ in step.triggers
-        if (emitter := definition.outcome_of[type_].step)
-        and (step.join is Join.ALL or _together([condition], _branches(definition, type_)))
-    ]
-    if not ways:
-        return set()
-    return set[str].union(*ways) if step.join is Join.ALL else set[str].intersection(*ways)
+    """The events that are there whenever the step is triggered under these choices.
+
+    Of a merge, that is the way that these choices take: its branches exclude each other.
+    """
+    certain: set[str] = set()
+    for type_ in step.triggers:
+        if step.join is Join.ALL or _together([condition], _branches(definition, type_)):
+            emitter = definition.by_name[definition.outcome_of[type_].step]
+            certain |= {type_, *_certain(definition, emitter, condition)}
+    return certain
 
 
 # --- words ----------------------------------------------------------------------------------------
