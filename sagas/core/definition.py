@@ -82,7 +82,7 @@ class StepDefinition:
     """One step as data. Event types are names on the wire.
 
     ``done`` holds one type, or several for a choice. ``undone`` is None where there is nothing to undo.
-    ``kind`` is what the declaration says (a pivot or not); the definition derives the rest.
+    Only ``pivot`` is said of the step's kind; the definition derives the rest.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Definition:
     """A saga: its name, the field of its events that holds the business key, and its steps.
 
     ``steps[0]`` is the start (named ``START``). The derived relations are computed once, on first use;
-    they assume a definition that ``validate`` accepts.
+    they assume a definition in which ``sagas.core.validation`` finds no problem.
     """
 
     saga: str
@@ -147,24 +147,20 @@ class Definition:
     @cached_property
     def predecessors(self) -> Mapping[str, frozenset[str]]:
         """The direct and indirect predecessors of each step."""
-        found: dict[str, frozenset[str]] = {}
-
-        def visit(name: str, path: tuple[str, ...]) -> frozenset[str]:
-            if name in found:
-                return found[name]
-            direct = {
-                self.outcome_of[trigger].step
-                for trigger in self.by_name[name].triggers
-                if trigger in self.outcome_of
+        found = {step.name: self._direct_predecessors(step) for step in self.steps}
+        for _ in self.steps:  # a fixed point: each round looks one step further back
+            found = {
+                name: known.union(*(found[before] for before in known))
+                for name, known in found.items()
             }
-            known = frozenset(direct).union(
-                *(visit(step, (*path, name)) for step in direct if step not in path)
-            )
-            if not path:
-                found[name] = known
-            return known
+        return found
 
-        return {step.name: visit(step.name, ()) for step in self.steps}
+    def _direct_predecessors(self, step: StepDefinition) -> frozenset[str]:
+        return frozenset(
+            self.outcome_of[trigger].step
+            for trigger in step.triggers
+            if trigger in self.outcome_of
+        )
 
     @cached_property
     def successors(self) -> Mapping[str, frozenset[str]]:
@@ -303,7 +299,7 @@ class Definition:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change when, and only when, the choreography changes."""
+        """Sixteen hex digits that change with anything that is declared, and with nothing else."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
     def canonical(self) -> str:

@@ -7,8 +7,6 @@ a rebuild from the topics possible.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sagas.core.definition import Role, StepDefinition
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.transitions import TRANSITIONS, Arrival, Effect, Situation
@@ -26,16 +24,17 @@ def evolve(instance: Instance, fact: Fact) -> Instance:
     if known is not None:
         if known.published or not fact.published:
             return instance
-        return replace(instance, facts={**instance.facts, slot: replace(known, published=True)})
+        marked = known._replace(published=True)
+        return instance._replace(facts={**instance.facts, slot: marked})
     effect = TRANSITIONS[situation_of(instance), arrival_of(instance, fact)].effect
     if effect is Effect.ABSORB:
         return instance
-    recorded = replace(instance, facts={**instance.facts, slot: fact})
+    recorded = instance._replace(facts={**instance.facts, slot: fact})
     match effect:
         case Effect.PARK:
-            return replace(recorded, parked=(*recorded.parked, slot))
+            return recorded._replace(parked=(*recorded.parked, slot))
         case Effect.RESUME:
-            return replace(recorded, parked=())
+            return recorded._replace(parked=())
         case Effect.TURN_BACK:
             return _settle(_turned_back(recorded, slot))
         case _:
@@ -69,8 +68,7 @@ _ARRIVALS = {
 
 
 def _turned_back(recorded: Instance, slot: str) -> Instance:
-    return replace(
-        recorded,
+    return recorded._replace(
         phase=SagaStatus.COMPENSATING,
         turned_by=slot,
         in_flight=frozenset(
@@ -85,9 +83,9 @@ def _settle(instance: Instance) -> Instance:
     """End the saga if nothing is left to be done, or to be undone."""
     steps = instance.definition.steps
     if instance.phase is SagaStatus.RUNNING and all(_at_rest(instance, step) for step in steps):
-        return replace(instance, phase=SagaStatus.COMPLETED)
+        return instance._replace(phase=SagaStatus.COMPLETED)
     if instance.phase is SagaStatus.COMPENSATING and not any(map(instance.needs_undo, steps)):
-        return replace(instance, phase=SagaStatus.COMPENSATED)
+        return instance._replace(phase=SagaStatus.COMPENSATED)
     return instance
 
 

@@ -17,7 +17,7 @@ from sagas.core.errors import CompensationFailed, InvalidMessage
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
 
-__all__ = ["Handling", "UnknownInstance", "World"]
+__all__ = ["ConfirmedIds", "Handling", "UnknownInstance", "World"]
 
 
 class UnknownInstance(InvalidMessage):
@@ -47,18 +47,38 @@ class World(Protocol):
         """The deterministic id of an event to be emitted."""
 
 
-class Handling:
-    """The handling of one message by one service. Create it, ``run`` it once."""
+class ConfirmedIds(Protocol):
+    """The ids of events whose publication was acknowledged here: they need no proof."""
 
-    def __init__(
-        self, definition: Definition, service: str, saga_id: str, message: Fact, world: World
+    def __contains__(self, id_: object, /) -> bool:
+        """Whether the event is known to be published."""
+
+    def add(self, id_: str, /) -> None:
+        """The event was acknowledged."""
+
+
+class Handling:
+    """The handling of one message by one service. Create it, ``run`` it once.
+
+    ``confirmed`` may be shared by all handlings of a process: what the broker has acknowledged stays
+    acknowledged, so forgetting some of it costs a message emitted again, never more.
+    """
+
+    def __init__(  # noqa: PLR0913 - one for each thing that it needs to know
+        self,
+        definition: Definition,
+        service: str,
+        saga_id: str,
+        message: Fact,
+        world: World,
+        confirmed: ConfirmedIds | None = None,
     ) -> None:
         self._definition = definition
         self._service = service
         self._saga_id = saga_id
         self._message = message
         self._world = world
-        self._confirmed: set[str] = set()
+        self._confirmed: ConfirmedIds = set() if confirmed is None else confirmed
 
     async def run(self) -> Instance:
         """Handle the message; when this returns it may be acknowledged.

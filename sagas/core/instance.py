@@ -7,8 +7,9 @@ in place, knows no clock, and never decides: ``evolve`` folds, ``enabled`` asks,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from sagas.core.definition import (
     SAGA_PARKED,
@@ -49,20 +50,19 @@ def slot_of(type_: str, step: str, direction: Direction, cause: str | None) -> s
     A domain event is the outcome of one step, so its type is enough. A failure belongs to a step; what
     can recur (parked, resumed) is told apart by its cause.
     """
-    match type_:
-        case t if t == STEP_FAILED:
-            return f"{t}/{step}"
-        case t if t in {SAGA_PARKED, SAGA_RESUMED}:
-            return f"{t}/{step}/{direction}/{cause}"
-        case t:
-            return t
+    if type_ in _RECURRING:
+        return f"{type_}/{step}/{direction}/{cause}"
+    return f"{type_}/{step}" if type_ == STEP_FAILED else type_
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+_RECURRING = frozenset({SAGA_PARKED, SAGA_RESUMED})
+
+
+class Fact(NamedTuple):
     """An event as the core sees it: which step, in which role, caused by what.
 
-    ``published`` says that somebody held the message in hand: it is on Kafka for sure (rule 4).
+    ``published`` says that somebody held the message in hand: it is on Kafka for sure (rule 4). A tuple,
+    as the instance is, because every message makes several and a data class is six times slower to copy.
     """
 
     id: str
@@ -79,8 +79,7 @@ class Fact:
         return slot_of(self.type, self.step, self.direction, self.cause)
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """A fold of recorded events, in the order in which they were recorded.
 
     ``phase`` is the status without parking; ``turned_by`` the slot of the event that turned the saga
@@ -91,7 +90,7 @@ class Instance:
 
     definition: Definition
     saga_id: str
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = MappingProxyType({})
     phase: SagaStatus = SagaStatus.RUNNING
     turned_by: str | None = None
     in_flight: frozenset[str] = frozenset()

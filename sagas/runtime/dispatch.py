@@ -4,7 +4,7 @@ dead-lettered."""
 from __future__ import annotations
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from sagas.context import EventContext
 from sagas.core.decide import ActionResult, ResultKind
@@ -36,31 +36,32 @@ class Dispatch:
         """Handle a record to its end; when this returns its offset may be committed.
 
         At-least-once: a crash before the commit brings the record back, which changes nothing in the
-        saga; observers see it again. Nothing is raised but a cancellation.
+        saga; observers see it again. Nothing is raised but a cancellation. To be run as a task of its
+        own: what it binds for the logs stays bound.
         """
-        place = f"{record.topic}-{record.partition}-{record.offset}"
-        with bound_contextvars(service=self._participant.service.name, at=place):
-            try:
-                await self._handle(record, interest)
-            except Exception as error:  # noqa: BLE001 - nothing may block the partition
-                await self._dead_letters.add(record, error)
+        bind_contextvars(service=self._participant.service.name, at=_place(record))
+        try:
+            await self._handle(record, interest)
+        except Exception as error:  # noqa: BLE001 - nothing may block the partition
+            await self._dead_letters.add(record, error)
 
     async def reject(self, record: Record, error: Exception) -> None:
         """Dead-letter a record that the filter could not read."""
-        with bound_contextvars(service=self._participant.service.name):
-            await self._dead_letters.add(record, error)
+        bind_contextvars(service=self._participant.service.name, at=_place(record))
+        await self._dead_letters.add(record, error)
 
     async def _handle(self, record: Record, interest: Interest) -> None:
+        envelope = decode_headers(
+            record.headers, record.value or b"", time_ms=record.timestamp_ms
+        )
         if interest.saga is not None:
-            incoming = decode_incoming(record, interest.saga, interest.event_type)
-            with bound_contextvars(**_log_fields(incoming.envelope)):
-                await self._run_saga(incoming)
+            incoming = decode_incoming(envelope, interest.saga, interest.event_type)
+            bind_contextvars(**_log_fields(incoming.envelope))
+            await self._run_saga(incoming)
+        else:
+            bind_contextvars(**_log_fields(envelope))
         for observer in interest.observers:
-            envelope = decode_headers(
-                record.headers, record.value or b"", time_ms=record.timestamp_ms, id_=""
-            )
-            with bound_contextvars(**_log_fields(envelope)):
-                await self._tell(observer, interest.event_type, envelope)
+            await self._tell(observer, interest.event_type, envelope)
 
     async def _run_saga(self, incoming: Incoming) -> None:
         participant = self._participant
@@ -70,6 +71,7 @@ class Dispatch:
             incoming.saga_id,
             incoming.fact,
             MessageWorld(participant, incoming),
+            participant.confirmed,
         )
         await handling.run()
 
@@ -103,6 +105,10 @@ class Dispatch:
         done = await attempt_until_done(attempt, clock, observer.handler.name)
         if not isinstance(done, Performed):
             raise done[1]
+
+
+def _place(record: Record) -> str:
+    return f"{record.topic}-{record.partition}-{record.offset}"
 
 
 def _log_fields(envelope: Envelope) -> dict[str, object]:

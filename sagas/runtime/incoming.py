@@ -16,8 +16,7 @@ from sagas.core.events import Event
 from sagas.core.framework_events import SagaParked, SagaResumed, StepFailed
 from sagas.core.instance import Fact
 from sagas.core.saga import Saga
-from sagas.ports import Record
-from sagas.wire.envelope import Envelope, decode_headers
+from sagas.wire.envelope import Envelope
 from sagas.wire.ids import event_id
 
 __all__ = ["VALUE_BYTES_MAX", "Incoming", "decode_incoming", "decode_payload", "key_of"]
@@ -37,17 +36,14 @@ class Incoming:
     event: Event
 
 
-def decode_incoming(record: Record, saga: type[Saga], type_: str) -> Incoming:
-    """The message that a record carries for ``saga``. Raises InvalidMessage.
+def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:
+    """The message that an envelope carries for ``saga``. Raises InvalidMessage.
 
     ``type_`` is the event type by its header or, where there is none, by the contract of the topic. On a
     start, what the producer left out is filled in: saga name and id, event id.
     """
-    event = _decode_event(saga, type_, record)
+    event = _decode_event(saga, type_, envelope.payload)
     definition = saga.definition
-    envelope = decode_headers(
-        record.headers, record.value or b"", time_ms=record.timestamp_ms, id_=""
-    )
     saga_id = envelope.saga_id
     role, step = Role.DONE, START
     direction = Direction.FORWARD
@@ -75,21 +71,21 @@ def decode_incoming(record: Record, saga: type[Saga], type_: str) -> Incoming:
     return Incoming(saga, envelope, saga_id, fact, event)
 
 
-def _decode_event(saga: type[Saga], type_: str, record: Record) -> Event:
-    """The typed payload of a record. Raises InvalidMessage in the words of the contract."""
+def _decode_event(saga: type[Saga], type_: str, payload: bytes) -> Event:
+    """The typed payload. Raises InvalidMessage in the words of the contract."""
     model = saga.events.get(type_)
     if model is None:
         raise InvalidMessage(
             f"{saga.definition.saga} knows no event {type_!r}; it knows {', '.join(saga.events)}."
         )
-    if record.value is None:
+    if not payload:
         raise InvalidMessage(f"{type_} has no value; expected its payload as a JSON object.")
-    if len(record.value) > VALUE_BYTES_MAX:
+    if len(payload) > VALUE_BYTES_MAX:
         raise InvalidMessage(
-            f"{type_} has {len(record.value)} bytes; at most {VALUE_BYTES_MAX} are accepted. Keep "
+            f"{type_} has {len(payload)} bytes; at most {VALUE_BYTES_MAX} are accepted. Keep "
             "large content elsewhere and send a reference to it."
         )
-    return decode_payload(model, type_, record.value)
+    return decode_payload(model, type_, payload)
 
 
 def decode_payload(model: type[Event], type_: str, payload: bytes) -> Event:

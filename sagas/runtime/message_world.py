@@ -7,8 +7,8 @@ that is away; nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -32,6 +32,7 @@ from sagas.ports import (
 from sagas.runtime.execution import Call, Execution, Performed
 from sagas.runtime.incoming import Incoming, decode_payload
 from sagas.runtime.patience import Patience
+from sagas.runtime.recent import RecentIds
 from sagas.service import Service
 from sagas.wire.envelope import Envelope, encode_headers
 from sagas.wire.headers import Headers
@@ -58,6 +59,7 @@ class Participant:
     patience: Patience
     execution: Execution
     resources: Mapping[type, object]
+    confirmed: RecentIds = field(default_factory=RecentIds)
 
 
 class MessageWorld:
@@ -68,7 +70,7 @@ class MessageWorld:
         self._incoming = incoming
         self._definition = incoming.saga.definition
         self._saga_id = incoming.saga_id
-        self._stored_slots: frozenset[str] = frozenset()
+        self._stored_slots: Set[str] = frozenset()
         self._encoded: dict[str, tuple[Headers, bytes]] = {}
         self._performed: Performed | None = None
 
@@ -77,9 +79,12 @@ class MessageWorld:
         row = await self._row(events=False)
         if row is None:
             return None
-        instance = decode_instance(self._definition, self._saga_id, row.state)
-        self._stored_slots = frozenset(instance.facts)
-        return replace(instance, generation=row.stamp.generation, version=row.stamp.version)
+        generation, version = row.stamp
+        instance = decode_instance(
+            self._definition, self._saga_id, row.state, generation=generation, version=version
+        )
+        self._stored_slots = instance.facts.keys()
+        return instance
 
     async def _row(self, *, events: bool) -> Row | None:
         at = self._at
@@ -90,7 +95,7 @@ class MessageWorld:
     async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
         """One compare-and-set: state, index entry, and the bytes of every event newly recorded."""
         at = self._at
-        stored = replace(instance, version=instance.version + 1)
+        stored = instance._replace(version=instance.version + 1)
         if recorded is not None:
             self._encoded[recorded.slot] = self._encode(stored, recorded)
         message = self._incoming.fact
@@ -115,7 +120,7 @@ class MessageWorld:
         if not await at.patience.insist(lambda: at.table.store(change)):
             _log.debug("table.conflict", version=instance.version)
             return None
-        self._stored_slots = frozenset(stored.facts)
+        self._stored_slots = stored.facts.keys()
         if recorded is not None:
             _log.info(
                 "saga.event",
@@ -238,7 +243,7 @@ class MessageWorld:
             deadline_ms=envelope.trail.deadline_ms,
             traceparent=envelope.trail.traceparent,
             status=str(instance.status),
-            logger=_log.bind(step=step.name),
+            logger=structlog.get_logger(step=step.name),
             resources=self._at.resources,
             step=step.name,
             direction=action.direction,

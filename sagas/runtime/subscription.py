@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from sagas.core.definition import STEP_FAILED, Definition
 from sagas.core.errors import InvalidMessage
+from sagas.core.events import FRAMEWORK_PUBLISHER
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
 from sagas.ports import Record
 from sagas.service import Observer, Service
-from sagas.wire.headers import header
 from sagas.wire.topics import Topics
 
 __all__ = ["Interest", "Subscription"]
@@ -50,6 +50,9 @@ class Subscription:
         }
         for observer in service.observers:
             emitters.update(observer.emitters)
+        if FRAMEWORK_PUBLISHER in emitters:  # a framework event comes from whichever participant
+            emitters.remove(FRAMEWORK_PUBLISHER)
+            emitters.update(name for saga in service.sagas for name in saga.definition.services)
         self.topics: frozenset[str] = frozenset(topics.events(emitter) for emitter in emitters)
 
     def interest(self, record: Record) -> Interest | None:
@@ -58,8 +61,8 @@ class Subscription:
         Raises InvalidMessage for a saga's header with a type that the saga does not know, or headers
         that are not text.
         """
-        type_bytes = header(record.headers, "ce_type")
-        saga_bytes = header(record.headers, "ce_saganame")
+        headers = dict(record.headers)
+        type_bytes, saga_bytes = headers.get("ce_type"), headers.get("ce_saganame")
         if type_bytes is None:
             return self._by_contract(record)
         type_, name = _text("ce_type", type_bytes), _text("ce_saganame", saga_bytes or b"")
@@ -67,7 +70,7 @@ class Subscription:
             observer
             for observer in self._observers
             if type_ in observer.event_types
-            or (name in observer.ended and header(record.headers, "ce_sagastatus") in _TERMINAL)
+            or (name in observer.ended and headers.get("ce_sagastatus") in _TERMINAL)
         )
         saga = self._saga(record, name, type_)
         return Interest(type_, saga, observers) if saga is not None or observers else None

@@ -91,7 +91,7 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
 
 def _envelope(stored: bytes) -> Envelope:
     headers, payload = decode_event(stored)
-    return decode_headers(headers, payload, time_ms=0, id_="")
+    return decode_headers(headers, payload, time_ms=0)
 
 
 def _since(time_ms: int, cause_ms: int | None) -> int | None:

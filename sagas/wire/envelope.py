@@ -81,17 +81,17 @@ def encode_headers(envelope: Envelope) -> Headers:
     )
 
 
-def decode_headers(headers: Headers, payload: bytes, *, time_ms: int, id_: str) -> Envelope:
+def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelope:
     """The envelope of a record.
 
-    ``time_ms`` and ``id_`` stand in where the producer set none. Raises InvalidMessage for a header that
-    is not text, too long, or not of its form; a missing type gives the empty string.
+    ``time_ms`` stands in where the producer set none. Raises InvalidMessage for a header that is not
+    text, too long, or not of its form; a missing id, type or source gives the empty string.
     """
     values = dict(headers)
     time_text = _text(values, "ce_time")
     deadline = _text(values, "ce_deadline")
     return Envelope(
-        id=_text(values, "ce_id") or id_,
+        id=_text(values, "ce_id") or "",
         type=_text(values, "ce_type") or "",
         source=_text(values, "ce_source") or "",
         time_ms=time_ms if time_text is None else _milliseconds("ce_time", time_text),
@@ -139,7 +139,7 @@ def _number(values: dict[str, bytes], name: str) -> int:
 
 def _rfc3339(ms: int) -> str:
     seconds, rest = divmod(ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03d}Z"
 
 
 def _milliseconds(name: str, text: str) -> int:

@@ -1,17 +1,8 @@
-"""Kafka's record headers, and the one look-up that runs before anything is decoded."""
+"""Kafka's record headers."""
 
 from __future__ import annotations
 
-__all__ = ["Headers", "header"]
+__all__ = ["Headers"]
 
 Headers = tuple[tuple[str, bytes], ...]
-"""Ordered; names may repeat."""
-
-
-def header(headers: Headers, name: str) -> bytes | None:
-    """The last value of a header, not decoded: what the filter looks at."""
-    found = None
-    for key, value in headers:
-        if key == name:
-            found = value
-    return found
+"""Ordered; names may repeat, the last one counts."""

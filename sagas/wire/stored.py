@@ -7,8 +7,6 @@ step reads and writes it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic_core import from_json, to_json
 
 from sagas.core.definition import Definition, Direction, Outcome, Role
@@ -37,14 +35,16 @@ def encode_instance(instance: Instance) -> bytes:
     return to_json([instance.phase, instance.turned_by, in_flight, instance.parked, facts])
 
 
-def decode_instance(definition: Definition, saga_id: str, state: bytes) -> Instance:
-    """The instance that ``encode_instance`` wrote.
+def decode_instance(
+    definition: Definition, saga_id: str, state: bytes, *, generation: int = 1, version: int = 0
+) -> Instance:
+    """The instance that ``encode_instance`` wrote, under the stamp of its row.
 
     Raises ContractViolation for a state with an event that the definition does not know: it was written
     by another version of the saga.
     """
     phase, turned_by, in_flight, parked, rows = from_json(state)
-    facts = (_fact(definition, saga_id, *row) for row in rows)
+    facts = [_fact(definition, saga_id, *row) for row in rows]
     return Instance(
         definition=definition,
         saga_id=saga_id,
@@ -53,6 +53,8 @@ def decode_instance(definition: Definition, saga_id: str, state: bytes) -> Insta
         turned_by=turned_by,
         in_flight=frozenset(in_flight),
         parked=tuple(parked),
+        generation=generation,
+        version=version,
     )
 
 
@@ -76,8 +78,12 @@ def _fact(  # noqa: PLR0913 - one parameter per stored column
         )
     if direction is None:
         direction = Direction.UNDO if outcome.role is Role.UNDONE else Direction.FORWARD
-    fact = Fact(id_, type_, outcome.step, outcome.role, cause, Direction(direction))
-    return replace(fact, published=True) if published else fact
+    return Fact(
+        id_, type_, outcome.step, outcome.role, cause, _DIRECTIONS[direction], bool(published)
+    )
+
+
+_DIRECTIONS = {str(direction): direction for direction in Direction}
 
 
 def encode_event(headers: Headers, payload: bytes) -> bytes:

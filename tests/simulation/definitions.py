@@ -32,7 +32,7 @@ def _attempt(chance: random.Random) -> Definition:
     for number in range(1, chance.randint(2, 7)):
         name = f"s{number}"
         triggers, join = _triggers(chance, steps)
-        done = (f"svc.Done{number}.v1",)
+        done: tuple[str, ...] = (f"svc.Done{number}.v1",)
         if chance.random() < 0.15:
             done = (*done, f"svc.Other{number}.v1")
         step = StepDefinition(

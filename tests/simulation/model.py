@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sagas.core.decide import ActionResult, Emission, ResultKind
@@ -59,7 +59,8 @@ class Call(Generic[T]):
     perform: Callable[[], T]
 
     def __await__(self) -> Generator[Call[T], T, T]:
-        return (yield self)
+        result: T = yield self
+        return result
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ class Model:
         self.log.append(fact)
         for service in self.definition.services:
             if fact.type in self.definition.wakes[service]:
-                self._queue.append((service, replace(fact, published=True)))
+                self._queue.append((service, fact._replace(published=True)))
 
     def _deliver(self) -> None:
         index = self._random.randrange(len(self._queue))
@@ -197,7 +198,7 @@ class Model:
             return None
         if recorded is not None:
             self.seen[recorded.role] += 1
-        self.row = replace(instance, version=version + 1)
+        self.row = instance._replace(version=version + 1)
         return self.row
 
     def perform(self, action: Action, instance: Instance) -> ActionResult:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from sagas.core import decide, enabled, handling
 from sagas.core.definition import STEP_FAILED, Definition, Direction, Role, StepDefinition
+from sagas.core.evolve import evolve
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
 from tests.simulation.checkers import violations
@@ -49,7 +49,7 @@ def test_rule_2_store_before_emitting(monkeypatch: pytest.MonkeyPatch) -> None:
     async def emit_then_store(self: Handling, instance: Instance, fact: Fact) -> Instance | None:
         await self._world.emit(fact)
         self._confirmed.add(fact.id)
-        return await self._world.store(handling.evolve(instance, fact), fact)
+        return await self._world.store(evolve(instance, fact), fact)
 
     monkeypatch.setattr(Handling, "_commit", emit_then_store)
     assert first_red() is not None
@@ -117,7 +117,7 @@ def test_rule_8_a_step_in_flight_is_undone(monkeypatch: pytest.MonkeyPatch) -> N
     original = Instance.needs_undo
 
     def without_in_flight(instance: Instance, step: StepDefinition) -> bool:
-        return original(replace(instance, in_flight=frozenset()), step)
+        return original(instance._replace(in_flight=frozenset()), step)
 
     monkeypatch.setattr(Instance, "needs_undo", without_in_flight)
     assert first_red() is not None

@@ -137,7 +137,7 @@ def _check(state: Instance, event: Fact) -> None:
 def test_a_published_mark_is_all_that_a_known_event_can_add(states: list[Instance]) -> None:
     for state in states:
         for slot, fact in state.facts.items():
-            marked = evolve(state, replace(fact, published=True))
+            marked = evolve(state, fact._replace(published=True))
             assert marked.facts[slot].published
             assert {s: f.id for s, f in marked.facts.items()} == {
                 s: f.id for s, f in state.facts.items()
