@@ -78,6 +78,7 @@ class Worker:
         self._tasks: dict[TopicPartition, set[asyncio.Task[None]]] = {}
         self._paused: set[TopicPartition] = set()
         self._tails: dict[bytes, asyncio.Task[None]] = {}
+        self._waits: dict[asyncio.Task[None], asyncio.Task[None]] = {}
         self._dirty = asyncio.Event()
         self._stopping = asyncio.Event()
         self.state = WorkerState.NEW
@@ -88,6 +89,14 @@ class Worker:
     def in_flight(self) -> int:
         """How many messages are begun and not finished."""
         return sum(len(tasks) for tasks in self._tasks.values())
+
+    @property
+    def begun(self) -> dict[asyncio.Task[None], asyncio.Task[None] | None]:
+        """The messages begun and not finished, as tasks, each with the task whose end it waits for.
+
+        For those who watch a worker, and for a test that lets it vanish.
+        """
+        return {task: self._waits.get(task) for tasks in self._tasks.values() for task in tasks}
 
     def stop(self) -> None:
         """Ask the worker to finish what it has begun, commit, and leave its group."""
@@ -148,8 +157,13 @@ class Worker:
         self, record: Record, interest: Interest, previous: asyncio.Task[None] | None
     ) -> None:
         """Handle a record after the one before it of the same saga, whatever its topic."""
-        if previous is not None:
-            await asyncio.wait((previous,))
+        task = asyncio.current_task()
+        if previous is not None and task is not None:
+            self._waits[task] = previous
+            try:
+                await asyncio.wait((previous,))
+            finally:
+                del self._waits[task]
         await self._dispatch.handle(record, interest)
 
     def _spawn(self, record: Record, work: Coroutine[None, None, None]) -> None:

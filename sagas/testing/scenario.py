@@ -1,0 +1,113 @@
+"""Given, when, then: a saga's story in one sentence.
+
+Owns the order of the words. Everything else is the environment's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Self
+
+from sagas.core.events import Event
+from sagas.core.instance import SagaStatus
+from sagas.testing.environment import SagaTestEnvironment
+from sagas.testing.history import RecordedEvent, told
+from sagas.testing.interventions import Answer, AnyStep
+
+__all__ = ["Given", "When", "given"]
+
+_Expected = type[Event] | Event
+Expected = _Expected | AbstractSet[_Expected]
+"""An event's class, an event, or a set of those: in any order, where steps run side by side."""
+
+
+def given(env: SagaTestEnvironment) -> Given:
+    """Begin a sentence.
+
+    ``await given(env).fail(step).when(event).then(Outcome, ends=status)``
+    """
+    return Given(env)
+
+
+class Given:
+    """How the participants behave. The words are those of the environment."""
+
+    def __init__(self, env: SagaTestEnvironment) -> None:
+        self._env = env
+
+    def fail(
+        self,
+        step: AnyStep,
+        times: int | None = 1,
+        *,
+        error: Exception | None = None,
+        undo: bool = False,
+    ) -> Self:
+        """A step's handler raises that many times, None for ever."""
+        self._env.fail(step, times, error=error, undo=undo)
+        return self
+
+    def delay(self, step: AnyStep, seconds: float, *, undo: bool = False) -> Self:
+        """A step's handler takes that much virtual time."""
+        self._env.delay(step, seconds, undo=undo)
+        return self
+
+    def replace(self, step: AnyStep, *, returns: Answer, undo: bool = False) -> Self:
+        """A step is answered for."""
+        self._env.replace(step, returns=returns, undo=undo)
+        return self
+
+    def when(self, event: Event) -> When:
+        """What starts the saga."""
+        return When(self._env, event)
+
+
+class When:
+    """A saga that is about to start."""
+
+    def __init__(self, env: SagaTestEnvironment, event: Event) -> None:
+        self._env = env
+        self._event = event
+
+    async def then(self, *expected: Expected, ends: SagaStatus) -> str:
+        """Run to rest; assert what followed the start, in order, and where that leaves the saga.
+
+        Returns the saga id. A saga that is to end PARKED may stay so when the block is left. Raises
+        AssertionError with the whole history.
+        """
+        env = self._env
+        saga_id = await env.start(self._event)
+        await env.run()
+        history = env.history(saga_id)
+        story = f"\nWhat happened:\n{told(history)}"
+        status = env.status(saga_id)
+        if status is not ends:
+            raise AssertionError(f"{saga_id!r} is {status}, expected {ends}.{story}")
+        _compare(history[1:], expected, story)
+        if not ends.is_terminal:
+            env.expect_unfinished(saga_id)
+        return saga_id
+
+
+def _compare(recorded: list[RecordedEvent], expected: tuple[Expected, ...], story: str) -> None:
+    left = [one.event for one in recorded]
+    for group in expected:
+        wanted: list[_Expected] = list(group) if isinstance(group, AbstractSet) else [group]
+        while wanted:
+            event = left.pop(0) if left else None
+            fitting = next((one for one in wanted if event is not None and _fits(one, event)), None)
+            if fitting is None:
+                seen = "nothing" if event is None else repr(event)
+                raise AssertionError(f"Then {seen}, expected {_shown(wanted)}.{story}")
+            wanted.remove(fitting)
+    if left:
+        raise AssertionError(f"Then {left[0]!r}, expected nothing more.{story}")
+
+
+def _fits(expected: _Expected, event: Event) -> bool:
+    return isinstance(event, expected) if isinstance(expected, type) else event == expected
+
+
+def _shown(expected: list[_Expected]) -> str:
+    names = (one.__name__ if isinstance(one, type) else repr(one) for one in expected)
+    return " or ".join(sorted(names))
