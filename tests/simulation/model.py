@@ -268,20 +268,25 @@ class _World:
         self._service = service
 
     async def load(self) -> Instance | None:
-        return await Call("loads", lambda: self._model.row)
+        return await _call("loads", lambda: self._model.row)
 
     async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
         name = f"stores {recorded.type if recorded else 'a fold'}"
-        return await Call(name, lambda: self._model.store(instance, recorded))
+        return await _call(name, lambda: self._model.store(instance, recorded))
 
     async def emit(self, fact: Fact) -> None:
-        await Call(f"emits {fact.type}", lambda: self._model.publish(fact))
+        await _call(f"emits {fact.type}", lambda: self._model.publish(fact))
 
     async def perform(self, action: Action, instance: Instance) -> ActionResult:
         name = f"performs {action.step.name} {action.direction}"
-        return await Call(name, lambda: self._model.perform(action, instance))
+        return await _call(name, lambda: self._model.perform(action, instance))
 
     def event_id(self, emission: Emission, cause: Fact) -> str:
         return self._model._id(  # noqa: SLF001 - its own model
             emission.type, emission.step, emission.direction, cause.id
         )
+
+
+async def _call(name: str, perform: Callable[[], T]) -> T:
+    result: T = await Call(name, perform)
+    return result
