@@ -6,11 +6,13 @@ first transaction does.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import sqlite3
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import URL, AsyncAdaptedQueuePool, Connection, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -21,6 +23,7 @@ __all__ = ["open_engine"]
 
 _DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _CONNECT_TIMEOUT_S: Final = 5
+_WAL_PAUSE_S: Final = 0.01
 
 
 def open_engine(
@@ -33,8 +36,9 @@ def open_engine(
     """An engine for ``postgresql://…`` or ``sqlite:///file``; drivers are filled in.
 
     ``schema`` (PostgreSQL only) becomes the search path of every connection, so that each service
-    can live in a schema of its own; ``create_tables`` creates it. ``lock_timeout_ms`` bounds the
-    wait for rows that another transaction holds, the journal's among them. Raises SettingsError.
+    can live in a schema of its own; ``create_tables`` creates it. ``connections`` bounds the pool;
+    SQLite, which has one writer, gets two at most. ``lock_timeout_ms`` bounds the wait for rows
+    that another transaction holds, the journal's among them. Raises SettingsError.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
@@ -79,22 +83,19 @@ def _sqlite(url: URL, *, connections: int, lock_timeout_ms: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
         poolclass=AsyncAdaptedQueuePool,
-        # A database in memory lives in its connection, so there is one, used by one at a time.
-        pool_size=1 if in_memory else connections,
+        # A database in memory lives in its connection, so there is one, used by one at a time. For
+        # a file, two keep the one writer busy; more only poll for its lock, and some of them
+        # starve.
+        pool_size=1 if in_memory else min(connections, 5),
         max_overflow=0,
         connect_args={"timeout": lock_timeout_ms / 1000},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    def connected(connection: Any, _entry: ConnectionPoolEntry) -> None:
         # The driver would begin transactions by itself, late and deferred.
-        setattr(connection, "isolation_level", None)  # noqa: B010 - the protocol does not name it
-        cursor: Any = connection.cursor()
-        # Readers and the writer do not wait for each other. `synchronous` stays FULL: an outcome
-        # that was announced must survive a power cut.
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
+        connection.isolation_level = None
+        connection.run_async(lambda driver: _prepare(driver, patience_s=lock_timeout_ms / 1000))
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Connection) -> None:
@@ -103,3 +104,21 @@ def _sqlite(url: URL, *, connections: int, lock_timeout_ms: int) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+async def _prepare(connection: aiosqlite.Connection, *, patience_s: float) -> None:
+    async with connection.execute("PRAGMA foreign_keys = ON"):
+        pass
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + patience_s
+    while True:
+        try:
+            # Readers and the writer do not wait for each other. `synchronous` stays FULL: an
+            # outcome that was announced must survive a power cut.
+            async with connection.execute("PRAGMA journal_mode = WAL"):
+                return
+        except sqlite3.OperationalError:
+            # The first ones to open a new file meet here, and SQLite's own timeout is not for this.
+            if loop.time() > give_up_at:
+                raise
+            await asyncio.sleep(_WAL_PAUSE_S)

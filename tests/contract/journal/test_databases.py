@@ -2,13 +2,12 @@
 schemas."""
 
 import asyncio
-import multiprocessing
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sagas.adapters.sql import SqlJournal, create_tables, open_engine
 from sagas.core.errors import SettingsError
@@ -137,34 +136,27 @@ def test_what_cannot_be_opened_is_refused() -> None:
         open_engine("postgresql://host/db", schema="x; drop")
 
 
-def test_processes_that_create_at_once_on_sqlite(tmp_path: Path) -> None:
-    create_in_processes(f"sqlite:///{tmp_path}/fresh.db", None)
+async def test_creating_at_once_on_sqlite(tmp_path: Path) -> None:
+    await create_at_once([open_engine(f"sqlite:///{tmp_path}/fresh.db") for _ in range(8)])
 
 
-async def test_processes_that_create_at_once_on_postgresql(postgresql_url: str) -> None:
+async def test_creating_at_once_on_postgresql(postgresql_url: str) -> None:
     schema = f"test_{uuid4().hex}"
-    create_in_processes(postgresql_url, schema)
-    engine = open_engine(postgresql_url, schema=schema)
-    async with engine.begin() as connection:
-        assert await connection.scalar(text("SELECT count(*) FROM sagas_journal")) == 0
+    engines = [open_engine(postgresql_url, schema=schema) for _ in range(8)]
+    for engine in engines:
+        # Connected beforehand, so that they really meet.
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    await create_at_once(engines)
+    cleaning = open_engine(postgresql_url)
+    async with cleaning.begin() as connection:
         await connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-    await engine.dispose()
+    await cleaning.dispose()
 
 
-def create_in_processes(url: str, schema: str | None) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=create, args=(url, schema)) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 3
-
-
-def create(url: str, schema: str | None) -> None:
-    async def creating() -> None:
-        engine = open_engine(url, schema=schema)
-        await create_tables(engine)
+async def create_at_once(engines: list[AsyncEngine]) -> None:
+    await asyncio.gather(*map(create_tables, engines))
+    for engine in engines:
+        async with engine.connect() as connection:
+            assert await connection.scalar(text("SELECT count(*) FROM sagas_journal")) == 0
         await engine.dispose()
-
-    asyncio.run(creating())
