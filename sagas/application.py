@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sagas.adapters.clock import RandomIds, SystemClock
+from sagas.adapters.kafka.admin import KafkaAdmin
 from sagas.adapters.kafka.broker import KafkaBroker
 from sagas.adapters.kafka.settings import KafkaSettings
 from sagas.adapters.memory.broker import MemoryBroker
 from sagas.adapters.memory.table import MemorySagaTable
 from sagas.adapters.redis.settings import RedisTableSettings
 from sagas.adapters.redis.table import RedisSagaTable
+from sagas.core.errors import SettingsError
 from sagas.core.saga import Saga
-from sagas.ports import NewTopic, Outbox
+from sagas.observability.logs import FORMATS, LEVELS
+from sagas.ports import BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescription
 from sagas.runtime.assembly import Platform, ServiceRunner
 from sagas.runtime.client import SagaClient
 from sagas.runtime.patience import Patience
@@ -31,26 +35,61 @@ from sagas.wire.topics import Topics
 
 __all__ = [
     "SagaSettings",
+    "broker_admin",
     "client_of",
     "embedded_platform",
+    "ensure_topics",
     "real_platform",
     "run_services",
+    "saga_table",
     "topics_of",
 ]
 
+_REDIS_SCHEMES = {"redis", "rediss", "unix"}
+_KNOWN = {"log_level": LEVELS, "log_format": FORMATS}
+
 
 class SagaSettings(BaseSettings):
-    """Where the servers are. Read from the environment: ``SAGAS_KAFKA``, ``SAGAS_REDIS`` and so on."""
+    """Where the servers are. Read from the environment: ``SAGAS_KAFKA``, ``SAGAS_REDIS`` and so on.
+
+    Raises pydantic's ValidationError for a value that can not work, before anything is connected.
+    """
 
     model_config = SettingsConfigDict(env_prefix="SAGAS_", extra="ignore")
 
     namespace: str = "sagas"
-    kafka: str = "127.0.0.1:9092"
+    kafka: str = Field(default="127.0.0.1:9092", min_length=1)
     redis: str = "redis://127.0.0.1:6379/0"
-    partitions: int = 4
-    replication_factor: int = 1
+    partitions: int = Field(default=4, ge=1)
+    replication_factor: int = Field(default=1, ge=1)
     log_level: str = "INFO"
     log_format: str = "console"
+
+    @field_validator("namespace")
+    @classmethod
+    def _fits_topics(cls, value: str) -> str:
+        try:
+            return Topics(value).namespace
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("redis")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in _REDIS_SCHEMES or not (parts.netloc or parts.path):
+            raise ValueError("expected a URL such as redis://127.0.0.1:6379/0")
+        _ = parts.port  # raises ValueError for one that is no number
+        return value
+
+    @field_validator("log_level", "log_format")
+    @classmethod
+    def _is_known(cls, value: str, info: ValidationInfo) -> str:
+        known = _KNOWN[str(info.field_name)]
+        for one in known:
+            if value.lower() == one.lower():
+                return one
+        raise ValueError(f"expected one of {', '.join(known)}")
 
 
 @asynccontextmanager
@@ -62,9 +101,7 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
     clock = SystemClock()
     patience = Patience(clock, pause_s=0.5)
     broker = KafkaBroker(settings.kafka, client_id=client_id, settings=KafkaSettings())
-    table = RedisSagaTable(
-        RedisTableSettings(url=SecretStr(settings.redis), namespace=settings.namespace)
-    )
+    table = _redis_table(settings)
     try:
         await patience.insist(table.start)
         await patience.insist(broker.start)
@@ -78,6 +115,59 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
     finally:
         await broker.stop()
         await table.stop()
+
+
+@asynccontextmanager
+async def saga_table(settings: SagaSettings, *, timeout_s: float) -> AsyncIterator[SagaTable]:
+    """The saga table alone, connected, for those who only look.
+
+    Does not wait for a server that is away. Raises TableUnavailable once a call has taken ``timeout_s``, and SettingsError as above.
+    """
+    table = _redis_table(settings, timeout_ms=max(1, round(timeout_s * 1000)))
+    try:
+        await table.start()
+        yield table
+    finally:
+        await table.stop()
+
+
+def _redis_table(settings: SagaSettings, **given: int) -> RedisSagaTable:
+    return RedisSagaTable(
+        RedisTableSettings(url=SecretStr(settings.redis), namespace=settings.namespace, **given)
+    )
+
+
+def broker_admin(
+    settings: SagaSettings, *, client_id: str, timeout_s: float | None = None
+) -> BrokerAdmin:
+    """What looks at Kafka's topics and creates them; connects for each call."""
+    limits = KafkaSettings()
+    if timeout_s is not None:
+        limit_ms = max(1, min(round(timeout_s * 1000), limits.request_timeout_ms))
+        limits = KafkaSettings(connect_timeout_ms=limit_ms, request_timeout_ms=limit_ms)
+    return KafkaAdmin(settings.kafka, client_id=client_id, settings=limits)
+
+
+async def ensure_topics(
+    wanted: Sequence[NewTopic], admin: BrokerAdmin, *, create: bool
+) -> Sequence[str]:
+    """See to it that the topics are there before workers start; returns those that were created.
+
+    Waits for a Kafka that is away, logging it. Without ``create``, raises SettingsError that names
+    the missing ones. Safe to repeat, and by several processes at once.
+    """
+    patience = Patience(SystemClock(), pause_s=0.5)
+    there: Mapping[str, TopicDescription] = await patience.insist(admin.describe_topics)
+    missing = [topic for topic in wanted if topic.name not in there]
+    if missing and not create:
+        names = ", ".join(topic.name for topic in missing)
+        raise SettingsError(
+            f"{len(missing)} of {len(wanted)} topics are missing on Kafka: {names}. Create them "
+            "with `sagas topics apply`, or start with --create-topics."
+        )
+    if missing:
+        await patience.insist(lambda: admin.create_topics(missing))
+    return [topic.name for topic in missing]
 
 
 @asynccontextmanager
@@ -117,18 +207,21 @@ async def run_services(
     *,
     stop: asyncio.Event,
     resources: Mapping[str, Lifespan] | None = None,
+    on_created: Callable[[Sequence[ServiceRunner]], None] = lambda _: None,
     on_running: Callable[[], None] = lambda: None,
 ) -> None:
     """Run services in this process until ``stop`` is set, then drain them.
 
-    ``resources`` replaces the lifespan of a service by name. ``on_running`` is called once all have
-    joined their groups. The first service that fails stops the others, and its error is raised.
+    ``resources`` replaces the lifespan of a service by name. ``on_created`` gets the runners before
+    they start, ``on_running`` is called once all have joined their groups. The first service that
+    fails stops the others, and its error is raised.
     """
     replaced = resources or {}
     runners = [
         ServiceRunner(service, platform, resources=replaced.get(service.name))
         for service in services
     ]
+    on_created(runners)
     running: set[str] = set()
 
     def joined(name: str) -> None:
@@ -147,10 +240,13 @@ async def run_services(
         for runner in runners:
             runner.stop()
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(stop_all())
-        for runner in runners:
-            group.create_task(run(runner))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stop_all())
+            for runner in runners:
+                group.create_task(run(runner))
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from failed.exceptions[0].__cause__
 
 
 def topics_of(

@@ -1,0 +1,3 @@
+"""The command line: what operators and developers type."""
+
+__all__: list[str] = []

@@ -1,0 +1,200 @@
+"""``sagas check``: whether sagas and services are declared well, without any server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from sagas.cli.errors import CommandError, ExitCode
+from sagas.cli.options import Output, OutputOption, ProjectOption
+from sagas.core.definition import START, Join, StepDefinition
+from sagas.core.errors import DefinitionError
+from sagas.core.saga import Saga
+
+if TYPE_CHECKING:
+    from sagas.cli.project import Project
+    from sagas.service import Service
+
+__all__ = ["check"]
+
+T = TypeVar("T")
+
+_WIDE = 90
+"""Columns of a terminal from which the compensations have room, too."""
+
+
+@dataclass(slots=True)
+class _Findings:
+    sagas: list[type[Saga]] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    misplaced: bool = False
+
+
+def check(
+    sagas: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODULE:SAGA",
+            help="Only these sagas. Default: all that \\[tool.sagas] names.",
+            show_default=False,
+        ),
+    ] = None,
+    transitions: Annotated[
+        bool, typer.Option("--transitions", help="Print what every event does in every situation.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+    project: ProjectOption = None,
+) -> None:
+    """Check sagas and services; needs no server. Ends with 1 if there is something to mend.
+
+    Example: [bold]sagas check events.orders:Ordering[/bold]
+    """
+    if transitions:
+        from sagas.core.transitions import render
+
+        typer.echo(render())
+        return
+    found = _find(_opened(project, bool(sagas)), sagas)
+    if output is Output.JSON:
+        _print_json(found)
+    else:
+        _print_tables(found)
+    if found.problems:
+        raise typer.Exit(ExitCode.USAGE if found.misplaced else ExitCode.FINDINGS)
+
+
+def _opened(given: Path | None, named: bool) -> Project:
+    """Sagas that are named on the command line need no project: they are imported from here."""
+    from sagas.cli.project import Project, open_project
+
+    try:
+        return open_project(given)
+    except CommandError:
+        if given is None and named:
+            return Project(Path.cwd() / "pyproject.toml", (), ())
+        raise
+
+
+def _find(project: Project, named: Sequence[str] | None) -> _Findings:
+    """Everything that is wrong, not only the first of it."""
+    found = _Findings()
+    for entry in named or project.saga_entries:
+        _add(found, found.sagas, project.saga, entry)
+    if named:
+        return found
+    for entry in project.service_entries:
+        _add(found, found.services, project.service, entry)
+    for service in found.services:
+        try:
+            service.check(found.sagas)
+        except DefinitionError as error:
+            found.problems.append(str(error))
+    if not found.sagas and not found.services and not found.problems:
+        raise CommandError(ExitCode.USAGE, f"{project.file}: [tool.sagas] names nothing to check.")
+    return found
+
+
+def _add(found: _Findings, to: list[T], load: Callable[[str], T], entry: str) -> None:
+    try:
+        to.append(load(entry))
+    except CommandError as failure:
+        text = str(failure)
+        if text not in found.problems:
+            found.problems.append(text)
+        found.misplaced = found.misplaced or failure.code is ExitCode.USAGE
+
+
+def _absent(found: _Findings) -> dict[str, list[str]]:
+    """Participants without a service in the project: no problem, they may live elsewhere."""
+    here = {service.name for service in found.services}
+    named = {saga.name: saga.definition.services for saga in found.sagas}
+    return {saga: [one for one in services if one not in here] for saga, services in named.items()}
+
+
+def _print_json(found: _Findings) -> None:
+    from sagas.cli.output import print_json
+
+    print_json(
+        {
+            "sagas": [_saga_json(saga) for saga in found.sagas],
+            "services": [
+                {"name": service.name, "sagas": [saga.name for saga in service.sagas]}
+                for service in found.services
+            ],
+            "problems": found.problems,
+        }
+    )
+
+
+def _saga_json(saga: type[Saga]) -> dict[str, object]:
+    definition = saga.definition
+    return {
+        "name": saga.name,
+        "key": definition.key,
+        "fingerprint": definition.fingerprint,
+        "services": list(definition.services),
+        "steps": [
+            {
+                "name": step.name,
+                "service": step.service,
+                "kind": definition.kinds[step.name].value,
+                "on": list(step.triggers),
+                "join": step.join.value,
+                "done": list(step.done),
+                "refused": list(step.refused),
+                "undone": step.undone,
+                "state": step.state,
+            }
+            for step in definition.steps
+        ],
+    }
+
+
+def _print_tables(found: _Findings) -> None:
+    from sagas.cli.output import console, table
+
+    out = console()
+    wide = out.width >= _WIDE
+    for saga in found.sagas:
+        definition = saga.definition
+        out.print(f"[bold]{saga.name}[/bold]  key {definition.key}  {definition.fingerprint}")
+        rows = table("step", "service", "kind", "on", *(("undone by",) if wide else ()))
+        for step in definition.steps:
+            kind = definition.kinds[step.name].value
+            undone = (_short(step.undone or ""),) if wide else ()
+            rows.add_row(step.name, step.service, kind, _triggers(step), *undone)
+        out.print(rows)
+        out.print()
+    if found.services:
+        for name, absent in _absent(found).items():
+            if absent:
+                out.print(f"{name}: {', '.join(absent)} not among the services of this project.")
+    for problem in found.problems:
+        out.print(f"problem: {problem}", style="red", markup=False)
+    out.print(_summary(found))
+
+
+def _triggers(step: StepDefinition) -> str:
+    if step.name == START:
+        return ""
+    return (" or " if step.join is Join.ANY else " and ").join(map(_short, step.triggers))
+
+
+def _short(type_: str) -> str:
+    return type_.split(".")[1] if "." in type_ else type_
+
+
+def _summary(found: _Findings) -> str:
+    checked = (
+        f"{_counted(len(found.sagas), 'saga')}, {_counted(len(found.services), 'service')} checked"
+    )
+    return f"{checked}: {_counted(len(found.problems), 'problem') if found.problems else 'ok'}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

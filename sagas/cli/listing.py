@@ -1,0 +1,188 @@
+"""``sagas list``: which sagas there are, where they stand, and what they wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.cli.options import Output, OutputOption, ProjectOption, SagaOption, TimeoutOption
+from sagas.core.errors import ContractViolation
+from sagas.core.instance import SagaStatus
+from sagas.core.saga import Saga
+
+if TYPE_CHECKING:
+    from sagas.cli.project import Project
+    from sagas.ports import Listed, SagaTable
+    from sagas.runtime.views import SagaView
+
+__all__ = ["chosen_sagas", "list_sagas"]
+
+_ALL = tuple(status.value for status in SagaStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the index with the view behind it; without one where ``problem`` says why."""
+
+    listed: Listed
+    view: SagaView | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    lines: Sequence[_Line]
+    counts: Mapping[str, int]
+
+
+def list_sagas(
+    *,
+    saga: SagaOption = None,
+    status: Annotated[
+        list[SagaStatus] | None,
+        typer.Option(
+            "--status",
+            case_sensitive=False,
+            help="Only sagas in this status; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    output: OutputOption = Output.TABLE,
+    project: ProjectOption = None,
+    timeout: TimeoutOption = 5.0,
+) -> None:
+    """List sagas, last changed first, with what each waits for and a count by status.
+
+    Example: [bold]sagas list --status parked --status compensating[/bold]
+    """
+    from sagas.cli.project import open_project
+    from sagas.cli.servers import open_table, read_settings
+
+    settings = read_settings()
+    sagas = chosen_sagas(open_project(project), saga)
+    wanted = [one.value for one in status] if status else list(_ALL)
+
+    async def look() -> _Found:
+        async with open_table(settings, timeout) as table:
+            return await _look(table, sagas, wanted, limit)
+
+    found = asyncio.run(look())
+    if output is Output.JSON:
+        _print_json(found)
+    else:
+        _print_table(found, wanted, several=len(sagas) > 1)
+
+
+def chosen_sagas(project: Project, name: str | None) -> tuple[type[Saga], ...]:
+    """The project's sagas, or the one of that name. Raises CommandError."""
+    sagas = project.sagas()
+    if not sagas:
+        raise CommandError(
+            ExitCode.USAGE,
+            f'{project.file} names no sagas; write sagas = ["events.orders:Ordering"] into '
+            "[tool.sagas].",
+        )
+    if name is None:
+        return sagas
+    chosen = tuple(saga for saga in sagas if saga.name == name)
+    if not chosen:
+        hint = nearest(name, [saga.name for saga in sagas], "Sagas of this project")
+        raise CommandError(ExitCode.USAGE, f"There is no saga {name!r} in {project.file}.{hint}")
+    return chosen
+
+
+async def _look(
+    table: SagaTable, sagas: Sequence[type[Saga]], statuses: Sequence[str], limit: int
+) -> _Found:
+    """All calls are issued together: they travel in few pipelines."""
+    listings, counts = await asyncio.gather(
+        asyncio.gather(
+            *(table.list_sagas(saga.name, statuses=statuses, limit=limit) for saga in sagas)
+        ),
+        asyncio.gather(*(table.count_sagas(saga.name, statuses=_ALL) for saga in sagas)),
+    )
+    by_name = {saga.name: saga for saga in sagas}
+    newest = sorted(
+        (listed for listing in listings for listed in listing),
+        key=lambda listed: (listed.changed_at_ms, listed.saga_id),
+        reverse=True,
+    )[:limit]
+    lines = await asyncio.gather(*(_line(table, by_name[one.saga], one) for one in newest))
+    return _Found(lines, {status: sum(count[status] for count in counts) for status in _ALL})
+
+
+async def _line(table: SagaTable, saga: type[Saga], listed: Listed) -> _Line:
+    from sagas.runtime.views import view_of
+
+    row = await table.load(listed.saga, listed.saga_id, events=True)
+    if row is None:
+        return _Line(listed, None, "it has expired")
+    try:
+        return _Line(listed, view_of(saga.definition, listed.saga_id, row))
+    except ContractViolation as error:
+        return _Line(listed, None, str(error))
+
+
+def _print_json(found: _Found) -> None:
+    from sagas.cli.output import print_json, rfc3339
+    from sagas.cli.words import reason_of, waiting_json
+
+    sagas: list[dict[str, object]] = []
+    for line in found.lines:
+        view = line.view
+        reason = None if view is None else reason_of(view)
+        sagas.append(
+            {
+                "id": line.listed.saga_id,
+                "saga": line.listed.saga,
+                "status": line.listed.status if view is None else view.status.value,
+                "state": None if view is None else view.state,
+                "changed_at": rfc3339(line.listed.changed_at_ms),
+                "waits_for": [] if view is None else waiting_json(view),
+                "reason": None if reason is None else reason.as_json(),
+                "problem": line.problem or None,
+            }
+        )
+    print_json({"sagas": sagas, "counts": dict(found.counts)})
+
+
+def _print_table(found: _Found, statuses: Sequence[str], *, several: bool) -> None:
+    from sagas.cli.output import console, local_time, status_text, table
+    from sagas.cli.words import waiting_words
+
+    out = console()
+    columns = ("id", *(("saga",) if several else ()), "status", "state", "changed", "waits for")
+    rows = table(*columns)
+    for line in found.lines:
+        listed, view = line.listed, line.view
+        rows.add_row(
+            listed.saga_id,
+            *((listed.saga,) if several else ()),
+            status_text(listed.status if view is None else view.status.value),
+            (view and view.state) or "",
+            local_time(listed.changed_at_ms),
+            line.problem if view is None else waiting_words(view),
+        )
+    if found.lines:
+        out.print(rows)
+        out.print()
+    out.print(_summary(found, statuses))
+
+
+def _summary(found: _Found, statuses: Sequence[str]) -> str:
+    total = sum(found.counts.values())
+    if not total:
+        return "No sagas yet."
+    counted = ", ".join(f"{count} {status}" for status, count in found.counts.items() if count)
+    matching = sum(found.counts[status] for status in statuses)
+    if not matching:
+        return f"None is {' or '.join(statuses)}; there are {counted}."
+    shown = len(found.lines)
+    more = f" {shown} of {matching} are shown; --limit shows more." if shown < matching else ""
+    return f"{counted}.{more}"

@@ -1,0 +1,102 @@
+"""The command ``sagas``: its subcommands, and how every one of them ends.
+
+Owns the way from any error to one line on standard error and an exit code. Imports of commands are
+light, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from sagas.cli.check import check
+from sagas.cli.errors import ExitCode, code_of, line_of
+from sagas.cli.listing import list_sagas
+from sagas.cli.run import run
+from sagas.cli.show import show
+from sagas.cli.topics import topics
+from sagas.core.errors import SagaError
+
+__all__ = ["app", "main"]
+
+_HELP = """Run sagas over Kafka, and see where they stand.
+
+The services and sagas are those that [bold]\\[tool.sagas][/bold] in pyproject.toml names.
+Where the servers are is read from the environment: SAGAS_KAFKA, SAGAS_REDIS, SAGAS_NAMESPACE.
+"""
+_EPILOG = (
+    "Exit codes: 0 ok, 1 something to mend in the project, 2 wrong usage or settings, "
+    "3 topics are missing or differ, 4 not found, 5 a server is not available."
+)
+
+app = typer.Typer(
+    name="sagas",
+    help=_HELP,
+    epilog=_EPILOG,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run)
+app.command("list")(list_sagas)
+app.command("show")(show)
+app.add_typer(topics)
+app.command("check")(check)
+
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+_CLICK_ERROR: type[Exception] = _USAGE_ERROR.__mro__[1]
+"""What typer raises; its newer versions carry a click of their own, under a private name."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sagas {version('sagas')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _sagas(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and leave with its exit code: one line, never a traceback, for a mistake."""
+    sys.exit(_code(sys.argv[1:] if arguments is None else arguments))
+
+
+def _code(arguments: list[str]) -> int:
+    try:
+        ended = app(arguments or ["--help"], prog_name="sagas", standalone_mode=False)
+    except (SagaError, ValidationError) as error:
+        _say(line_of(error))
+        return code_of(error)
+    except _CLICK_ERROR as error:
+        _say(_usage(error))
+        return ExitCode.USAGE
+    except typer.Abort:
+        return 130
+    return ended if isinstance(ended, int) else ExitCode.OK
+
+
+def _usage(error: Exception) -> str:
+    """What was typed wrongly, and where the right words stand."""
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", "sagas")
+    text = getattr(error, "format_message", error.__str__)()
+    told = str(text).replace("Value error, ", "").rstrip(".").removesuffix("?")
+    ending = "?" if str(text).rstrip(".").endswith("?") else "."
+    return f"{told}{ending} `{command} --help` shows how."
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"error: {line}\n")

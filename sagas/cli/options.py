@@ -1,0 +1,46 @@
+"""The options that several commands share, so that they read and behave alike everywhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["Output", "OutputOption", "ProjectOption", "SagaOption", "TimeoutOption"]
+
+
+class Output(StrEnum):
+    """For people or for scripts."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        metavar="FILE",
+        help="The pyproject.toml with \\[tool.sagas]. Default: the nearest one from here upwards.",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[
+    Output,
+    typer.Option("--output", "-o", help="A table for people, or one JSON document for scripts."),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long to wait for a server."),
+]
+SagaOption = Annotated[
+    str | None,
+    typer.Option(
+        "--saga",
+        metavar="NAME",
+        help="Only this saga, such as order-fulfilment.",
+        show_default=False,
+    ),
+]

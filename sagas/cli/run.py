@@ -1,0 +1,266 @@
+"""``sagas run``: services as a process, from start to drained.
+
+Owns signals, the event loop, and the order in which things are opened. Waits for servers that are
+away; ends only when told to, or when something is wrong that waiting does not mend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+
+from sagas.cli.errors import CommandError, ExitCode
+from sagas.cli.options import ProjectOption
+from sagas.core.errors import SagaError
+from sagas.observability.events import LogEvent
+
+if TYPE_CHECKING:
+    from sagas.application import SagaSettings
+    from sagas.cli.project import Project
+    from sagas.core.saga import Saga
+    from sagas.runtime.assembly import Platform, ServiceRunner
+    from sagas.service import Service
+
+__all__ = ["run"]
+
+_STALLED_AFTER_MS = 90_000
+"""A poll may wait as long as its group rebalances, a minute; one that takes longer hangs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What the command line asked for, resolved."""
+
+    settings: SagaSettings
+    services: Sequence[Service]
+    sagas: Sequence[type[Saga]]
+    embedded: bool
+    create_topics: bool
+    livez: tuple[str, int] | None
+
+
+def run(
+    *,
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SERVICE", help="The services to run.", show_default=False),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Run every service of the project in this process.")
+    ] = False,
+    embedded: Annotated[
+        bool,
+        typer.Option(
+            "--embedded", help="All services without any server: in memory, gone when it ends."
+        ),
+    ] = False,
+    create_topics: Annotated[
+        bool,
+        typer.Option(
+            "--create-topics",
+            envvar="SAGAS_CREATE_TOPICS",
+            help="Create missing topics instead of refusing to start.",
+        ),
+    ] = False,
+    livez_port: Annotated[
+        int | None,
+        typer.Option(
+            "--livez-port",
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Answer /livez there, for an orchestrator; needs the extra 'web'.",
+            show_default=False,
+        ),
+    ] = None,
+    livez_host: Annotated[
+        str, typer.Option("--livez-host", metavar="HOST", help="Where /livez listens.")
+    ] = "0.0.0.0",  # noqa: S104 - a probe comes from outside of the container
+    project: ProjectOption = None,
+) -> None:
+    """Run services until SIGTERM or Ctrl-C, then finish what is begun; a second one ends at once.
+
+    Example: [bold]sagas run inventory payments --create-topics --livez-port 8080[/bold]
+    """
+    from sagas.application import SagaSettings
+    from sagas.cli.project import open_project
+    from sagas.observability.logs import configure_logs
+
+    settings = SagaSettings()
+    opened = open_project(project)
+    chosen = _chosen(opened, services or [], everything=everything, embedded=embedded)
+    sagas = opened.sagas()
+    for service in chosen:
+        service.check(sagas)
+    plan = _Plan(
+        settings=settings,
+        services=chosen,
+        sagas=tuple(dict.fromkeys((*sagas, *(s for one in chosen for s in one.sagas)))),
+        embedded=embedded,
+        create_topics=create_topics,
+        livez=None if livez_port is None else (livez_host, livez_port),
+    )
+    configure_logs(settings.log_level, settings.log_format)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(plan))
+
+
+def _chosen(
+    project: Project, names: Sequence[str], *, everything: bool, embedded: bool
+) -> tuple[Service, ...]:
+    if (everything or embedded) and names:
+        option = "--embedded" if embedded else "--all"
+        raise CommandError(
+            ExitCode.USAGE,
+            f"{option} runs every service: leave out {' '.join(names)}, or leave out {option}.",
+        )
+    if everything or embedded:
+        services = project.services()
+        if not services:
+            raise CommandError(ExitCode.USAGE, f"{project.file}: [tool.sagas] names no services.")
+        return services
+    if not names:
+        raise CommandError(
+            ExitCode.USAGE,
+            "Which services? Name them, as in `sagas run inventory`, or run all with --all.",
+        )
+    return tuple(project.service_named(name) for name in dict.fromkeys(names))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The loop of uvloop where it is installed: about a third less time per message."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(plan: _Plan) -> None:
+    asked, stop, started = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    _on_signals(asked, stop)
+    runners: list[ServiceRunner] = []
+    async with AsyncExitStack() as stack:
+        if plan.livez is not None:
+            await stack.enter_async_context(_livez(plan, runners))
+        work = asyncio.create_task(_work(plan, stop, started, runners.extend))
+        waiting = asyncio.create_task(asked.wait())
+        try:
+            await asyncio.wait((work, waiting), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and not started.is_set():
+                work.cancel()  # it still waits for a server: there is nothing to drain
+            await _ended(work)
+        finally:
+            waiting.cancel()
+
+
+async def _ended(work: asyncio.Task[None]) -> None:
+    """Wait for the end, telling what is wrong: with a traceback only if it is unforeseen."""
+    import structlog
+
+    await asyncio.wait((work,))
+    error = None if work.cancelled() else work.exception()
+    if error is None:
+        return
+    if isinstance(error, SagaError | ValidationError):
+        raise error
+    log = structlog.get_logger()
+    log.error(LogEvent.RUN_FAILED, error=f"{type(error).__name__}: {error}", exc_info=error)
+    raise CommandError(
+        ExitCode.FINDINGS, f"A service has failed with {type(error).__name__}: {error}"
+    ) from error
+
+
+async def _work(
+    plan: _Plan,
+    stop: asyncio.Event,
+    started: asyncio.Event,
+    on_created: Callable[[Sequence[ServiceRunner]], None],
+) -> None:
+    from sagas.application import run_services
+
+    async with _platform(plan) as platform:
+        await run_services(
+            plan.services, platform, stop=stop, on_created=on_created, on_running=started.set
+        )
+
+
+@asynccontextmanager
+async def _platform(plan: _Plan) -> AsyncIterator[Platform]:
+    from sagas.application import embedded_platform, real_platform
+
+    if plan.embedded:
+        async with embedded_platform(plan.settings.namespace) as platform:
+            yield platform
+        return
+    await _ensure_topics(plan)
+    client_id = "-".join(service.name for service in plan.services)
+    async with real_platform(plan.settings, client_id=client_id) as platform:
+        yield platform
+
+
+async def _ensure_topics(plan: _Plan) -> None:
+    import structlog
+
+    from sagas.application import broker_admin, ensure_topics, topics_of
+
+    wanted = topics_of(plan.sagas, plan.services, plan.settings)
+    admin = broker_admin(plan.settings, client_id="sagas-run")
+    created = await ensure_topics(wanted, admin, create=plan.create_topics)
+    if created:
+        structlog.get_logger().info(LogEvent.TOPICS_CREATED, topics=list(created))
+
+
+def _on_signals(*events: asyncio.Event) -> None:
+    """The first signal sets the events; the second ends the process at once, as a kill would."""
+    import structlog
+
+    log = structlog.get_logger()
+    loop = asyncio.get_running_loop()
+    received: list[signal.Signals] = []
+
+    def handle(received_now: signal.Signals) -> None:
+        if received:
+            os._exit(128 + received_now)
+        received.append(received_now)
+        log.info(LogEvent.DRAIN_STARTED, signal=received_now.name)
+        for event in events:
+            event.set()
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, handle, one)
+
+
+@asynccontextmanager
+async def _livez(plan: _Plan, runners: Sequence[ServiceRunner]) -> AsyncIterator[None]:
+    import structlog
+
+    try:
+        from sagas.web.livez import serve_livez
+    except ImportError as error:
+        raise CommandError(
+            ExitCode.USAGE,
+            f"--livez-port needs the extra 'web' ({error.name} is not installed): "
+            "pip install 'sagas[web]'.",
+        ) from error
+
+    def down() -> list[str]:
+        alive = {
+            runner.service.name
+            for runner in runners
+            if runner.worker is not None and runner.worker.is_alive(within_ms=_STALLED_AFTER_MS)
+        }
+        return [service.name for service in plan.services if service.name not in alive]
+
+    host, port = plan.livez or ("", 0)
+    async with serve_livez(down, host=host, port=port) as address:
+        structlog.get_logger().info(LogEvent.LIVEZ_LISTENING, address=address)
+        yield

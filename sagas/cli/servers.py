@@ -1,0 +1,64 @@
+"""Settings and servers, as commands that only look at them need them: bounded in time, one line on
+failure.
+
+Owns the patience of a human at a terminal. ``sagas run`` waits for its servers by other rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sagas.adapters.redis.settings import redacted
+from sagas.application import SagaSettings, broker_admin, saga_table
+from sagas.cli.errors import CommandError, ExitCode
+from sagas.observability.logs import configure_logs
+from sagas.ports import BrokerAdmin, BrokerUnavailable, SagaTable, TableUnavailable
+
+__all__ = ["open_admin", "open_table", "read_settings"]
+
+
+def read_settings() -> SagaSettings:
+    """The environment's settings, for a command that logs nothing but what is broken.
+
+    Raises pydantic's ValidationError.
+    """
+    settings = SagaSettings()
+    configure_logs("CRITICAL", "console")
+    return settings
+
+
+@asynccontextmanager
+async def open_table(settings: SagaSettings, timeout_s: float) -> AsyncIterator[SagaTable]:
+    """The saga table. Raises CommandError for a Redis that does not answer in time, also later."""
+    try:
+        async with asyncio.timeout(timeout_s), saga_table(settings, timeout_s=timeout_s) as table:
+            yield table
+    except (TableUnavailable, TimeoutError) as error:
+        address = redacted(settings.redis)
+        raise _away("Redis", address, "SAGAS_REDIS", timeout_s, error) from error
+
+
+@asynccontextmanager
+async def open_admin(settings: SagaSettings, timeout_s: float) -> AsyncIterator[BrokerAdmin]:
+    """What looks at topics. Raises CommandError for a Kafka that does not answer in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield broker_admin(settings, client_id="sagas-cli", timeout_s=timeout_s)
+    except (BrokerUnavailable, TimeoutError) as error:
+        raise _away("Kafka", settings.kafka, "SAGAS_KAFKA", timeout_s, error) from error
+
+
+def _away(
+    server: str, address: str, variable: str, timeout_s: float, error: Exception
+) -> CommandError:
+    cause: BaseException = error.__cause__ or error
+    seen = str(cause).rstrip(". ") or type(cause).__name__
+    if isinstance(cause, TimeoutError):
+        seen = f"no answer within {timeout_s:g} s"
+    return CommandError(
+        ExitCode.UNAVAILABLE,
+        f"{server} at {address} is not available: {seen}. See that it runs, or name the right "
+        f"address in {variable}.",
+    )

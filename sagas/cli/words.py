@@ -1,0 +1,92 @@
+"""A saga's situation in words: what it waits for, and why it is parked or has turned back.
+
+Owns the words, for ``list`` and ``show`` alike. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sagas.core.definition import SAGA_PARKED, STEP_FAILED, Direction
+from sagas.core.instance import SagaStatus
+from sagas.runtime.views import SagaView, Waiting
+
+__all__ = ["Reason", "awaited_words", "reason_of", "waiting_json", "waiting_words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """The event that parked the saga or turned it back, its payload, and what that means."""
+
+    event: str
+    payload: object
+    text: str
+
+    def as_json(self) -> dict[str, object]:
+        """For scripts."""
+        return {"event": self.event, "payload": self.payload, "text": self.text}
+
+
+def reason_of(view: SagaView) -> Reason | None:
+    """Why the saga is parked or has turned back; None for one that goes, or went, its way."""
+    if view.reason is None:
+        return None
+    event, _, text = view.reason.partition(" ")
+    try:
+        payload: object = json.loads(text) if text else None
+    except ValueError:
+        payload = text
+    return Reason(event, payload, _explained(event, payload))
+
+
+def _explained(event: str, payload: object) -> str:
+    fields = payload if isinstance(payload, dict) else {}
+    if event in {STEP_FAILED, SAGA_PARKED}:
+        step = fields.get("step", "a step")
+        undo = fields.get("direction") == Direction.UNDO
+        attempts = fields.get("attempts", "?")
+        times = "attempt" if attempts == 1 else "attempts"
+        named = f"the undo of {step}" if undo else str(step)
+        return f"{named} failed for good after {attempts} {times}: {fields.get('error', '?')}"
+    told = ", ".join(f"{name}={_plain(value)}" for name, value in fields.items())
+    return f"{_short(event)} ({told})" if told else _short(event)
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _short(event: str) -> str:
+    """``StockReserved`` of ``inventory.StockReserved.v1``."""
+    parts = event.split(".")
+    return parts[1] if len(parts) > 1 else event
+
+
+def waiting_words(view: SagaView) -> str:
+    """What the saga waits for; nothing for one that has ended."""
+    if view.has_ended:
+        return ""
+    awaited = awaited_words(view)
+    if view.status is SagaStatus.PARKED:
+        reason = reason_of(view)
+        return f"an operator: {awaited if reason is None else reason.text}"
+    return awaited
+
+
+def awaited_words(view: SagaView) -> str:
+    """The steps that would come next, and by whom."""
+    return ", ".join(map(_one, view.waits_for))
+
+
+def _one(waiting: Waiting) -> str:
+    undo = "undo of " if waiting.direction is Direction.UNDO else ""
+    return f"{undo}{waiting.step} ({waiting.service})"
+
+
+def waiting_json(view: SagaView) -> list[dict[str, str]]:
+    """The same for scripts."""
+    return [
+        {"step": one.step, "service": one.service, "direction": one.direction.value}
+        for one in view.waits_for
+    ]

@@ -1,0 +1,3 @@
+"""What a process tells about itself: its logs."""
+
+__all__: list[str] = []

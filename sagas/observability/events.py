@@ -1,0 +1,46 @@
+"""The names of everything that is logged: a closed set that searches and alerts can rely on.
+
+Owns the names and nothing else. ``docs/reference/logs.md`` says what each means; a test keeps code,
+set and document together.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["LogEvent"]
+
+
+class LogEvent(StrEnum):
+    """The value of ``event`` in a log line."""
+
+    # sagas
+    SAGA_EVENT = "saga.event"
+    HANDLER_FAILED = "handler.failed"
+    MESSAGE_DEAD_LETTERED = "message.dead_lettered"
+    TABLE_CONFLICT = "table.conflict"
+
+    # servers
+    SERVER_UNAVAILABLE = "server.unavailable"
+    SERVER_AVAILABLE = "server.available"
+    TABLE_NO_PERSISTENCE = "table.no_persistence"
+    PRODUCER_REPLACED = "producer_replaced"
+    CONSUMER_TORN_DOWN = "consumer_torn_down"
+    RECORDS_UNREADABLE = "records_unreadable"
+    PARTITION_UNREADABLE = "partition_unreadable"
+    REBALANCE_FAILED = "rebalance_failed"
+    REBALANCE_LISTENER_FAILED = "rebalance_listener_failed"
+    REBALANCE_LISTENER_TIMED_OUT = "rebalance_listener_timed_out"
+
+    # the life of a process
+    TOPICS_CREATED = "topics.created"
+    WORKER_RUNNING = "worker.running"
+    WORKER_STOPPED = "worker.stopped"
+    COMMIT_FAILED = "commit.failed"
+    DRAIN_STARTED = "drain.started"
+    DRAIN_TIMEOUT = "drain.timeout"
+    RUN_FAILED = "run.failed"
+    LIVEZ_LISTENING = "livez.listening"
+
+    # of other libraries, whose text is in ``message``
+    LIBRARY_MESSAGE = "library.message"

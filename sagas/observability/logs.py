@@ -1,0 +1,118 @@
+"""Logs: structlog for what is ours, other libraries' loggers routed into the same lines.
+
+Owns the form of a line. Called once, in a process's ``main``; a library never configures logs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import structlog
+from pydantic_core import to_json
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from sagas.core.errors import SettingsError
+from sagas.observability.events import LogEvent
+
+__all__ = ["FORMATS", "LEVELS", "configure_logs"]
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+FORMATS = ("console", "json")
+
+_FIRST = ("time", "level", "event")
+_LIBRARIES_AT_LEAST = logging.WARNING
+
+
+def configure_logs(
+    level: str = "INFO",
+    format: str = "console",  # noqa: A002 - what everybody calls it
+    stream: TextIO | None = None,
+) -> None:
+    """Send all logs of this process to ``stream`` (standard error), from ``level`` upwards.
+
+    ``json`` is one object per line with ``time`` (RFC 3339, UTC), ``level`` and ``event`` first;
+    ``console`` is for people. Fields bound with ``structlog.contextvars`` are in every line.
+    Loggers of libraries (aiokafka, redis, uvicorn) appear from WARNING on as ``library.message``.
+    Safe to repeat. Raises SettingsError for an unknown level or format.
+    """
+    if level.upper() not in LEVELS:
+        raise SettingsError(f"The log level is {level!r}; use one of {', '.join(LEVELS)}.")
+    if format not in FORMATS:
+        raise SettingsError(f"The log format is {format!r}; use one of {', '.join(FORMATS)}.")
+    target = sys.stderr if stream is None else stream
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        _time_stamper(format),
+    ]
+    ending = _ending(format, colors=target.isatty())
+    structlog.configure(
+        processors=[*shared, *ending],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(target),
+        cache_logger_on_first_use=True,
+    )
+    _route_libraries(target, max(number, _LIBRARIES_AT_LEAST), shared, ending)
+
+
+def _time_stamper(format: str) -> Processor:  # noqa: A002
+    if format == "json":
+        return structlog.processors.TimeStamper(fmt="iso", utc=True, key="time")
+    return structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False, key="time")
+
+
+def _ending(format: str, *, colors: bool) -> list[Processor]:  # noqa: A002
+    if format == "json":
+        return [
+            structlog.processors.format_exc_info,
+            _in_order,
+            structlog.processors.JSONRenderer(serializer=_json),
+        ]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=colors,
+            timestamp_key="time",
+            pad_event_to=20,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    ]
+
+
+def _in_order(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
+    return {name: fields[name] for name in _FIRST if name in fields} | {
+        name: value for name, value in fields.items() if name not in _FIRST
+    }
+
+
+def _json(fields: EventDict, **_options: Any) -> str:
+    """Whatever a handler binds is written somehow: a log line never raises."""
+    return to_json(fields, fallback=repr, inf_nan_mode="strings").decode()
+
+
+def _route_libraries(
+    target: TextIO, level: int, shared: Sequence[Processor], ending: Sequence[Processor]
+) -> None:
+    """One handler at the root: the standard library's records become lines of the same form."""
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, _named],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+
+
+def _named(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
+    """A library's text is no event name: it goes to ``message``."""
+    record = fields.get("_record")
+    fields["message"] = fields["event"]
+    fields["event"] = LogEvent.LIBRARY_MESSAGE.value
+    fields["logger"] = getattr(record, "name", "root")
+    return fields

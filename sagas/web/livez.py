@@ -1,0 +1,79 @@
+"""``/livez``: whether the workers of this process still turn, for whoever restarts it if not.
+
+Owns one small HTTP server. Asks neither Kafka nor Redis: whether they answer is no reason to
+restart this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from sagas.core.errors import SettingsError
+
+__all__ = ["livez_app", "serve_livez"]
+
+_BACKLOG = 16
+
+
+def livez_app(down: Callable[[], Sequence[str]]) -> Starlette:
+    """200 ``{"status": "ok"}`` while ``down`` names nobody; else 503 with the services it names."""
+
+    async def livez(_request: Request) -> JSONResponse:
+        stopped = list(down())
+        if stopped:
+            return JSONResponse({"status": "down", "services": stopped}, status_code=503)
+        return JSONResponse({"status": "ok"})
+
+    return Starlette(routes=[Route("/livez", livez)])
+
+
+@asynccontextmanager
+async def serve_livez(
+    down: Callable[[], Sequence[str]], *, host: str, port: int
+) -> AsyncIterator[str]:
+    """Answer ``/livez`` until left; yields the address. Port 0 takes a free one.
+
+    Raises SettingsError where the port cannot be had. Signals are left to the process.
+    """
+    listening = _listen(host, port)
+    server = _Server(
+        uvicorn.Config(
+            livez_app(down), log_config=None, access_log=False, lifespan="off", ws="none"
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listening]), name="livez")
+    try:
+        bound_host, bound_port = listening.getsockname()[:2]
+        yield f"http://{bound_host}:{bound_port}/livez"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound here and not by uvicorn, which ends the whole process when it fails."""
+    try:
+        return socket.create_server((host, port), backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"Port {port} on {host} cannot be opened for /livez ({error}); give a free one with "
+            "--livez-port."
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """SIGTERM drains the workers; answering goes on meanwhile."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Capture none."""
+        yield
