@@ -83,12 +83,18 @@ class Worker:
         self._stopping = asyncio.Event()
         self.state = WorkerState.NEW
         self.dropped = 0
+        self._turned_at_ms = 0
         self._failure: BaseException | None = None
 
     @property
     def in_flight(self) -> int:
         """How many messages are begun and not finished."""
         return sum(len(tasks) for tasks in self._tasks.values())
+
+    def is_alive(self, *, within_ms: int) -> bool:
+        """Whether it runs and its poll loop has turned within that time."""
+        recent = self._clock.now_ms() - self._turned_at_ms <= within_ms
+        return self.state is WorkerState.RUNNING and recent
 
     @property
     def begun(self) -> dict[asyncio.Task[None], asyncio.Task[None] | None]:
@@ -112,10 +118,12 @@ class Worker:
         await self._patience.insist(self._consumer.start)
         committer = asyncio.create_task(self._commit_forever(), name=f"{self._name}-commit")
         self.state = WorkerState.RUNNING
+        self._turned_at_ms = self._clock.now_ms()
         _log.info("worker.running", service=self._name, topics=sorted(self._subscription.topics))
         on_running()
         try:
             while not self._stopping.is_set():
+                self._turned_at_ms = self._clock.now_ms()
                 records = await self._consumer.poll(
                     records_max=self._settings.records_max,
                     timeout_ms=self._settings.poll_timeout_ms,
