@@ -17,6 +17,9 @@ from sagas.testing.interventions import Interventions
 
 __all__ = ["RunningService"]
 
+_CLOSING_TIMEOUT_S = 10.0
+"""Real time for the closing of resources; then it is cancelled."""
+
 _Asleep = AbstractSet[asyncio.Task[object] | None]
 
 
@@ -59,13 +62,9 @@ class RunningService:
 
     def crash(self) -> None:
         """Vanish: what is begun is cut off where it stands, and nothing is committed."""
-        consumer = self._broker.consumers.get(self._platform.topics.group(self.name))
-        if consumer is not None:
-            consumer.crash()
+        self._leave()
         for task in self.begun():
             task.cancel()
-        if self._task is not None:
-            self._task.cancel()
         self.has_crashed = True
         self.outboxes = []
 
@@ -73,9 +72,23 @@ class RunningService:
         """Stop at once and close the resources; the error that this, or the worker, raised."""
         if self._task is None:
             return None
+        self._leave()
+        await asyncio.wait((self._task,), timeout=_CLOSING_TIMEOUT_S)
         self._task.cancel()
         (result,) = await asyncio.gather(self._task, return_exceptions=True)
         return result if isinstance(result, Exception) else None
+
+    def _leave(self) -> None:
+        """Let the worker end by itself, so that the resources are closed as they always are.
+
+        Its poll has no timeout in virtual time, and would not notice; that of a consumer that is
+        gone returns.
+        """
+        if self._runner is not None:
+            self._runner.stop()
+        consumer = self._broker.consumers.get(self._platform.topics.group(self.name))
+        if consumer is not None and not self.has_crashed:
+            consumer.crash()
 
     def raise_failure(self) -> None:
         """Raise the error that ended the worker or kept it from starting."""
