@@ -19,7 +19,7 @@ from sagas.adapters.sql import SqlJournal, SqlOutbox, create_tables, open_engine
 from sagas.application import client_of
 from sagas.core.instance import SagaStatus
 from sagas.service import Lifespan
-from sagas.testing import SagaTestEnvironment
+from sagas.testing import SagaTestEnvironment, VirtualClock
 from tests.handlers import Shop
 from tests.samples import (
     OrderFulfilment,
@@ -251,3 +251,38 @@ async def test_a_lifespan_that_fails_stops_everything(shop: Shop) -> None:
         async with SagaTestEnvironment(shop.services, resources={"shipping": broken}):
             pytest.fail("not reached")
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_a_handler_may_sleep_on_the_clock_itself(shop: Shop) -> None:
+    shipping = Service("shipping")
+
+    @shipping.performs(OrderFulfilment.create_shipment)
+    async def ship(authorized: PaymentAuthorized, context: StepContext) -> ShipmentCreated:
+        clock = context.resource(VirtualClock)
+        await asyncio.gather(clock.sleep(30), clock.sleep(7200))
+        return ShipmentCreated(order_id=authorized.order_id)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Iterable[object]]:
+        yield (env.clock,)
+
+    _, notifications = shop.others()
+    services = [shop.orders(), shop.inventory(), shop.payments(), shipping, notifications]
+    env = SagaTestEnvironment(services, resources={"shipping": opened})
+    async with env:
+        await env.start(ORDER)
+        await env.run()
+        assert env.clock.elapsed == timedelta(hours=2)
+
+
+async def test_a_poller_keeps_no_time_running(shop: Shop) -> None:
+    async with SagaTestEnvironment(shop.services) as env:
+        env.delay(reserve_stock, 5)
+        waiting = asyncio.create_task(env.client.wait_for_end(OrderFulfilment, "o-1"))
+        await env.run()
+        assert env.clock.elapsed == timedelta(0)
+        await env.start(ORDER)
+        await env.run()
+        assert env.clock.elapsed == timedelta(seconds=5)
+        await env.advance(1)
+        assert (await waiting).status is SagaStatus.COMPLETED
