@@ -194,7 +194,7 @@ def _cancelled(books: Books) -> Iterator[str]:
         if held[id_]:
             yield f"The order {id_} was cancelled, but {held[id_]} pieces are still set aside."
         if entries[id_]["CAPTURED"]:
-            yield f"The order {id_} was cancelled, but {entries[id_]['CAPTURED']} cents taken."
+            yield f"The order {id_} was cancelled, but {entries[id_]['CAPTURED']} cents were taken."
         if id_ in parcels:
             yield f"The order {id_} was cancelled, but a parcel was sent."
         if (id_, "SHIPPED") in messages:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,12 +37,8 @@ from services.shipping.settings import ShippingSettings
 
 __all__ = ["SERVICES", "World", "embedded", "real"]
 
-SERVICES: tuple[Service, ...] = (
-    orders.service,
-    inventory.service,
-    payments.service,
-    shipping.service,
-    notifications.service,
+SERVICES: tuple[Service, ...] = tuple(
+    one.service for one in (orders, inventory, payments, shipping, notifications)
 )
 
 
@@ -96,8 +93,8 @@ async def _on(
         "shipping": lambda: shipping.open_resources(s),
         "notifications": lambda: notifications.open_resources(n),
     }
-    async with AsyncExitStack() as stack:
-        engines = {one.service: one.engine() for one in settings}
-        for engine in engines.values():
-            stack.push_async_callback(engine.dispose)
+    engines = {one.service: one.engine() for one in settings}
+    try:
         yield World(platform, resources, engines)
+    finally:
+        await asyncio.gather(*(engine.dispose() for engine in engines.values()))
