@@ -35,6 +35,7 @@ from sagas.wire.topics import Topics
 
 __all__ = [
     "SagaSettings",
+    "TopicsMissing",
     "broker_admin",
     "client_of",
     "embedded_platform",
@@ -47,6 +48,10 @@ __all__ = [
 
 _REDIS_SCHEMES = {"redis", "rediss", "unix"}
 _KNOWN = {"log_level": LEVELS, "log_format": FORMATS}
+
+
+class TopicsMissing(SettingsError):
+    """Workers can not start: topics that they need do not exist."""
 
 
 class SagaSettings(BaseSettings):
@@ -121,7 +126,8 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
 async def saga_table(settings: SagaSettings, *, timeout_s: float) -> AsyncIterator[SagaTable]:
     """The saga table alone, connected, for those who only look.
 
-    Does not wait for a server that is away. Raises TableUnavailable once a call has taken ``timeout_s``, and SettingsError as above.
+    Does not wait for a server that is away. Raises TableUnavailable once a call has taken
+    ``timeout_s``, and SettingsError as above.
     """
     table = _redis_table(settings, timeout_ms=max(1, round(timeout_s * 1000)))
     try:
@@ -153,7 +159,7 @@ async def ensure_topics(
 ) -> Sequence[str]:
     """See to it that the topics are there before workers start; returns those that were created.
 
-    Waits for a Kafka that is away, logging it. Without ``create``, raises SettingsError that names
+    Waits for a Kafka that is away, logging it. Without ``create``, raises TopicsMissing that names
     the missing ones. Safe to repeat, and by several processes at once.
     """
     patience = Patience(SystemClock(), pause_s=0.5)
@@ -161,7 +167,7 @@ async def ensure_topics(
     missing = [topic for topic in wanted if topic.name not in there]
     if missing and not create:
         names = ", ".join(topic.name for topic in missing)
-        raise SettingsError(
+        raise TopicsMissing(
             f"{len(missing)} of {len(wanted)} topics are missing on Kafka: {names}. Create them "
             "with `sagas topics apply`, or start with --create-topics."
         )
@@ -253,7 +259,8 @@ def topics_of(
     sagas: Iterable[type[Saga]], services: Iterable[Service], settings: SagaSettings
 ) -> list[NewTopic]:
     """Every topic that the sagas and services need: events and dead letters per service, control per
-    saga."""
+    saga.
+    """
     topics = Topics(settings.namespace)
     names = dict.fromkeys(
         [

@@ -62,10 +62,11 @@ class JournalUnavailable(RetriableError):
 
 class Superseded(RetriableError):
     """An undo under a higher epoch is recorded: this one is of a worker that was left behind. Load the
-    instance again and act on what it says."""
+    instance again and act on what it says.
+    """
 
 
-class Tombstone(Exception):  # noqa: N818 - the field's word
+class Tombstone(Exception):
     """The step was undone before it was performed: its forward action must not take effect any more."""
 
 
@@ -115,12 +116,14 @@ class RebalanceListener(Protocol):
 
     async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Partitions are about to be taken away: finish, bounded in time, and commit. Another member
-        gets them only after this returns (or the rebalance timeout)."""
+        gets them only after this returns (or the rebalance timeout).
+        """
 
 
 class Consumer(Protocol):
     """One member of a consumer group. At-least-once: what is not committed is delivered again to
-    whoever gets the partition next, from the committed offset on."""
+    whoever gets the partition next, from the committed offset on.
+    """
 
     async def start(self) -> None:
         """Join the group. Raises BrokerUnavailable."""
@@ -139,7 +142,8 @@ class Consumer(Protocol):
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offset to read per partition. Raises BrokerUnavailable, also when the
-        partition is no longer this member's; safe to repeat."""
+        partition is no longer this member's; safe to repeat.
+        """
 
 
 class Broker(Protocol):
@@ -191,7 +195,8 @@ class BrokerAdmin(Protocol):
 
     async def create_topics(self, topics: Sequence[NewTopic]) -> None:
         """Create topics; one that exists already is left as it is. Raises BrokerUnavailable, or
-        SettingsError where the broker refuses a topic, saying why."""
+        SettingsError where the broker refuses a topic, saying why.
+        """
 
 
 # --- saga table -------------------------------------------------------------------------------------
@@ -248,7 +253,8 @@ class SagaTable(Protocol):
 
     async def start(self) -> None:
         """Connect and check the server's settings. Raises TableUnavailable, or SettingsError for a
-        server that may drop keys."""
+        server that may drop keys.
+        """
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -304,7 +310,8 @@ class Journal(Protocol):
     ) -> JournalOutcome:
         """Run the action in a transaction and record its outcome; if an outcome is recorded already,
         return that one and leave no effect. Raises Tombstone if the step was undone before, and
-        JournalUnavailable; any error of the action rolls back and is raised."""
+        JournalUnavailable; any error of the action rolls back and is raised.
+        """
 
     async def undo(
         self,
@@ -314,7 +321,8 @@ class Journal(Protocol):
         """Like ``forward`` for an undo. The action gets the recorded outcome of the forward action, or
         None where there is none: then a tombstone is left, in the same transaction. A recorded refusal
         is passed as it is: the caller decides. Raises Superseded if an undo of the step with a higher
-        epoch is recorded."""
+        epoch is recorded.
+        """
 
 
 @runtime_checkable
@@ -330,7 +338,8 @@ class Outbox(Protocol):
         """Publish the oldest stored records, in order per topic and key, forget what was acknowledged,
         and return how many. At-least-once; several relays at once do no harm. A record that cannot be
         published holds back the later ones of its key only. Raises JournalUnavailable and whatever
-        ``publish`` raises, after the others were published."""
+        ``publish`` raises, after the others were published.
+        """
 
 
 # --- time and chance --------------------------------------------------------------------------------

@@ -78,7 +78,9 @@ def decide(instance: Instance, action: Action, result: ActionResult) -> Decision
 
 
 def _decide_done(instance: Instance, step: StepDefinition, type_: str) -> Decision:
-    """| the step is …              | then                                                   |
+    """What a done event means, by where its step stands.
+
+    | the step is …              | then                                                   |
     |-----------------------------|--------------------------------------------------------|
     | undone already              | undone again at once, with the outcome now known       |
     | done (the same, or another) | nothing: the first one stands (rule 10)                |
@@ -103,7 +105,8 @@ def _decide_refused(instance: Instance, step: StepDefinition, type_: str) -> Dec
 
 def _decide_failed(instance: Instance, step: StepDefinition) -> Decision:
     """A step that may still turn the saga back fails; any other parks it. While compensating the step is
-    in flight anyway: its undo follows, with an unknown outcome."""
+    in flight anyway: its undo follows, with an unknown outcome.
+    """
     if instance.phase is not SagaStatus.RUNNING or instance.resolved(step):
         return Decision()
     compensatable = instance.definition.kinds[step.name] is StepKind.COMPENSATABLE

@@ -157,9 +157,7 @@ class Definition:
 
     def _direct_predecessors(self, step: StepDefinition) -> frozenset[str]:
         return frozenset(
-            self.outcome_of[trigger].step
-            for trigger in step.triggers
-            if trigger in self.outcome_of
+            self.outcome_of[trigger].step for trigger in step.triggers if trigger in self.outcome_of
         )
 
     @cached_property

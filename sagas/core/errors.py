@@ -1,5 +1,6 @@
 """The errors of the framework, branching by who must act. Every message says what was seen, what was
-expected and what to do."""
+expected and what to do.
+"""
 
 from __future__ import annotations
 

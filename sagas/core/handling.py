@@ -35,7 +35,8 @@ class World(Protocol):
 
     async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
         """Write the instance, and the event recorded with it, if the row is still at the instance's
-        stamp. The stored instance with its new stamp, or None on a conflict."""
+        stamp. The stored instance with its new stamp, or None on a conflict.
+        """
 
     async def emit(self, fact: Fact) -> None:
         """Publish a recorded event as stored; return once it is acknowledged."""
@@ -64,13 +65,14 @@ class Handling:
     acknowledged, so forgetting some of it costs a message emitted again, never more.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each thing that it needs to know
+    def __init__(
         self,
         definition: Definition,
         service: str,
         saga_id: str,
         message: Fact,
         world: World,
+        *,
         confirmed: ConfirmedIds | None = None,
     ) -> None:
         self._definition = definition

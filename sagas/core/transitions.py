@@ -55,7 +55,9 @@ _S, _A, _E = Situation, Arrival, Effect
 
 TRANSITIONS: Mapping[tuple[Situation, Arrival], Transition] = {
     (_S.BEFORE_PIVOT, _A.DONE): Transition(_E.RECORD, "the way forward; it may complete the saga"),
-    (_S.BEFORE_PIVOT, _A.REFUSED): Transition(_E.TURN_BACK, "a business no turns the saga back [8]"),
+    (_S.BEFORE_PIVOT, _A.REFUSED): Transition(
+        _E.TURN_BACK, "a business no turns the saga back [8]"
+    ),
     (_S.BEFORE_PIVOT, _A.PIVOT_REFUSED): Transition(
         _E.TURN_BACK, "the trigger is still under way to the table, the refusal stands [8]"
     ),

@@ -70,9 +70,7 @@ class ServiceRunner:
 
     def _relay(self, outbox: Outbox) -> OutboxRelay:
         at = self._platform
-        return OutboxRelay(
-            outbox, broker=at.broker, clock=at.clock, patience=Patience(at.clock)
-        )
+        return OutboxRelay(outbox, broker=at.broker, clock=at.clock, patience=Patience(at.clock))
 
     def _worker(self, opened: tuple[object, ...]) -> Worker:
         at, name = self._platform, self.service.name

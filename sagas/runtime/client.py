@@ -28,7 +28,8 @@ def start_record(
     sagas: Iterable[type[Saga]], topics: Topics, event: Event, *, trail: Trail, now_ms: int
 ) -> tuple[str, OutgoingRecord]:
     """The saga id and the record that starts a saga. Raises ContractViolation for an event that starts
-    none of the sagas, and InvalidMessage for an unusable business key."""
+    none of the sagas, and InvalidMessage for an unusable business key.
+    """
     starting = [saga for saga in sagas if event.event_type in saga.definition.start.done]
     if len(starting) != 1:
         known = ", ".join(t for saga in sagas for t in saga.definition.start.done) or "nothing"
@@ -109,9 +110,7 @@ class SagaClient:
     async def get(self, saga: type[Saga], saga_id: str) -> SagaView | None:
         """The saga as the table has it now, or None: not started, not seen yet, or expired."""
         name = saga.definition.saga
-        row = await self._patience.insist(
-            lambda: self._table.load(name, str(saga_id), events=True)
-        )
+        row = await self._patience.insist(lambda: self._table.load(name, str(saga_id), events=True))
         return None if row is None else view_of(saga.definition, str(saga_id), row)
 
     async def wait_for_end(

@@ -1,5 +1,6 @@
 """What happens to one record: observers are told, a saga's step is run, what cannot be handled is
-dead-lettered."""
+dead-lettered.
+"""
 
 from __future__ import annotations
 
@@ -51,9 +52,7 @@ class Dispatch:
         await self._dead_letters.add(record, error)
 
     async def _handle(self, record: Record, interest: Interest) -> None:
-        envelope = decode_headers(
-            record.headers, record.value or b"", time_ms=record.timestamp_ms
-        )
+        envelope = decode_headers(record.headers, record.value or b"", time_ms=record.timestamp_ms)
         if interest.saga is not None:
             incoming = decode_incoming(envelope, interest.saga, interest.event_type)
             bind_contextvars(**_log_fields(incoming.envelope))
@@ -71,7 +70,7 @@ class Dispatch:
             incoming.saga_id,
             incoming.fact,
             MessageWorld(participant, incoming),
-            participant.confirmed,
+            confirmed=participant.confirmed,
         )
         await handling.run()
 
@@ -93,9 +92,7 @@ class Dispatch:
         if type_ in observer.event_types:
             event = decode_payload(observer.events[type_], type_, envelope.payload)
         else:
-            event = SagaEnded(
-                saga=context.saga, saga_id=context.saga_id, status=context.status
-            )
+            event = SagaEnded(saga=context.saga, saga_id=context.saga_id, status=context.status)
 
         async def attempt(number: int) -> Performed:
             await invoke(observer.handler, event, context)

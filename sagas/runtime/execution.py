@@ -204,5 +204,3 @@ async def attempt_until_done(
         if final:
             return number, failure
         await clock.sleep(BACKOFF_S[number - 1])
-
-

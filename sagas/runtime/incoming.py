@@ -131,5 +131,3 @@ def _framework_fact(
             f"{event.event_type} names the step {step!r}, which {saga.definition.saga} has not."
         )
     return role, step, direction
-
-

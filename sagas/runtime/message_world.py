@@ -7,7 +7,8 @@ that is away; nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -70,7 +71,7 @@ class MessageWorld:
         self._incoming = incoming
         self._definition = incoming.saga.definition
         self._saga_id = incoming.saga_id
-        self._stored_slots: Set[str] = frozenset()
+        self._stored_slots: AbstractSet[str] = frozenset()
         self._encoded: dict[str, tuple[Headers, bytes]] = {}
         self._performed: Performed | None = None
 

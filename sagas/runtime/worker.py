@@ -7,7 +7,7 @@ drain. Never looks into a record beyond the filter.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -24,6 +24,9 @@ from sagas.runtime.subscription import Interest, Subscription
 __all__ = ["Worker", "WorkerSettings", "WorkerState"]
 
 _log = structlog.get_logger()
+
+_POLL_PAUSE_S = 0.5
+_POLLS_FAILED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Worker:
     Implements ``RebalanceListener`` for its own consumer.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root names each
+    def __init__(
         self,
         name: str,
         *,
@@ -71,9 +74,11 @@ class Worker:
         self._clock = clock
         self._patience = patience
         self._settings = settings
-        self._consumer: Consumer = broker.consumer(
-            subscription.topics, group=group, listener=self
+        self._new_consumer = partial(
+            broker.consumer, subscription.topics, group=group, listener=self
         )
+        self._consumer: Consumer = self._new_consumer()
+        self._polls_failed = 0
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._tasks: dict[TopicPartition, set[asyncio.Task[None]]] = {}
         self._paused: set[TopicPartition] = set()
@@ -115,7 +120,9 @@ class Worker:
         uncommitted, and is delivered to another member.
         """
         self.state = WorkerState.STARTING
-        await self._patience.insist(self._consumer.start)
+        if not await self._joined():
+            self.state = WorkerState.STOPPED
+            return
         committer = asyncio.create_task(self._commit_forever(), name=f"{self._name}-commit")
         self.state = WorkerState.RUNNING
         self._turned_at_ms = self._clock.now_ms()
@@ -123,12 +130,7 @@ class Worker:
         on_running()
         try:
             while not self._stopping.is_set():
-                self._turned_at_ms = self._clock.now_ms()
-                records = await self._consumer.poll(
-                    records_max=self._settings.records_max,
-                    timeout_ms=self._settings.poll_timeout_ms,
-                )
-                for record in records:
+                for record in await self._poll():
                     self._accept(record)
                 if committer.done():
                     await committer
@@ -142,6 +144,40 @@ class Worker:
             _log.info("worker.stopped", service=self._name)
         if self._failure is not None:
             raise self._failure
+
+    async def _joined(self) -> bool:
+        """Join the group, for as long as it takes; False if the worker is stopped meanwhile."""
+        joining = asyncio.create_task(self._patience.insist(self._consumer.start))
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait((joining, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not joining.done():
+            joining.cancel()
+            await asyncio.gather(joining, return_exceptions=True)
+            return False
+        joining.result()
+        return True
+
+    async def _poll(self) -> Sequence[Record]:
+        """The next records. A consumer whose polls keep failing is replaced by a new member."""
+        self._turned_at_ms = self._clock.now_ms()
+        try:
+            records = await self._consumer.poll(
+                records_max=self._settings.records_max,
+                timeout_ms=self._settings.poll_timeout_ms,
+            )
+        except RetriableError as error:
+            self._polls_failed += 1
+            _log.warning("poll.failed", service=self._name, error=str(error))
+            await self._clock.sleep(_POLL_PAUSE_S)
+            if self._polls_failed % _POLLS_FAILED_MAX == 0:
+                await self.revoked(frozenset(self._trackers))
+                await self._consumer.stop()
+                self._consumer = self._new_consumer()
+                await self._joined()
+            return ()
+        self._polls_failed = 0
+        return records
 
     def _accept(self, record: Record) -> None:
         partition = record.topic_partition

@@ -58,7 +58,7 @@ def decode_instance(
     )
 
 
-def _fact(  # noqa: PLR0913 - one parameter per stored column
+def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
     definition: Definition,
     saga_id: str,
     type_: str,

@@ -7,7 +7,9 @@ from hashlib import blake2b
 
 __all__ = ["child_of", "trace_id"]
 
-_TRACEPARENT = re.compile(r"00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})")
+_TRACEPARENT = re.compile(
+    r"00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
+)
 
 
 def child_of(traceparent: str | None, event_id: str) -> str:

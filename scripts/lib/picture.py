@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from events.choreographies.order_fulfilment import OrderFulfilment
@@ -44,7 +45,7 @@ def _short(type_: str | None) -> str:
     return (type_ or "").split(".")[1]
 
 
-PLACES = {
+PLACES: dict[Path, tuple[str, Callable[[], str]]] = {
     ROOT / "README.md": ("picture", lambda: flow_chart(OrderFulfilment.definition)),
     ROOT / "docs" / "concepts.md": ("transitions", render),
 }

@@ -72,7 +72,7 @@ class ReferenceSystem:
 
     def sagas(self, *arguments: str) -> str:
         """Run the command line; what it printed. Raises CalledProcessError."""
-        return subprocess.run(  # noqa: S603 - our own command
+        return subprocess.run(
             [SAGAS, *arguments],
             cwd=PROJECT,
             env=self._environment,
@@ -87,7 +87,7 @@ class ReferenceSystem:
         name = service + tag
         log = (self._logs / f"{name}.log").open("ab")
         self._files.append(log)
-        self._processes[name] = subprocess.Popen(  # noqa: S603 - our own command
+        self._processes[name] = subprocess.Popen(
             [SAGAS, "run", service],
             cwd=PROJECT,
             env=self._environment
@@ -130,9 +130,7 @@ class ReferenceSystem:
         found: dict[str, str] = {}
         async with asyncio.timeout(timeout_s):
             for saga_id in saga_ids:
-                view = await self.client.wait_for_end(
-                    OrderFulfilment, saga_id, timeout_s=timeout_s
-                )
+                view = await self.client.wait_for_end(OrderFulfilment, saga_id, timeout_s=timeout_s)
                 found[saga_id] = view.status
         return found
 

@@ -13,7 +13,7 @@ __all__ = ["order_fulfilment", "random_definition", "random_plans"]
 
 def random_definition(seed: int) -> Definition:
     """A valid definition of two to seven steps with joins, merges, choices and a pivot, by chance."""
-    chance = random.Random(f"definition {seed}")  # noqa: S311 - a workload, not a secret
+    chance = random.Random(f"definition {seed}")
     while True:
         definition = _attempt(chance)
         if not problems(definition):
@@ -25,9 +25,7 @@ def _attempt(chance: random.Random) -> Definition:
     pivot = chance.choice([None, 1, 2, 3, 4])
     undone = _undone("start") if chance.random() < 0.7 else None
     steps = [
-        StepDefinition(
-            name=START, service=services[0], done=("svc.Started.v1",), undone=undone
-        )
+        StepDefinition(name=START, service=services[0], done=("svc.Started.v1",), undone=undone)
     ]
     for number in range(1, chance.randint(2, 7)):
         name = f"s{number}"
@@ -53,9 +51,7 @@ def _undone(name: str) -> str:
     return f"svc.Undone{name.capitalize()}.v1"
 
 
-def _triggers(
-    chance: random.Random, steps: list[StepDefinition]
-) -> tuple[tuple[str, ...], Join]:
+def _triggers(chance: random.Random, steps: list[StepDefinition]) -> tuple[tuple[str, ...], Join]:
     types = [type_ for step in steps for type_ in step.done]
     if len(types) > 1 and chance.random() < 0.35:
         return tuple(sorted(chance.sample(types, 2))), chance.choice([Join.ALL, Join.ANY])
@@ -80,7 +76,7 @@ def _fitting(steps: list[StepDefinition], step: StepDefinition) -> StepDefinitio
 
 def random_plans(definition: Definition, seed: int) -> dict[str, Plan]:
     """How each step ends: mostly done, some refused, a few failing for good."""
-    chance = random.Random(f"plans {seed}")  # noqa: S311 - a workload, not a secret
+    chance = random.Random(f"plans {seed}")
     plans = {}
     for step in definition.steps[1:]:
         kind = chance.choices(["done", "refused", "failed"], [80, 12, 8])[0]
@@ -94,6 +90,6 @@ def random_plans(definition: Definition, seed: int) -> dict[str, Plan]:
 
 def order_fulfilment() -> Definition:
     """The reference saga."""
-    from tests.samples import OrderFulfilment  # noqa: PLC0415 - only where it is wanted
+    from tests.samples import OrderFulfilment
 
     return OrderFulfilment.definition

@@ -105,7 +105,7 @@ class Model:
         self.unfounded: list[str] = []
         self.trace: list[str] = []
         self.seen: Counter[str] = Counter()
-        self._random = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+        self._random = random.Random(seed)
         self._faults = faults
         self._remembers_refusals = remembers_refusals
         self._checks_stamps = checks_stamps
@@ -282,9 +282,7 @@ class _World:
         return await _call(name, lambda: self._model.perform(action, instance))
 
     def event_id(self, emission: Emission, cause: Fact) -> str:
-        return self._model._id(  # noqa: SLF001 - its own model
-            emission.type, emission.step, emission.direction, cause.id
-        )
+        return self._model._id(emission.type, emission.step, emission.direction, cause.id)
 
 
 async def _call(name: str, perform: Callable[[], T]) -> T:
