@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import io
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
+
+import structlog
+
+from sagas.cli.main import main
 
 __all__ = ["Ended", "Project", "write_project"]
 
@@ -150,15 +159,28 @@ class Project:
         }
         return inherited | {"COLUMNS": "100", "NO_COLOR": "1", "TZ": "UTC"} | variables
 
-    def sagas(self, *arguments: str, timeout_s: float = 60, **variables: str) -> Ended:
-        """Run a command to its end."""
+    def sagas(self, *arguments: str, **variables: str) -> Ended:
+        """Run a command to its end in this process, which is much faster."""
+        out, err = io.StringIO(), io.StringIO()
+        environment = patch.dict(os.environ, self.environment(**variables), clear=True)
+        streams = redirect_stdout(out), redirect_stderr(err)
+        code = -1
+        with environment, streams[0], streams[1], chdir(self.directory), _left_as_it_was():
+            try:
+                main(list(arguments))
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+        return Ended(code, out.getvalue(), err.getvalue())
+
+    def process(self, *arguments: str, **variables: str) -> Ended:
+        """Run a command to its end in a process of its own."""
         ended = subprocess.run(
             [sys.executable, "-m", "sagas.cli", *arguments],
             cwd=self.directory,
             env=self.environment(**variables),
             capture_output=True,
             text=True,
-            timeout=timeout_s,
+            timeout=60,
             check=False,
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
@@ -173,6 +195,23 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+
+@contextmanager
+def _left_as_it_was() -> Iterator[None]:
+    """Forget the project's modules and what the command has set up about logs."""
+    path, root = sys.path[:], logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+        for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
 
 
 def write_project(

@@ -118,15 +118,14 @@ class Project:
                     f"{entry}: there is no module {error.name!r} below {directory}. Correct the "
                     "name, or name the right project with --project.",
                 ) from error
-            raise self._failed(name, error) from error
+            raise self._failed(error) from error
         except (Exception, SystemExit) as error:
-            raise self._failed(name, error) from error
+            raise self._failed(error) from error
 
-    def _failed(self, name: str, error: BaseException) -> CommandError:
+    def _failed(self, error: BaseException) -> CommandError:
         told = str(error) if isinstance(error, SagaError) else _last_line(error)
-        return CommandError(
-            ExitCode.FINDINGS, f"Importing {name} failed at {_place(error, self.directory)}: {told}"
-        )
+        place = _place(error, self.directory)
+        return CommandError(ExitCode.FINDINGS, f"{place}: {told}")
 
 
 def open_project(given: Path | None) -> Project:

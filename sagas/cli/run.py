@@ -210,11 +210,14 @@ async def _platform(plan: _Plan) -> AsyncIterator[Platform]:
 async def _ensure_topics(plan: _Plan) -> None:
     import structlog
 
-    from sagas.application import broker_admin, ensure_topics, topics_of
+    from sagas.application import TopicsMissing, broker_admin, ensure_topics, topics_of
 
     wanted = topics_of(plan.sagas, plan.services, plan.settings)
     admin = broker_admin(plan.settings, client_id="sagas-run")
-    created = await ensure_topics(wanted, admin, create=plan.create_topics)
+    try:
+        created = await ensure_topics(wanted, admin, create=plan.create_topics)
+    except TopicsMissing as error:
+        raise CommandError(ExitCode.DIFFERENCES, str(error)) from error
     if created:
         structlog.get_logger().info(LogEvent.TOPICS_CREATED, topics=list(created))
 

@@ -55,7 +55,7 @@ def _away(
 ) -> CommandError:
     cause: BaseException = error.__cause__ or error
     seen = str(cause).rstrip(". ") or type(cause).__name__
-    if isinstance(cause, TimeoutError):
+    if isinstance(error, TimeoutError) or isinstance(cause, TimeoutError):
         seen = f"no answer within {timeout_s:g} s"
     return CommandError(
         ExitCode.UNAVAILABLE,
