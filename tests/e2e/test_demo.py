@@ -10,6 +10,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _environment() -> None:
+    """What the demo would do first, and talk of, in a tree whose lock or project has changed."""
+    subprocess.run(["scripts/venv"], cwd=ROOT, check=True, capture_output=True)
+
+
 def demo(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["scripts/demo", *options],
