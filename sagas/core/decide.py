@@ -20,7 +20,7 @@ from sagas.core.definition import (
 from sagas.core.enabled import Action
 from sagas.core.instance import Instance, SagaStatus
 
-__all__ = ["ActionResult", "Decision", "Emission", "ResultKind", "decide"]
+__all__ = ["ActionResult", "Decision", "Emission", "ResultKind", "decide", "park"]
 
 
 class ResultKind(StrEnum):
@@ -50,6 +50,7 @@ class Emission:
     step: str
     role: Role
     direction: Direction
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ def decide(instance: Instance, action: Action, result: ActionResult) -> Decision
     match result.kind:
         case ResultKind.RETURNED if result.type in action.step.done:
             return _decide_done(instance, action.step, result.type)
+        case ResultKind.RETURNED if result.type == action.step.otherwise:
+            return _decide_otherwise(instance, action.step, assumed=False)
         case ResultKind.RETURNED if result.type is not None:
             return _decide_refused(instance, action.step, result.type)
         case _:
@@ -103,29 +106,40 @@ def _decide_refused(instance: Instance, step: StepDefinition, type_: str) -> Dec
     return Decision(Emission(type_, step.name, Role.REFUSED, Direction.FORWARD))
 
 
+def _decide_otherwise(instance: Instance, step: StepDefinition, *, assumed: bool) -> Decision:
+    """The saga goes on without the step. While compensating there is no going on (rule 9a)."""
+    if instance.phase is not SagaStatus.RUNNING or instance.resolved(step):
+        return Decision()
+    type_ = step.otherwise or ""
+    return Decision(Emission(type_, step.name, Role.OTHERWISE, Direction.FORWARD, assumed))
+
+
 def _decide_failed(instance: Instance, step: StepDefinition) -> Decision:
     """A step that may still turn the saga back fails; any other parks it. While compensating the step is
     in flight anyway: its undo follows, with an unknown outcome.
     """
     if instance.phase is not SagaStatus.RUNNING or instance.resolved(step):
         return Decision()
+    if step.otherwise is not None:
+        return _decide_otherwise(instance, step, assumed=True)
     compensatable = instance.definition.kinds[step.name] is StepKind.COMPENSATABLE
     if compensatable and not instance.past_pivot:
         return Decision(Emission(STEP_FAILED, step.name, Role.FAILED, Direction.FORWARD))
-    return _park(instance, step, Direction.FORWARD)
+    return park(instance, step, Direction.FORWARD)
 
 
 def _decide_undo(instance: Instance, step: StepDefinition, result: ActionResult) -> Decision:
     if step.undone is None or instance.undone(step) or instance.phase.is_terminal:
         return Decision()
-    if instance.phase is not SagaStatus.COMPENSATING:
+    if instance.phase is not SagaStatus.COMPENSATING and not instance.undo_beside(step):
         return Decision()
     if result.kind is ResultKind.RETURNED:
         return Decision(Emission(step.undone, step.name, Role.UNDONE, Direction.UNDO))
-    return _park(instance, step, Direction.UNDO)
+    return park(instance, step, Direction.UNDO)
 
 
-def _park(instance: Instance, step: StepDefinition, direction: Direction) -> Decision:
+def park(instance: Instance, step: StepDefinition, direction: Direction) -> Decision:
+    """Park the saga for a step, unless it is parked for it already."""
     parked = (instance.facts[slot] for slot in instance.parked)
     if any(fact.step == step.name and fact.direction is direction for fact in parked):
         return Decision()

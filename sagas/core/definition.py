@@ -15,10 +15,14 @@ from enum import StrEnum
 from functools import cached_property
 
 __all__ = [
+    "DEADLINE",
+    "SAGA_CANCELLED",
+    "SAGA_EXPIRED",
     "SAGA_PARKED",
     "SAGA_RESUMED",
     "START",
     "STEP_FAILED",
+    "STEP_TIMED_OUT",
     "Definition",
     "Direction",
     "Join",
@@ -31,9 +35,18 @@ __all__ = [
 START = "start"
 """The name of the step that stands for the start of a saga: no trigger, done when its event is there."""
 
+DEADLINE = "deadline"
+"""The name of the timer that bounds the way to the pivot."""
+
 STEP_FAILED = "sagas.StepFailed.v1"
+STEP_TIMED_OUT = "sagas.StepTimedOut.v1"
+SAGA_CANCELLED = "sagas.SagaCancelled.v1"
+SAGA_EXPIRED = "sagas.SagaExpired.v1"
 SAGA_PARKED = "sagas.SagaParked.v1"
 SAGA_RESUMED = "sagas.SagaResumed.v1"
+
+
+_TURNING = frozenset({STEP_FAILED, STEP_TIMED_OUT, SAGA_CANCELLED, SAGA_EXPIRED})
 
 
 class StepKind(StrEnum):
@@ -63,10 +76,14 @@ class Role(StrEnum):
 
     DONE = "done"
     REFUSED = "refused"
+    OTHERWISE = "otherwise"
     FAILED = "failed"
     UNDONE = "undone"
+    CANCELLED = "cancelled"
     PARKED = "parked"
     RESUMED = "resumed"
+    CONTROL = "control"
+    """No event of the saga, but a wake-up of a timer or an operator: never recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +99,9 @@ class StepDefinition:
     """One step as data. Event types are names on the wire.
 
     ``done`` holds one type, or several for a choice. ``undone`` is None where there is nothing to undo.
+    ``otherwise`` is where the saga goes on when the step is not done: the handler may return it, and a
+    timeout or a final failure records it. A step that ``waits`` has no handler: it is completed, or
+    refused, from outside. ``timeout_ms`` None means never.
     Only ``pivot`` is said of the step's kind; the definition derives the rest.
     """
 
@@ -91,8 +111,11 @@ class StepDefinition:
     join: Join = Join.ALL
     done: tuple[str, ...]
     refused: tuple[str, ...] = ()
+    otherwise: str | None = None
     undone: str | None = None
     pivot: bool = False
+    waits: bool = False
+    timeout_ms: int | None = None
     reads: tuple[str, ...] = ()
     state: str | None = None
 
@@ -101,6 +124,8 @@ class StepDefinition:
         """Every event type that this step emits, with its role."""
         yield from ((type_, Role.DONE) for type_ in self.done)
         yield from ((type_, Role.REFUSED) for type_ in self.refused)
+        if self.otherwise is not None:
+            yield self.otherwise, Role.OTHERWISE
         if self.undone is not None:
             yield self.undone, Role.UNDONE
 
@@ -116,6 +141,7 @@ class Definition:
     saga: str
     key: str
     steps: tuple[StepDefinition, ...]
+    deadline_ms: int | None = None
     by_name: Mapping[str, StepDefinition] = field(init=False, repr=False, compare=False)
     outcome_of: Mapping[str, Outcome] = field(init=False, repr=False, compare=False)
 
@@ -174,8 +200,9 @@ class Definition:
     def conditions(self) -> Mapping[str, frozenset[frozenset[tuple[str, str]]]]:
         """For each step the combinations of choices under which it is triggered.
 
-        A choice is ``(step, event type)`` for a step with several done events. An empty outer set means
-        that the step can never be triggered.
+        A choice is ``(step, event type)`` for a step that the saga can leave in several ways: by one of
+        several done events, or by its otherwise event. An empty outer set means that the step can never
+        be triggered.
         """
         found: dict[str, frozenset[frozenset[tuple[str, str]]]] = {}
         for _ in self.steps:  # a fixed point: at most one round for each step, in any order
@@ -210,7 +237,8 @@ class Definition:
         if outcome is None:
             return frozenset()
         emitter = self.by_name[outcome.step]
-        chosen = frozenset({(emitter.name, type_)}) if len(emitter.done) > 1 else frozenset()
+        ways = len(emitter.done) + (emitter.otherwise is not None)
+        chosen = frozenset({(emitter.name, type_)}) if ways > 1 else frozenset()
         return frozenset(
             condition | chosen
             for condition in found.get(emitter.name, frozenset())
@@ -261,18 +289,20 @@ class Definition:
 
     @cached_property
     def failure_types(self) -> frozenset[str]:
-        """The event types that can turn the saga back: every refusal, and a step's final failure."""
-        return frozenset(t for step in self.steps for t in step.refused) | {STEP_FAILED}
+        """The event types that can turn the saga back: every refusal, and the framework's own."""
+        return frozenset(t for step in self.steps for t in step.refused) | _TURNING
 
     @cached_property
     def undo_enablers(self) -> Mapping[str, frozenset[str]]:
         """For each step with an undo: the event types that can enable it (design.md, rule 5).
 
-        A failure event, the step's own trigger, or the undone event of a direct or indirect successor.
+        A failure event, the step's own trigger or otherwise event, or the undone event of a direct or
+        indirect successor.
         """
         return {
             step.name: self.failure_types.union(
                 step.triggers,
+                () if step.otherwise is None else (step.otherwise,),
                 (
                     undone
                     for successor in self.successors[step.name]
@@ -289,11 +319,18 @@ class Definition:
         return {service: self._wakes_of(service) for service in self.services}
 
     def _wakes_of(self, service: str) -> frozenset[str]:
-        types: set[str] = set()
+        types: set[str] = {SAGA_PARKED, SAGA_RESUMED}
         for step in self.steps_of[service]:
-            types.update(step.done if step is self.start else step.triggers)
+            types.update(step.done if step is self.start or step.waits else ())
+            types.update(step.refused if step.waits else ())
+            types.update(step.triggers)
             types.update(self.undo_enablers.get(step.name, ()))
         return frozenset(types)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether every recorded outcome is accepted: no step waits or has an otherwise event."""
+        return not any(step.waits or step.otherwise for step in self.steps)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -306,7 +343,8 @@ class Definition:
             {name: getattr(step, name) for name in StepDefinition.__dataclass_fields__}
             for step in self.steps
         ]
-        return json.dumps({"saga": self.saga, "key": self.key, "steps": steps}, sort_keys=True)
+        parts = {"saga": self.saga, "key": self.key, "deadline_ms": self.deadline_ms, "steps": steps}
+        return json.dumps(parts, sort_keys=True)
 
 
 def _compatible(left: frozenset[tuple[str, str]], right: frozenset[tuple[str, str]]) -> bool:

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sagas.core.definition import Direction, Join, Role, StepDefinition
+from sagas.core.definition import STEP_TIMED_OUT, Direction, Join, Role, StepDefinition
 from sagas.core.instance import Fact, Instance, SagaStatus
 
-__all__ = ["Action", "enabled", "must_store", "unproven"]
+__all__ = ["Action", "awaits_proof", "enabled", "must_store", "unproven"]
+
+_FAILURES = frozenset({Role.REFUSED, Role.FAILED, Role.CANCELLED})
+_MARKED = frozenset({*_FAILURES, Role.PARKED, Role.RESUMED})
 
 
 class Action(NamedTuple):
@@ -28,16 +31,15 @@ def enabled(instance: Instance, service: str) -> list[Action]:
     """The actions that ``service`` may run now, in declaration order.
 
     Nothing while the saga is parked or has ended. Only what is known to be published counts (rule 4): a
-    forward step needs its triggers, an undo an event that turned, or could have turned, the saga back.
+    forward step needs its triggers, an undo an event that turned, or could have turned, the saga back,
+    and the undo of a step that the saga went on without, its otherwise event.
     """
     steps = instance.definition.steps_of.get(service, ())
     match instance.status:
         case SagaStatus.RUNNING:
-            return [
-                Action(step, Direction.FORWARD)
-                for step in steps
-                if step.triggers and not instance.resolved(step) and _knows_triggers(instance, step)
-            ]
+            forward = [Action(s, Direction.FORWARD) for s in steps if _may_run(instance, s)]
+            beside = [Action(s, Direction.UNDO) for s in steps if _may_undo_beside(instance, s)]
+            return forward + beside
         case SagaStatus.COMPENSATING if _knows_failure(instance):
             return [
                 Action(step, Direction.UNDO)
@@ -48,9 +50,28 @@ def enabled(instance: Instance, service: str) -> list[Action]:
             return []
 
 
+def _may_run(instance: Instance, step: StepDefinition) -> bool:
+    """Whether a step has a handler and triggers, and no outcome yet."""
+    return (
+        bool(step.triggers)
+        and not step.waits
+        and not instance.resolved(step)
+        and _knows_triggers(instance, step)
+    )
+
+
+def _may_undo_beside(instance: Instance, step: StepDefinition) -> bool:
+    """Whether a step that the saga went on without may be undone now (rules 4 and 9a)."""
+    if step.otherwise is None or not instance.undo_beside(step):
+        return False
+    return instance.facts[step.otherwise].published
+
+
 def _knows_triggers(instance: Instance, step: StepDefinition) -> bool:
     known = (
-        (fact := instance.facts.get(trigger)) is not None and fact.published
+        (fact := instance.facts.get(trigger)) is not None
+        and fact.published
+        and instance.accepts(trigger)
         for trigger in step.triggers
     )
     return any(known) if step.join is Join.ANY else all(known)
@@ -61,9 +82,6 @@ def _knows_failure(instance: Instance) -> bool:
         fact.published and (fact.role in _FAILURES or fact.slot == instance.turned_by)
         for fact in instance.facts.values()
     )
-
-
-_FAILURES = frozenset({Role.REFUSED, Role.FAILED})
 
 
 def _at_frontier(instance: Instance, step: StepDefinition) -> bool:
@@ -78,14 +96,17 @@ def must_store(before: Instance, after: Instance, fact: Fact, service: str) -> b
     """Whether a fold has to be written before any effect and before the acknowledgement (rule 3).
 
     A newly recorded event always. A published mark only where another message will need it (rule 4): on
-    an event that can turn the saga back, on an input of one of the service's joins, and while parked.
+    an event that can turn the saga back, on a step's otherwise event by its own service, on an input of
+    one of the service's joins, and while parked; and on a parking or a resumption, as its proof.
     """
     slot = fact.slot
     if slot not in before.facts:
         return slot in after.facts
     if before.facts[slot].published or before.phase.is_terminal:
         return False
-    if before.parked or fact.role in _FAILURES or slot == before.turned_by:
+    if before.parked or fact.role in _MARKED or slot == before.turned_by:
+        return True
+    if fact.role is Role.OTHERWISE and before.definition.by_name[fact.step].service == service:
         return True
     return any(
         len(step.triggers) > 1 and step.join is Join.ALL and fact.type in step.triggers
@@ -97,18 +118,34 @@ def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
     """The service's recorded events that ``message`` can enable and that nothing proves to be on Kafka.
 
     They are emitted again, with the same id and bytes (rule 5). Proof is another recorded event that
-    names the event as its cause.
+    names the event as its cause. What a timer or an operator made somebody decide, whoever handles a
+    control message emits again.
     """
     definition = instance.definition
     causes = {fact.cause for fact in instance.facts.values()}
     for slot, fact in instance.facts.items():
-        if (
-            slot != message.slot
-            and fact.id not in causes
-            and definition.by_name[fact.step].service == service
-            and _can_enable(instance, message, slot, fact)
+        if slot == message.slot or fact.id in causes:
+            continue
+        if message.role is Role.CONTROL:
+            if awaits_proof(fact):
+                yield fact
+        elif definition.by_name[fact.step].service == service and _can_enable(
+            instance, message, slot, fact
         ):
             yield fact
+
+
+def awaits_proof(fact: Fact) -> bool:
+    """Whether an event that no handler returned is not known to be on Kafka.
+
+    Nothing but a control message, or the step's own trigger, would bring it back; a timer asks for it
+    until its mark is there.
+    """
+    return not fact.published and (
+        fact.assumed
+        or fact.role in {Role.CANCELLED, Role.PARKED, Role.RESUMED}
+        or fact.type == STEP_TIMED_OUT
+    )
 
 
 def _can_enable(instance: Instance, message: Fact, slot: str, fact: Fact) -> bool:
@@ -116,7 +153,7 @@ def _can_enable(instance: Instance, message: Fact, slot: str, fact: Fact) -> boo
     step = definition.by_name[fact.step]
     undo_enablers = definition.undo_enablers.get(step.name, frozenset())
     match fact.role:
-        case Role.DONE | Role.FAILED:
+        case Role.DONE | Role.FAILED | Role.OTHERWISE:
             return message.type in step.triggers
         case Role.REFUSED:
             # Recorded while compensating, it also ends the need for the step's undo: whatever enables
@@ -134,5 +171,5 @@ def _can_enable(instance: Instance, message: Fact, slot: str, fact: Fact) -> boo
                 return False
             forward = fact.direction is Direction.FORWARD
             return message.type in (step.triggers if forward else undo_enablers)
-        case Role.RESUMED:
+        case _:
             return False

@@ -7,7 +7,7 @@ a rebuild from the topics possible.
 
 from __future__ import annotations
 
-from sagas.core.definition import Role, StepDefinition
+from sagas.core.definition import Definition, Role, StepDefinition
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.transitions import TRANSITIONS, Arrival, Effect, Situation
 
@@ -26,7 +26,7 @@ def evolve(instance: Instance, fact: Fact) -> Instance:
             return instance
         marked = known._replace(published=True)
         return instance._replace(facts={**instance.facts, slot: marked})
-    effect = TRANSITIONS[situation_of(instance), arrival_of(instance, fact)].effect
+    effect = _effect(instance, fact)
     if effect is Effect.ABSORB:
         return instance
     recorded = instance._replace(facts={**instance.facts, slot: fact})
@@ -38,7 +38,39 @@ def evolve(instance: Instance, fact: Fact) -> Instance:
         case Effect.TURN_BACK:
             return _settle(_turned_back(recorded, slot))
         case _:
-            return _settle(recorded)
+            return _settle(_refused_before(instance, recorded))
+
+
+def _effect(instance: Instance, fact: Fact) -> Effect:
+    """What the table says, but for the outcomes of steps that wait: they come from outside, at any time.
+
+    Of several the first one counts. A refusal turns the saga back once its step is triggered (rule 6).
+    """
+    effect = TRANSITIONS[situation_of(instance), arrival_of(instance, fact)].effect
+    step = instance.definition.by_name[fact.step]
+    if step.waits and fact.role in _FROM_OUTSIDE:
+        if instance.resolved(step):
+            return Effect.ABSORB
+        if effect is Effect.TURN_BACK and not instance.triggered(step):
+            return Effect.RECORD
+    return effect
+
+
+_FROM_OUTSIDE = frozenset({Role.DONE, Role.REFUSED})
+
+
+def _refused_before(before: Instance, recorded: Instance) -> Instance:
+    """Turn back if a step that waits is triggered now and was refused before."""
+    definition: Definition = recorded.definition
+    if before.phase is not SagaStatus.RUNNING or definition.is_plain:
+        return recorded
+    for step in definition.steps:
+        if not step.waits or not recorded.refused(step) or not recorded.triggered(step):
+            continue
+        if step.pivot or not before.past_pivot:
+            refusal = next(type_ for type_ in step.refused if type_ in recorded.facts)
+            return _turned_back(recorded, refusal)
+    return recorded
 
 
 def situation_of(instance: Instance) -> Situation:
@@ -54,13 +86,17 @@ def arrival_of(instance: Instance, fact: Fact) -> Arrival:
     """The column of the transition table for an event."""
     if fact.role is Role.REFUSED and instance.definition.by_name[fact.step].pivot:
         return Arrival.PIVOT_REFUSED
+    if fact.role is Role.UNDONE and instance.gone_on(instance.definition.by_name[fact.step]):
+        return Arrival.UNDONE_BESIDE
     return _ARRIVALS[fact.role]
 
 
 _ARRIVALS = {
     Role.DONE: Arrival.DONE,
     Role.REFUSED: Arrival.REFUSED,
+    Role.OTHERWISE: Arrival.OTHERWISE,
     Role.FAILED: Arrival.FAILED,
+    Role.CANCELLED: Arrival.CANCELLED,
     Role.UNDONE: Arrival.UNDONE,
     Role.PARKED: Arrival.PARKED,
     Role.RESUMED: Arrival.RESUMED,
@@ -90,9 +126,12 @@ def _settle(instance: Instance) -> Instance:
 
 
 def _at_rest(instance: Instance, step: StepDefinition) -> bool:
-    """A triggered step is resolved, and what triggered a resolved step is recorded.
+    """A triggered step is resolved and, if the saga went on without it, undone; and what triggered a
+    resolved step is recorded.
 
     Branches that were not chosen need nothing. The second half matters when events arrive out of order:
     an outcome without its trigger is a hole in what is known.
     """
-    return instance.triggered(step) == instance.resolved(step)
+    if step.waits:  # it may be completed before it is triggered, and on a branch not chosen
+        return instance.resolved(step) or not instance.triggered(step)
+    return instance.triggered(step) == instance.resolved(step) and not instance.undo_beside(step)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sagas.core.controls import Control, decide_control
 from sagas.core.decide import ActionResult, Emission, ResultKind, decide
 from sagas.core.definition import START, Definition, Direction, Role
 from sagas.core.enabled import Action, enabled, must_store, unproven
@@ -44,6 +45,9 @@ class World(Protocol):
     async def perform(self, action: Action, instance: Instance) -> ActionResult:
         """Run the service's handler for an action to its end, attempts included."""
 
+    def now_ms(self) -> int:
+        """The time that a decided event carries."""
+
     def event_id(self, emission: Emission, cause: Fact) -> str:
         """The deterministic id of an event to be emitted."""
 
@@ -61,7 +65,7 @@ class ConfirmedIds(Protocol):
 class Handling:
     """The handling of one message by one service. Create it, ``run`` it once.
 
-    ``confirmed`` may be shared by all handlings of a process: what the broker has acknowledged stays
+    ``control`` is what the message asks for, if it is a control message. ``confirmed`` may be shared by all handlings of a process: what the broker has acknowledged stays
     acknowledged, so forgetting some of it costs a message emitted again, never more.
     """
 
@@ -73,12 +77,14 @@ class Handling:
         message: Fact,
         world: World,
         *,
+        control: Control | None = None,
         confirmed: ConfirmedIds | None = None,
     ) -> None:
         self._definition = definition
         self._service = service
         self._saga_id = saga_id
         self._message = message
+        self._control = control
         self._world = world
         self._confirmed: ConfirmedIds = set() if confirmed is None else confirmed
 
@@ -89,6 +95,8 @@ class Handling:
         raises.
         """
         instance = await self._refresh()
+        if self._control is not None:
+            return await self._obey(instance, self._control)
         while actions := enabled(instance, self._service):
             instance = await self._act(instance, actions[0])
         return instance
@@ -101,7 +109,7 @@ class Handling:
         """
         while True:
             before = await self._load()
-            folded = evolve(before, self._message)
+            folded = before if self._control is not None else evolve(before, self._message)
             if must_store(before, folded, self._message, self._service):
                 stored = await self._world.store(folded, None)
                 if stored is None:
@@ -155,6 +163,13 @@ class Handling:
                 "it had been undone, and could not be undone again. Undo it by hand."
             )
 
+    async def _obey(self, instance: Instance, control: Control) -> Instance:
+        """Decide what a timer or an operator asks for; the events that follow wake who is to act."""
+        while (emission := decide_control(instance, control)) is not None:
+            stored = await self._commit(instance, self._fact(emission))
+            instance = await self._refresh() if stored is None else stored
+        return instance
+
     async def _commit(self, instance: Instance, fact: Fact) -> Instance | None:
         stored = await self._world.store(evolve(instance, fact), fact)
         if stored is not None:
@@ -170,4 +185,6 @@ class Handling:
             role=emission.role,
             cause=self._message.id,
             direction=emission.direction,
+            at_ms=self._world.now_ms(),
+            assumed=emission.assumed,
         )

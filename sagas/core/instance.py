@@ -15,6 +15,7 @@ from sagas.core.definition import (
     SAGA_PARKED,
     SAGA_RESUMED,
     STEP_FAILED,
+    STEP_TIMED_OUT,
     Definition,
     Direction,
     Join,
@@ -52,16 +53,19 @@ def slot_of(type_: str, step: str, direction: Direction, cause: str | None) -> s
     """
     if type_ in _RECURRING:
         return f"{type_}/{step}/{direction}/{cause}"
-    return f"{type_}/{step}" if type_ == STEP_FAILED else type_
+    return f"{type_}/{step}" if type_ in _OF_A_STEP else type_
 
 
 _RECURRING = frozenset({SAGA_PARKED, SAGA_RESUMED})
+_OF_A_STEP = frozenset({STEP_FAILED, STEP_TIMED_OUT})
 
 
 class Fact(NamedTuple):
     """An event as the core sees it: which step, in which role, caused by what.
 
-    ``published`` says that somebody held the message in hand: it is on Kafka for sure (rule 4). A tuple,
+    ``published`` says that somebody held the message in hand: it is on Kafka for sure (rule 4).
+    ``at_ms`` is when it was decided; ``assumed`` marks an otherwise event that no handler returned, so
+    that the step's outcome is unknown. A tuple,
     as the instance is, because every message makes several and a data class is six times slower to copy.
     """
 
@@ -72,6 +76,8 @@ class Fact(NamedTuple):
     cause: str | None = None
     direction: Direction = Direction.FORWARD
     published: bool = False
+    at_ms: int = 0
+    assumed: bool = False
 
     @property
     def slot(self) -> str:
@@ -84,7 +90,7 @@ class Instance(NamedTuple):
 
     ``phase`` is the status without parking; ``turned_by`` the slot of the event that turned the saga
     back; ``in_flight`` the steps that were triggered and unresolved at that moment; ``parked`` the slots
-    of the parkings that no resumption has lifted. ``generation`` and ``version`` are the stamp under which
+    of the parkings that no resumption has lifted; ``deadline_ms`` bounds the way to the pivot. ``generation`` and ``version`` are the stamp under which
     the table has it; version 0 means not stored yet.
     """
 
@@ -95,6 +101,7 @@ class Instance(NamedTuple):
     turned_by: str | None = None
     in_flight: frozenset[str] = frozenset()
     parked: tuple[str, ...] = ()
+    deadline_ms: int | None = None
     generation: int = 1
     version: int = 0
 
@@ -112,8 +119,15 @@ class Instance(NamedTuple):
         return any(type_ in self.facts for type_ in step.refused)
 
     def failed(self, step: StepDefinition) -> bool:
-        """Whether the step has failed for good."""
-        return f"{STEP_FAILED}/{step.name}" in self.facts
+        """Whether the step has failed for good, or its time is up."""
+        return (
+            f"{STEP_FAILED}/{step.name}" in self.facts
+            or f"{STEP_TIMED_OUT}/{step.name}" in self.facts
+        )
+
+    def gone_on(self, step: StepDefinition) -> bool:
+        """Whether the saga has gone on along the step's otherwise event."""
+        return step.otherwise is not None and step.otherwise in self.facts
 
     def undone(self, step: StepDefinition) -> bool:
         """Whether the step's undo is recorded."""
@@ -121,13 +135,31 @@ class Instance(NamedTuple):
 
     def resolved(self, step: StepDefinition) -> bool:
         """Whether the step's forward action has an outcome."""
-        return self.done(step) or self.refused(step) or self.failed(step)
+        return (
+            self.done(step) or self.refused(step) or self.gone_on(step) or self.failed(step)
+        )
+
+    def accepts(self, type_: str) -> bool:
+        """Whether an outcome is recorded and counts as a trigger (rule 9a).
+
+        Once the saga has gone on along a step's otherwise event, a done event of it is recorded only. What
+        completes a step that waits counts once that step is triggered.
+        """
+        if type_ not in self.facts:
+            return False
+        if self.definition.is_plain:
+            return True
+        outcome = self.definition.outcome_of[type_]
+        step = self.definition.by_name[outcome.step]
+        if outcome.role is Role.DONE and self.gone_on(step):
+            return False
+        return not step.waits or self.triggered(step)
 
     def triggered(self, step: StepDefinition) -> bool:
         """Whether what triggers the step is recorded. The start is always triggered."""
         if step.join is Join.ANY:
-            return any(trigger in self.facts for trigger in step.triggers)
-        return all(trigger in self.facts for trigger in step.triggers)
+            return any(map(self.accepts, step.triggers))
+        return all(map(self.accepts, step.triggers))
 
     @property
     def past_pivot(self) -> bool:
@@ -144,8 +176,14 @@ class Instance(NamedTuple):
             return False
         if self.done(step):
             return True
+        if self.gone_on(step):
+            return self.facts[step.otherwise or ""].assumed
         unknown = step.name in self.in_flight or self.failed(step)
         return unknown and not self.refused(step)
+
+    def undo_beside(self, step: StepDefinition) -> bool:
+        """Whether the step is to be undone beside a running saga: it has gone on without it (rule 9a)."""
+        return self.gone_on(step) and self.needs_undo(step)
 
     @property
     def state(self) -> str | None:

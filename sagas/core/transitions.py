@@ -28,8 +28,11 @@ class Arrival(StrEnum):
     DONE = "a step is done"
     REFUSED = "a step is refused"
     PIVOT_REFUSED = "the pivot is refused"
-    FAILED = "a compensatable step failed for good"
+    OTHERWISE = "the saga goes on without a step"
+    FAILED = "a compensatable step failed for good, or its time is up"
     UNDONE = "a step is undone"
+    UNDONE_BESIDE = "a step that the saga went on without is undone"
+    CANCELLED = "the saga is cancelled, or its deadline has passed"
     PARKED = "the saga is parked"
     RESUMED = "the saga is resumed"
 
@@ -51,61 +54,71 @@ class Transition(NamedTuple):
     why: str
 
 
-_S, _A, _E = Situation, Arrival, Effect
+def _row(situation: Situation, **cells: tuple[Effect, str]) -> _Rows:
+    return {
+        (situation, Arrival[name]): Transition(effect, why)
+        for name, (effect, why) in cells.items()
+    }
+
+
+_Rows = dict[tuple[Situation, Arrival], Transition]
+_FORWARD = (Effect.RECORD, "the way forward; it may complete the saga")
+_PARK = (Effect.PARK, "an operator is needed [13]")
+_RESUME = (Effect.RESUME, "an operator has acted [13]")
+_BESIDE = (Effect.RECORD, "its undo went on beside the saga; it may end it [9a]")
+_TOO_LATE = (Effect.RECORD, "past the point of no return nothing is compensated [12]")
 
 TRANSITIONS: Mapping[tuple[Situation, Arrival], Transition] = {
-    (_S.BEFORE_PIVOT, _A.DONE): Transition(_E.RECORD, "the way forward; it may complete the saga"),
-    (_S.BEFORE_PIVOT, _A.REFUSED): Transition(
-        _E.TURN_BACK, "a business no turns the saga back [8]"
+    **_row(
+        Situation.BEFORE_PIVOT,
+        DONE=_FORWARD,
+        REFUSED=(Effect.TURN_BACK, "a business no turns the saga back [8]"),
+        PIVOT_REFUSED=(
+            Effect.TURN_BACK,
+            "the trigger is still under way to the table, the refusal stands [8]",
+        ),
+        OTHERWISE=(Effect.RECORD, "the saga goes on along it; the step is undone beside [9a]"),
+        FAILED=(Effect.TURN_BACK, "the effect is unknown, so it is undone as well [8, 9]"),
+        UNDONE=(Effect.TURN_BACK, "an effect is gone, so there was a decision to compensate [9]"),
+        UNDONE_BESIDE=_BESIDE,
+        CANCELLED=(Effect.TURN_BACK, "there is still a way back [8]"),
+        PARKED=_PARK,
+        RESUMED=_RESUME,
     ),
-    (_S.BEFORE_PIVOT, _A.PIVOT_REFUSED): Transition(
-        _E.TURN_BACK, "the trigger is still under way to the table, the refusal stands [8]"
+    **_row(
+        Situation.PAST_PIVOT,
+        DONE=_FORWARD,
+        REFUSED=(Effect.RECORD, "past the point of no return only the pivot can refuse [12]"),
+        PIVOT_REFUSED=(Effect.TURN_BACK, "the pivot says no: there was no such point [12]"),
+        OTHERWISE=(Effect.RECORD, "the saga goes on along it; the step is undone beside [9a]"),
+        FAILED=_TOO_LATE,
+        UNDONE=_TOO_LATE,
+        UNDONE_BESIDE=_BESIDE,
+        CANCELLED=(Effect.ABSORB, "too late: there is no way back [12]"),
+        PARKED=(Effect.PARK, "a retriable step needs an operator [13]"),
+        RESUMED=_RESUME,
     ),
-    (_S.BEFORE_PIVOT, _A.FAILED): Transition(
-        _E.TURN_BACK, "the effect is unknown, so it is undone as well [8, 9]"
+    **_row(
+        Situation.COMPENSATING,
+        DONE=(Effect.RECORD, "a step in flight took effect: its undo learns of the outcome [8]"),
+        REFUSED=(
+            Effect.RECORD,
+            "a step in flight has no effect: nothing to undo; it may end the saga [8]",
+        ),
+        PIVOT_REFUSED=(Effect.RECORD, "a pivot in flight has no effect; it may end the saga [8]"),
+        OTHERWISE=(Effect.ABSORB, "there is no going on; the step is undone as in flight [9a]"),
+        FAILED=(Effect.RECORD, "the effect is unknown and is undone, as any in flight [9]"),
+        UNDONE=(Effect.RECORD, "the frontier moves back; the last one ends the saga [8]"),
+        UNDONE_BESIDE=(Effect.RECORD, "the frontier moves back; the last one ends the saga [8]"),
+        CANCELLED=(Effect.ABSORB, "it is on its way back already"),
+        PARKED=(Effect.PARK, "a compensation failed for good: an operator is needed [13]"),
+        RESUMED=_RESUME,
     ),
-    (_S.BEFORE_PIVOT, _A.UNDONE): Transition(
-        _E.TURN_BACK, "an effect is gone, so there was a decision to compensate [9]"
-    ),
-    (_S.BEFORE_PIVOT, _A.PARKED): Transition(_E.PARK, "an operator is needed [13]"),
-    (_S.BEFORE_PIVOT, _A.RESUMED): Transition(_E.RESUME, "an operator has acted [13]"),
-    (_S.PAST_PIVOT, _A.DONE): Transition(_E.RECORD, "the way forward; it may complete the saga"),
-    (_S.PAST_PIVOT, _A.REFUSED): Transition(
-        _E.RECORD, "past the point of no return only the pivot can refuse [12]"
-    ),
-    (_S.PAST_PIVOT, _A.PIVOT_REFUSED): Transition(
-        _E.TURN_BACK, "the pivot says no: there was no point of no return [12]"
-    ),
-    (_S.PAST_PIVOT, _A.FAILED): Transition(
-        _E.RECORD, "past the point of no return nothing is compensated [12]"
-    ),
-    (_S.PAST_PIVOT, _A.UNDONE): Transition(
-        _E.RECORD, "past the point of no return nothing is compensated [12]"
-    ),
-    (_S.PAST_PIVOT, _A.PARKED): Transition(_E.PARK, "a retriable step needs an operator [13]"),
-    (_S.PAST_PIVOT, _A.RESUMED): Transition(_E.RESUME, "an operator has acted [13]"),
-    (_S.COMPENSATING, _A.DONE): Transition(
-        _E.RECORD, "a step in flight took effect: its undo learns of the outcome [8]"
-    ),
-    (_S.COMPENSATING, _A.REFUSED): Transition(
-        _E.RECORD, "a step in flight has no effect: nothing to undo; it may end the saga [8]"
-    ),
-    (_S.COMPENSATING, _A.PIVOT_REFUSED): Transition(
-        _E.RECORD, "a pivot in flight has no effect; it may end the saga [8]"
-    ),
-    (_S.COMPENSATING, _A.FAILED): Transition(
-        _E.RECORD, "the effect is unknown and is undone, as that of any step in flight [9]"
-    ),
-    (_S.COMPENSATING, _A.UNDONE): Transition(
-        _E.RECORD, "the frontier moves back; the last one ends the saga [8]"
-    ),
-    (_S.COMPENSATING, _A.PARKED): Transition(
-        _E.PARK, "a compensation failed for good: an operator is needed [13]"
-    ),
-    (_S.COMPENSATING, _A.RESUMED): Transition(_E.RESUME, "an operator has acted [13]"),
     **{
-        (_S.ENDED, arrival): Transition(_E.ABSORB, "an ended saga absorbs everything")
-        for arrival in _A
+        (Situation.ENDED, arrival): Transition(
+            Effect.ABSORB, "an ended saga absorbs everything"
+        )
+        for arrival in Arrival
     },
 }
 

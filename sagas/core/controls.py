@@ -1,0 +1,127 @@
+"""What timers and operators ask for, and what follows from it: ``decide_control``.
+
+They ask by control messages, which are never recorded; what a participant decides when it handles one is
+an event like any other (rule 6). Pure, so that a dry run shows exactly what would be emitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sagas.core.decide import Emission, park
+from sagas.core.definition import (
+    DEADLINE,
+    SAGA_CANCELLED,
+    SAGA_EXPIRED,
+    SAGA_RESUMED,
+    START,
+    STEP_TIMED_OUT,
+    Direction,
+    Role,
+    StepDefinition,
+    StepKind,
+)
+from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.timers import timers_of
+
+__all__ = ["Cancel", "Control", "Resume", "Skip", "TimerDue", "decide_control"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimerDue:
+    """The timer ``name`` was due at ``due_ms``."""
+
+    name: str
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Somebody wants the saga to turn back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """An operator lets a parked saga go on: what failed is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """An operator has done, or undone, the step that a saga is parked for, and lets the saga go on.
+
+    ``type`` is the event that says so: one of the step's done events, or its undone event.
+    """
+
+    type: str
+
+
+Control = TimerDue | Cancel | Resume | Skip
+
+
+def decide_control(instance: Instance, control: Control) -> Emission | None:
+    """The next event to record and emit for a control message, or None: nothing (more) is to be done.
+
+    To be asked again after each: skipping a step also resumes the saga. A message that comes too late,
+    or twice, finds nothing to do.
+    """
+    match control:
+        case TimerDue():
+            return _timer_due(instance, control)
+        case Cancel():
+            return _cancel(instance)
+        case Resume():
+            return _resume(instance)
+        case Skip():
+            return _skip(instance, control) or _resume(instance)
+
+
+def _timer_due(instance: Instance, timer: TimerDue) -> Emission | None:
+    due_ms = timers_of(instance).get(timer.name)
+    if due_ms is None or due_ms > timer.due_ms:
+        return None  # it was cleared, or moved
+    if timer.name == DEADLINE:
+        return Emission(SAGA_EXPIRED, START, Role.CANCELLED, Direction.FORWARD)
+    step = instance.definition.by_name.get(timer.name)
+    return None if step is None else _timed_out(instance, step)
+
+
+def _timed_out(instance: Instance, step: StepDefinition) -> Emission | None:
+    """What follows when a step's time is up.
+
+    | a step that is …               | then                                            |
+    |--------------------------------|-------------------------------------------------|
+    | with an otherwise              | the saga goes on along it; the effect is unknown |
+    | compensatable                  | the saga turns back; the effect is unknown      |
+    | the pivot, or retriable        | the saga is parked                              |
+    """
+    if step.otherwise is not None:
+        assumed = not step.waits
+        return Emission(step.otherwise, step.name, Role.OTHERWISE, Direction.FORWARD, assumed)
+    compensatable = instance.definition.kinds[step.name] is StepKind.COMPENSATABLE
+    if compensatable and not instance.past_pivot:
+        return Emission(STEP_TIMED_OUT, step.name, Role.FAILED, Direction.FORWARD)
+    return park(instance, step, Direction.FORWARD).emission
+
+
+def _cancel(instance: Instance) -> Emission | None:
+    if instance.phase is not SagaStatus.RUNNING or instance.past_pivot:
+        return None
+    return Emission(SAGA_CANCELLED, START, Role.CANCELLED, Direction.FORWARD)
+
+
+def _resume(instance: Instance) -> Emission | None:
+    if instance.status is not SagaStatus.PARKED:
+        return None
+    return Emission(SAGA_RESUMED, START, Role.RESUMED, Direction.FORWARD)
+
+
+def _skip(instance: Instance, skip: Skip) -> Emission | None:
+    outcome = instance.definition.outcome_of.get(skip.type)
+    if outcome is None or skip.type in instance.facts:
+        return None
+    undo = outcome.role is Role.UNDONE
+    direction = Direction.UNDO if undo else Direction.FORWARD
+    parked: list[Fact] = [instance.facts[slot] for slot in instance.parked]
+    if not any(fact.step == outcome.step and fact.direction is direction for fact in parked):
+        return None
+    return Emission(skip.type, outcome.step, outcome.role, direction)

@@ -1,0 +1,52 @@
+"""Which timers a saga has set: a function of its record, so that a rebuild sets the same ones.
+
+Knows no clock: times are those of the recorded events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sagas.core.definition import DEADLINE, START, Role, StepDefinition
+from sagas.core.enabled import awaits_proof
+from sagas.core.instance import Instance, SagaStatus
+
+__all__ = ["PROOF", "PROOF_AFTER_MS", "timers_of"]
+
+PROOF = "proof"
+"""The name of the timer that has events emitted again which are not known to be on Kafka."""
+
+PROOF_AFTER_MS = 10_000
+
+
+def timers_of(instance: Instance) -> Mapping[str, int]:
+    """When each timer is due, in milliseconds since the epoch, by name: a step's, or ``DEADLINE``.
+
+    A step's time runs from the event that triggered it, or from the resumption of a parked saga, while
+    the saga is running and not parked. The deadline bounds the way to the pivot. Undos have no timer.
+    """
+    if instance.phase.is_terminal:
+        return {}
+    due = {}
+    unproven = [fact.at_ms for fact in instance.facts.values() if awaits_proof(fact)]
+    if unproven:
+        due[PROOF] = min(unproven) + PROOF_AFTER_MS
+    if instance.status is not SagaStatus.RUNNING:
+        return due
+    if instance.deadline_ms is not None and not instance.past_pivot:
+        due[DEADLINE] = instance.deadline_ms
+    for step in instance.definition.steps:
+        if step.timeout_ms is not None and step.name != START:
+            since_ms = _open_since_ms(instance, step)
+            if since_ms is not None:
+                due[step.name] = since_ms + step.timeout_ms
+    return due
+
+
+def _open_since_ms(instance: Instance, step: StepDefinition) -> int | None:
+    if instance.resolved(step) or not instance.triggered(step):
+        return None
+    facts = instance.facts
+    since = [facts[trigger].at_ms for trigger in step.triggers if instance.accepts(trigger)]
+    since += [fact.at_ms for fact in facts.values() if fact.role is Role.RESUMED]
+    return max(since)
