@@ -30,12 +30,16 @@ from sagas.ports import BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescripti
 from sagas.runtime.assembly import Platform, ServiceRunner
 from sagas.runtime.client import SagaClient
 from sagas.runtime.patience import Patience
+from sagas.runtime.views import SagaView
 from sagas.runtime.worker import WorkerSettings
 from sagas.service import Lifespan, Service
 from sagas.wire.topics import Topics
 
 __all__ = [
+    "Platform",
+    "SagaClient",
     "SagaSettings",
+    "SagaView",
     "TopicsMissing",
     "broker_admin",
     "client_of",
