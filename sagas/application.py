@@ -23,18 +23,23 @@ from sagas.adapters.memory.table import MemorySagaTable
 from sagas.adapters.redis.settings import RedisTableSettings
 from sagas.adapters.redis.table import RedisSagaTable
 from sagas.core.errors import SettingsError
+from sagas.core.events import FRAMEWORK_PUBLISHER
 from sagas.core.saga import Saga
 from sagas.observability.logs import FORMATS, LEVELS
 from sagas.ports import BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescription
 from sagas.runtime.assembly import Platform, ServiceRunner
 from sagas.runtime.client import SagaClient
 from sagas.runtime.patience import Patience
+from sagas.runtime.views import SagaView
 from sagas.runtime.worker import WorkerSettings
 from sagas.service import Lifespan, Service
 from sagas.wire.topics import Topics
 
 __all__ = [
+    "Platform",
+    "SagaClient",
     "SagaSettings",
+    "SagaView",
     "TopicsMissing",
     "broker_admin",
     "client_of",
@@ -182,15 +187,17 @@ async def embedded_platform(namespace: str = "sagas") -> AsyncIterator[Platform]
     clock = SystemClock()
     broker = MemoryBroker(clock, auto_create=True)
     await broker.start()
-    yield Platform(
-        topics=Topics(namespace),
-        broker=broker,
-        table=MemorySagaTable(),
-        clock=clock,
-        ids=RandomIds(),
-        settings=WorkerSettings(commit_interval_s=0.0),
-    )
-    await broker.stop()
+    try:
+        yield Platform(
+            topics=Topics(namespace),
+            broker=broker,
+            table=MemorySagaTable(),
+            clock=clock,
+            ids=RandomIds(),
+            settings=WorkerSettings(commit_interval_s=0.0),
+        )
+    finally:
+        await broker.stop()
 
 
 def client_of(
@@ -268,8 +275,15 @@ def topics_of(
             *(service.name for service in services),
         ]
     )
+    observed = (
+        emitter
+        for service in services
+        for observer in service.observers
+        for emitter in observer.emitters
+        if emitter != FRAMEWORK_PUBLISHER
+    )
     wanted = [
-        *(topics.events(name) for name in names),
+        *(topics.events(name) for name in dict.fromkeys((*names, *observed))),
         *(topics.dead_letters(name) for name in names),
         *(topics.control(saga.definition.saga) for saga in sagas),
     ]

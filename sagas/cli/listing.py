@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["chosen_sagas", "list_sagas"]
 
+_ID_WIDTH = 36
+"""An id up to the length of a UUID stays in one piece, to be copied."""
+
 _ALL = tuple(status.value for status in SagaStatus)
 
 
@@ -153,12 +156,14 @@ def _print_json(found: _Found) -> None:
 
 
 def _print_table(found: _Found, statuses: Sequence[str], *, several: bool) -> None:
-    from sagas.cli.output import console, local_time, status_text, table
+    from sagas.cli.output import console, recent_time, status_text, table
     from sagas.cli.words import waiting_words
 
     out = console()
     columns = ("id", *(("saga",) if several else ()), "status", "state", "changed", "waits for")
     rows = table(*columns)
+    widest = max((len(line.listed.saga_id) for line in found.lines), default=0)
+    rows.columns[0].min_width = min(widest, _ID_WIDTH)
     for line in found.lines:
         listed, view = line.listed, line.view
         rows.add_row(
@@ -166,7 +171,7 @@ def _print_table(found: _Found, statuses: Sequence[str], *, several: bool) -> No
             *((listed.saga,) if several else ()),
             status_text(listed.status if view is None else view.status.value),
             (view and view.state) or "",
-            local_time(listed.changed_at_ms),
+            recent_time(listed.changed_at_ms),
             line.problem if view is None else waiting_words(view),
         )
     if found.lines:

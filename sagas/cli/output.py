@@ -22,6 +22,7 @@ __all__ = [
     "duration",
     "local_time",
     "print_json",
+    "recent_time",
     "rfc3339",
     "status_text",
     "table",
@@ -74,6 +75,13 @@ def local_time(ms: int, *, milliseconds: bool = False) -> str:
     if milliseconds:
         return f"{moment:%H:%M:%S}.{ms % 1000:03d}"
     return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def recent_time(ms: int) -> str:
+    """A moment in the reader's time zone: without the date if it is today's."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC).astimezone()
+    today = moment.date() == datetime.now(UTC).astimezone().date()
+    return f"{moment:%H:%M:%S}" if today else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def rfc3339(ms: int) -> str:

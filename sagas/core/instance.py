@@ -187,9 +187,13 @@ class Instance(NamedTuple):
 
     @property
     def state(self) -> str | None:
-        """The business state reached last. It is shown and indexed, and decides nothing."""
+        """The business state reached last, by a step that is not undone.
+
+        It is shown, and decides nothing.
+        """
         reached = None
         for fact in self.facts.values():
-            if fact.role is Role.DONE:
-                reached = self.definition.by_name[fact.step].state or reached
+            step = self.definition.by_name[fact.step]
+            if fact.role is Role.DONE and not self.undone(step):
+                reached = step.state or reached
         return reached

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sagas.core.definition import START, Direction, Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
-from sagas.core.framework_events import SagaParked, SagaResumed, StepFailed
+from sagas.core.framework_events import SagaParked, StepFailed
 from sagas.core.instance import Fact
 from sagas.core.saga import Saga
 from sagas.wire.envelope import Envelope
@@ -44,31 +44,34 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     """
     event = _decode_event(saga, type_, envelope.payload)
     definition = saga.definition
-    saga_id = envelope.saga_id
-    role, step = Role.DONE, START
-    direction = Direction.FORWARD
     outcome = definition.outcome_of.get(type_)
     if outcome is not None:
         role, step = outcome.role, outcome.step
-        if saga_id is None:
-            if step != START:
-                raise InvalidMessage(
-                    f"{type_} says no saga id; set the header ce_sagaid. Only a start may leave it "
-                    "out."
-                )
-            saga_id = key_of(event, definition.key)
-    elif isinstance(event, StepFailed | SagaParked | SagaResumed):
+        direction = Direction.UNDO if role is Role.UNDONE else Direction.FORWARD
+        saga_id = _saga_id(envelope, key_of(event, definition.key), starts=step == START)
+    else:
         role, step, direction = _framework_fact(saga, event)
-    if not saga_id:
-        raise InvalidMessage(f"{type_} says no saga id; set the header ce_sagaid.")
-    if role is Role.UNDONE:
-        direction = Direction.UNDO
+        saga_id = _saga_id(envelope, envelope.saga_id or "", starts=False)
     id_ = envelope.id or event_id(
         definition.saga, saga_id, type_, step=step, direction=direction, epoch=envelope.epoch
     )
     envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
     fact = Fact(id_, type_, step, role, envelope.causation_id, direction, published=True)
     return Incoming(saga, envelope, saga_id, fact, event)
+
+
+def _saga_id(envelope: Envelope, key: str, *, starts: bool) -> str:
+    """The header's saga id, which is the business key; a start may leave it out."""
+    if envelope.saga_id is None and not starts:
+        raise InvalidMessage(
+            f"{envelope.type} says no saga id; set the header ce_sagaid. Only a start may leave it out."
+        )
+    if envelope.saga_id is not None and envelope.saga_id != key:
+        raise InvalidMessage(
+            f"The header ce_sagaid of {envelope.type} is {envelope.saga_id[:80]!r}, but the key in its "
+            f"payload is {key!r}; they name the same saga."
+        )
+    return checked_key(key, f"The saga id of {envelope.type}")
 
 
 def _decode_event(saga: type[Saga], type_: str, payload: bytes) -> Event:
@@ -104,11 +107,14 @@ def decode_payload(model: type[Event], type_: str, payload: bytes) -> Event:
 
 def key_of(event: Event, key: str) -> str:
     """The business key of an event as a saga id. Raises InvalidMessage for an empty one."""
-    value = str(getattr(event, key))
+    return checked_key(str(getattr(event, key)), f"The field {key} of {event.event_type}")
+
+
+def checked_key(value: str, what: str) -> str:
+    """The value if it can be a saga id. Raises InvalidMessage."""
     if not value or len(value) > _KEY_MAX or not value.isprintable():
         raise InvalidMessage(
-            f"The field {key} of {event.event_type} is {value[:80]!r}; a business key has 1 to "
-            f"{_KEY_MAX} printable characters."
+            f"{what} is {value[:80]!r}; a business key has 1 to {_KEY_MAX} printable characters."
         )
     return value
 
@@ -116,14 +122,12 @@ def key_of(event: Event, key: str) -> str:
 _KEY_MAX = 200
 
 
-def _framework_fact(
-    saga: type[Saga], event: StepFailed | SagaParked | SagaResumed
-) -> tuple[Role, str, Direction]:
+def _framework_fact(saga: type[Saga], event: Event) -> tuple[Role, str, Direction]:
     match event:
         case StepFailed():
             role, step, direction = Role.FAILED, event.step, Direction.FORWARD
         case SagaParked():
-            role, step, direction = Role.PARKED, event.step, Direction(event.direction)
+            role, step, direction = Role.PARKED, event.step, event.direction
         case _:
             return Role.RESUMED, START, Direction.FORWARD
     if step not in saga.definition.by_name:

@@ -93,7 +93,6 @@ class SagaTestEnvironment:
             self._services,
             clock=self.clock,
             broker=self._broker,
-            interventions=self._interventions,
             stuck_after_s=stuck_after_s,
         )
         self._started: dict[tuple[str, str], None] = {}

@@ -35,7 +35,7 @@ Place = tuple[str, str, Direction]
 """A saga's name, a step's name, and whether it is performed or undone."""
 
 
-class InjectedFailure(Exception):  # noqa: N818 - it is what the test ordered, not an error of the test
+class InjectedFailure(Exception):
     """What a handler raises because a test said so."""
 
 

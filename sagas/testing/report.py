@@ -34,7 +34,7 @@ def unfinished(
 ) -> str:
     """Why a saga has not ended: what it waits for, and what became of it so far."""
     waits = [f"  waits for {_waited(waiting, services)}" for waiting in view.waits_for]
-    sleeping = [f"  {words}" for words in asleep if repr(view.saga_id) in words]
+    sleeping = [f"  {words}; await env.run() lets that time pass" for words in list(asleep)[:5]]
     if view.status is SagaStatus.PARKED:
         waits = ["  waits for an operator; if that is right, say env.expect_unfinished(saga_id)"]
     return "\n".join((f"{where(view)}:", *waits, *sleeping, "  so far:", told(history)))

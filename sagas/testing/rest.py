@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from sagas.core.errors import RetriableError
 from sagas.testing.accounting import WatchedBroker
 from sagas.testing.clock import Sleeper, VirtualClock
-from sagas.testing.interventions import Interventions
 from sagas.testing.running import RunningService
 
 __all__ = ["Rest"]
@@ -33,13 +32,11 @@ class Rest:
         *,
         clock: VirtualClock,
         broker: WatchedBroker,
-        interventions: Interventions,
         stuck_after_s: float,
     ) -> None:
         self._services = services
         self._clock = clock
         self._broker = broker
-        self._interventions = interventions
         self._stuck_after_s = stuck_after_s
 
     async def settle(self) -> None:
@@ -100,11 +97,12 @@ class Rest:
 
     def asleep(self) -> list[str]:
         """In words, the messages in whose middle somebody is asleep."""
-        running = self._interventions.running
         return [
-            f"{running.get(sleeper.owner, 'a message')} is asleep until "
-            f"+{self._clock.since_start(sleeper.due_ms)}; await env.run() lets that time pass"
+            f"{service.about(sleeper.owner)} is asleep until "
+            f"+{self._clock.since_start(sleeper.due_ms)}"
             for sleeper in self._foreground()
+            for service in self._services.values()
+            if sleeper.owner in service.begun()
         ]
 
     def _busy(self) -> Iterator[str]:

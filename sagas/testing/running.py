@@ -100,6 +100,12 @@ class RunningService:
         worker = None if self._runner is None else self._runner.worker
         return {} if worker is None else worker.begun
 
+    def about(self, task: asyncio.Task[object] | None) -> str:
+        """In words, what the task of a message does: a handler, or something around it."""
+        return self._interventions.running.get(
+            task, f"{self.name}, between two calls of a handler,"
+        )
+
     def busy(self, asleep: _Asleep) -> Iterator[str]:
         """What keeps the service from rest, in words; nothing if only time can bring more."""
         if self._task is None or self._task.done():
@@ -114,7 +120,7 @@ class RunningService:
         begun = self.begun()
         for task in begun:
             if not _rests(task, begun, asleep):
-                yield self._interventions.running.get(task, f"{self.name} handles a message")
+                yield self.about(task)
         for partition, count in consumer.undelivered():
             yield f"{self.name} has {count} to read of {partition.topic}-{partition.partition}"
         if not begun:

@@ -145,9 +145,16 @@ def _rfc3339(ms: int) -> str:
 def _milliseconds(name: str, text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        ms = round(aware.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        ms = -1
+    if not 0 <= ms < _MS_MAX:
         raise InvalidMessage(
             f"The header {name} is {text!r}; expected a time such as 2026-01-31T12:00:00Z."
-        ) from error
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(aware.timestamp() * 1000)
+        )
+    return ms
+
+
+_MS_MAX = 250_000_000_000_000
+"""Some time before the year 9999, the last one that can be written down."""

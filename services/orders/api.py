@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from events.orders import OrderLine, OrderPlaced
-from sagas.runtime.views import SagaView
+from sagas.application import SagaView
 from services.orders.desk import Answer, Desk, Standing
 
 __all__ = ["OrderRequest", "api"]

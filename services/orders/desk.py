@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.choreographies.order_fulfilment import OrderFulfilment
 from events.orders import OrderPlaced
-from sagas.runtime.client import SagaClient
-from sagas.runtime.views import SagaView
+from sagas.application import SagaClient, SagaView
 from services.orders import store
 
 __all__ = ["Answer", "Desk", "Standing"]

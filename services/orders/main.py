@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.choreographies.order_fulfilment import OrderFulfilment
 from sagas.adapters.sql import SqlJournal, SqlOutbox
-from sagas.application import SagaSettings, client_of, real_platform
-from sagas.runtime.assembly import Platform
+from sagas.application import Platform, SagaSettings, client_of, real_platform
 from services import open_database
 from services.orders import store
 from services.orders.api import api

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -196,9 +197,11 @@ async def test_other_bad_requests(http: httpx.AsyncClient) -> None:
     assert (await http.get("/orders")).status_code == 405
 
 
-async def test_a_database_that_is_away_is_said_so(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path}/no-such-folder/orders.db")
-    async with embedded_platform() as platform:
+async def test_a_database_that_is_away_is_said_so() -> None:
+    engine = open_engine(f"postgresql://127.0.0.1:{free_port()}/orders")
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        platform = await stack.enter_async_context(embedded_platform())
         transport = httpx.ASGITransport(api(orders.desk_of(engine, platform)))
         async with httpx.AsyncClient(transport=transport, base_url="http://orders") as client:
             answers = [await client.post("/orders", json=ORDER), await client.get("/orders/one")]

@@ -191,6 +191,13 @@ BAD = {
     "header-no-time": Bad(
         b'{"order_id": "x"}', of_saga(PLACED, ce_time=b"yesterday"), "expected a time such as"
     ),
+    "time-out-of-range": Bad(
+        b'{"order_id": "x"}',
+        of_saga(PLACED, "x", ce_deadline=b"0001-01-01T00:00:00+23:59"),
+        "expected a time",
+    ),
+    "another-saga-id": Bad(b'{"order_id": "x"}', of_saga(PLACED, "y"), "they name the same saga"),
+    "unprintable-key": Bad(b'{"order_id": "a\\nb"}', (), "1 to 200 printable characters"),
     "null": Bad(None, of_saga(PLACED), "has no value"),
     "nested": Bad(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, of_saga(PLACED), "does not fit"),
 }

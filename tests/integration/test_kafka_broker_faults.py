@@ -214,7 +214,7 @@ async def test_an_unreadable_record_is_reported_and_holds_its_own_partition_only
     records += await read(consumer, 1)
     printed = ""
     async with asyncio.timeout(DEADLINE_S):
-        while printed.count("partition_unreadable") < 2:
+        while printed.count("partition.unreadable") < 2:
             assert list(await consumer.poll(records_max=10, timeout_ms=50)) == []
             printed += capsys.readouterr().out
         await consumer.stop()

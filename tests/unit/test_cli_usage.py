@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,41 @@ def test_a_kafka_that_is_away(shop: Project) -> None:
     assert ended.code == 5
     assert "Kafka at 127.0.0.1:1 is not available" in ended.only_line
     assert "SAGAS_KAFKA" in ended.only_line
+
+
+FAILING = """
+
+from contextlib import asynccontextmanager
+
+
+@service.lifespan
+@asynccontextmanager
+async def resources():
+    raise RuntimeError("no database here")
+    yield ()
+"""
+
+
+def test_a_service_that_fails_is_logged_and_ends_in_one_line(shop: Project) -> None:
+    payments = shop.directory / "shop/payments.py"
+    payments.write_text(payments.read_text() + FAILING)
+    ended = shop.process("run", "--embedded", SAGAS_LOG_FORMAT="json")
+    assert ended.code == 1
+    *logged, last = ended.err.splitlines()
+    assert last == "error: A service has failed with RuntimeError: no database here"
+    (failed,) = [line for line in map(json.loads, logged) if line["event"] == "run.failed"]
+    assert "shop/payments.py" in failed["exception"]
+
+
+def test_a_wrong_setting_of_a_service_is_one_line(shop: Project) -> None:
+    payments = shop.directory / "shop/payments.py"
+    wrong = "from sagas.application import SagaSettings; SagaSettings(partitions=0)"
+    payments.write_text(
+        payments.read_text() + FAILING.replace('raise RuntimeError("no database here")', wrong)
+    )
+    ended = shop.process("run", "--embedded", SAGAS_LOG_LEVEL="WARNING")
+    assert ended.code == 2
+    assert "SAGAS_PARTITIONS is 0" in ended.only_line
 
 
 HELPS: list[list[str]] = [

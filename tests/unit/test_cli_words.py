@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 
 import pytest
 
-from sagas.cli.output import duration, rfc3339
+from sagas.cli.output import duration, recent_time, rfc3339
 from sagas.cli.topics import TopicState, compare
 from sagas.cli.words import reason_of, waiting_json, waiting_words
 from sagas.core.definition import Direction
@@ -120,6 +122,11 @@ def test_a_reason_that_is_no_json_is_shown_as_it_is() -> None:
 )
 def test_durations(ms: int | None, text: str) -> None:
     assert duration(ms) == text
+
+
+def test_recent_times_have_a_date_only_if_it_is_another_day() -> None:
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", recent_time(time.time_ns() // 1_000_000))
+    assert re.fullmatch(r"2026-\d\d-\d\d \d\d:\d\d", recent_time(1_769_860_800_007))
 
 
 def test_times_for_scripts() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +15,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sagas import Service, StepContext
+from sagas.adapters.memory.journal import MemoryJournal
 from sagas.adapters.sql import SqlJournal, SqlOutbox, create_tables, open_engine
 from sagas.application import client_of
 from sagas.core.instance import SagaStatus
+from sagas.ports import JournalKey, JournalOutcome, JournalUnavailable
 from sagas.service import Lifespan
 from sagas.testing import SagaTestEnvironment, VirtualClock
 from tests.handlers import Shop
@@ -286,3 +288,26 @@ async def test_a_poller_keeps_no_time_running(shop: Shop) -> None:
         assert env.clock.elapsed == timedelta(seconds=5)
         await env.advance(1)
         assert (await waiting).status is SagaStatus.COMPLETED
+
+
+class LostJournal(MemoryJournal):
+    """A journal whose database never comes back."""
+
+    async def forward(
+        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
+    ) -> JournalOutcome:
+        raise JournalUnavailable("the database is gone")
+
+
+async def test_a_server_that_never_comes_back_ends_the_run(shop: Shop) -> None:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Iterable[object]]:
+        yield (LostJournal(),)
+
+    async with SagaTestEnvironment(shop.services, resources={"inventory": opened}) as env:
+        saga_id = await env.start(ORDER)
+        with pytest.raises(
+            AssertionError, match=r"nothing comes of it:\n  inventory, .* is asleep"
+        ):
+            await env.run()
+        env.expect_unfinished(saga_id)

@@ -83,7 +83,7 @@ async def _ended(ending: Coroutine[Any, Any, None], timeout_s: float) -> bool:
     if task.cancelled():
         return False
     if (error := task.exception()) is not None:
-        logger.warning("client_closed_badly", reason=repr(error))
+        logger.warning("client.closed_badly", reason=repr(error))
     return error is None
 
 

@@ -273,7 +273,7 @@ class KafkaConsumer:
         Their positions are ahead of what was delivered: they are rewound, and then read one by one
         until the culprit is found.
         """
-        logger.warning("records_unreadable", group=self._group, reason=repr(error))
+        logger.warning("records.unreadable", group=self._group, reason=repr(error))
         self._rewind_needed = True
         self._suspects.extend(sorted(self._rebalance.owned - self._aside.keys()))
 
@@ -335,7 +335,7 @@ class KafkaConsumer:
         self._aside[partition] = asyncio.get_running_loop().time() + retry_ms / 1000
         self._pause(frozenset({partition}))
         logger.error(
-            "partition_unreadable",
+            "partition.unreadable",
             group=self._group,
             topic=partition.topic,
             partition=partition.partition,

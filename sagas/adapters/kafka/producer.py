@@ -151,7 +151,7 @@ class KafkaProducer:
         doing = f"a record for {record.topic}"
         if self._live is live:
             self._live = None
-            logger.warning("producer_replaced", reason=repr(error), topic=record.topic)
+            logger.warning("producer.replaced", reason=repr(error), topic=record.topic)
             self._retire(live, grace_s=_RETIRE_GRACE_S)
         return translated(error, self._connection, doing)
 

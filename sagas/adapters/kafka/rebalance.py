@@ -50,7 +50,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         try:
             self._listener.assigned(self.owned)
         except Exception:
-            logger.exception("rebalance_listener_failed", call="assigned")
+            logger.exception("rebalance.listener_failed", call="assigned")
 
     async def on_partitions_revoked(self, revoked: Iterable[tuple[str, int]]) -> None:
         """Let the listener finish, while heartbeats go on and commits are still accepted."""
@@ -71,7 +71,7 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         except Exception:
             if bound.expired():
                 logger.error(  # noqa: TRY400 - where it was cancelled says nothing
-                    "rebalance_listener_timed_out", timeout_ms=self._drain_timeout_ms
+                    "rebalance.listener_timed_out", timeout_ms=self._drain_timeout_ms
                 )
             else:
-                logger.exception("rebalance_listener_failed", call="revoked")
+                logger.exception("rebalance.listener_failed", call="revoked")

@@ -179,7 +179,7 @@ class MemoryConsumer:
             try:
                 self._listener.assigned(frozenset(self._cursors))
             except Exception:
-                logger.exception("rebalance_listener_failed", call="assigned")
+                logger.exception("rebalance.listener_failed", call="assigned")
         self._status = _Status.ACTIVE
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
@@ -260,7 +260,7 @@ class MemoryConsumer:
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if timer.done() and not drain.done():
-                logger.error("rebalance_listener_timed_out", timeout_ms=timeout_ms)
+                logger.error("rebalance.listener_timed_out", timeout_ms=timeout_ms)
         finally:
             drain.cancel()
             timer.cancel()
@@ -269,7 +269,7 @@ class MemoryConsumer:
         try:
             await self._listener.revoked(partitions)
         except Exception:
-            logger.exception("rebalance_listener_failed", call="revoked")
+            logger.exception("rebalance.listener_failed", call="revoked")
 
     def _forget_partitions(self) -> None:
         for cursor in self._cursors.values():

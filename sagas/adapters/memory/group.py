@@ -74,7 +74,7 @@ class Group:
                 if not self._stale:
                     self._give_out()
         except Exception:
-            logger.exception("rebalance_failed")
+            logger.exception("rebalance.failed")
             raise
         finally:
             self._rebalance = None

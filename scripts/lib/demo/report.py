@@ -13,8 +13,8 @@ from rich.text import Text
 from demo.screen import COLOURS
 from demo.watch import Watch
 from demo.workload import Workload
+from sagas.application import SagaView
 from sagas.core.definition import Role
-from sagas.runtime.views import SagaView
 
 __all__ = ["books", "summary", "timeline"]
 

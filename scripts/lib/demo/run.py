@@ -11,9 +11,8 @@ from demo.watch import Watch
 from demo.workload import Workload
 from demo.world import World
 from events.choreographies.order_fulfilment import OrderFulfilment
-from sagas.application import client_of
+from sagas.application import SagaView, client_of
 from sagas.core.instance import SagaStatus
-from sagas.runtime.views import SagaView
 from services import books
 from services.orders.main import desk_of
 

@@ -20,8 +20,7 @@ from events.choreographies.order_fulfilment import OrderFulfilment
 from sagas import Service
 from sagas.adapters.kafka.admin import KafkaAdmin
 from sagas.adapters.kafka.settings import KafkaSettings
-from sagas.application import SagaSettings, embedded_platform, real_platform, topics_of
-from sagas.runtime.assembly import Platform
+from sagas.application import Platform, SagaSettings, embedded_platform, real_platform, topics_of
 from sagas.service import Lifespan
 from services import ServiceSettings
 from services.inventory import main as inventory
