@@ -324,6 +324,7 @@ class Definition:
             types.update(step.done if step is self.start or step.waits else ())
             types.update(step.refused if step.waits else ())
             types.update(step.triggers)
+            types.update(() if step.otherwise is None else (step.otherwise,))
             types.update(self.undo_enablers.get(step.name, ()))
         return frozenset(types)
 

@@ -124,7 +124,9 @@ def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
     definition = instance.definition
     causes = {fact.cause for fact in instance.facts.values()}
     for slot, fact in instance.facts.items():
-        if slot == message.slot or fact.id in causes:
+        if slot == message.slot:
+            continue
+        if fact.id in causes and not _answered_early(instance, service, message, fact):
             continue
         if message.role is Role.CONTROL:
             if awaits_proof(fact):
@@ -135,23 +137,39 @@ def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
             yield fact
 
 
+def _answered_early(instance: Instance, service: str, message: Fact, fact: Fact) -> bool:
+    """Whether the message is what a wait was triggered by, and the wait has its answer.
+
+    The answer may have come, and been passed over by those who follow it, before it counted: the wait's
+    service tells it again.
+    """
+    step = instance.definition.by_name[fact.step]
+    return (
+        step.waits
+        and step.service == service
+        and message.type in step.triggers
+        and instance.triggered(step)
+    )
+
+
 def awaits_proof(fact: Fact) -> bool:
     """Whether an event that no handler returned is not known to be on Kafka.
 
     Nothing but a control message, or the step's own trigger, would bring it back; a timer asks for it
     until its mark is there.
     """
-    return not fact.published and (
-        fact.assumed
-        or fact.role in {Role.CANCELLED, Role.PARKED, Role.RESUMED}
-        or fact.type == STEP_TIMED_OUT
-    )
+    return not fact.published and (fact.role in _ASKED_FOR or fact.type == STEP_TIMED_OUT)
+
+
+_ASKED_FOR = frozenset({Role.OTHERWISE, Role.CANCELLED, Role.PARKED, Role.RESUMED})
 
 
 def _can_enable(instance: Instance, message: Fact, slot: str, fact: Fact) -> bool:
     definition = instance.definition
     step = definition.by_name[fact.step]
     undo_enablers = definition.undo_enablers.get(step.name, frozenset())
+    if message.role is Role.RESUMED:  # it enables whatever the parking held up
+        return fact.role not in _ASKED_FOR or slot in instance.parked
     match fact.role:
         case Role.DONE | Role.FAILED | Role.OTHERWISE:
             return message.type in step.triggers

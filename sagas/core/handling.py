@@ -164,9 +164,15 @@ class Handling:
             )
 
     async def _obey(self, instance: Instance, control: Control) -> Instance:
-        """Decide what a timer or an operator asks for; the events that follow wake who is to act."""
+        """Decide what a timer or an operator asks for; the events that follow wake who is to act.
+
+        Each thing once for a message: a saga that was resumed and is parked again waits for another.
+        """
         while (emission := decide_control(instance, control)) is not None:
-            stored = await self._commit(instance, self._fact(emission))
+            fact = self._fact(emission)
+            if fact.slot in instance.facts:
+                break
+            stored = await self._commit(instance, fact)
             instance = await self._refresh() if stored is None else stored
         return instance
 

@@ -82,8 +82,19 @@ def _step_shape(where: str, step: StepDefinition) -> Iterator[str]:
             f"{where}: by={step.service!r} is not the name of a service; use lower-case words "
             f"joined by hyphens, such as 'inventory'."
         )
-    if not step.done:
+    if not step.done and not (step.waits and step.otherwise):
         yield f"{where}: no outcome; name the event that says that it is done."
+    if step.waits and (step.undone is not None or step.reads):
+        yield f"{where}: a wait does nothing itself; it has nothing to undo and reads nothing."
+    if step.waits and not step.done and step.timeout_ms is None:
+        yield f"{where}: nothing ever ends this wait; give it a timeout=, or say with done= what does."
+    if step.pivot and step.otherwise is not None:
+        yield (
+            f"{where}: the saga can not go on without its pivot, but names {step.otherwise}; leave "
+            f"otherwise= out, or let a refusal say no."
+        )
+    if step.timeout_ms is not None and step.timeout_ms <= 0:
+        yield f"{where}: its timeout is {step.timeout_ms} ms; give it more than nothing."
     if step.name == START:
         if step.triggers or step.refused or step.reads or step.pivot or len(step.done) > 1:
             yield (
@@ -134,7 +145,7 @@ def _not_done(definition: Definition, type_: str) -> str | None:
     if outcome is None:
         known = [t for t, o in definition.outcome_of.items() if o.role is Role.DONE]
         return f"is emitted by no step of the saga{_nearest(type_, known)}."
-    if outcome.role is Role.DONE:
+    if outcome.role in {Role.DONE, Role.OTHERWISE}:
         return None
     meaning = "refusal" if outcome.role is Role.REFUSED else "undone event"
     return (
@@ -191,7 +202,9 @@ def _branches(definition: Definition, type_: str) -> list[_Condition]:
     """The combinations of choices under which the event happens."""
     emitter = definition.by_name[definition.outcome_of[type_].step]
     chosen: _Condition = (
-        frozenset({(emitter.name, type_)}) if len(emitter.done) > 1 else frozenset()
+        frozenset({(emitter.name, type_)})
+        if len(emitter.done) + (emitter.otherwise is not None) > 1
+        else frozenset()
     )
     return [condition | chosen for condition in definition.conditions[emitter.name]]
 
@@ -260,7 +273,7 @@ def _past_the_pivot(where: str, step: StepDefinition) -> Iterator[str]:
             f"{where}: it stands past the point of no return and may not be refused, but names "
             f"{_and(step.refused)}; leave refused= out, or move the step before the pivot."
         )
-    if step.undone is not None:
+    if step.undone is not None and step.otherwise is None:
         yield (
             f"{where}: it stands past the point of no return and is never undone, but names "
             f"{step.undone}; leave undone= out, or move the step before the pivot."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sagas.core.definition import START, Direction, Role
+from sagas.core.definition import START, Direction, Role, StepDefinition
 from sagas.core.instance import SagaStatus
 from tests.simulation.model import Model
 
@@ -38,37 +38,60 @@ def _effects(model: Model) -> Iterator[str]:
             yield f"I4: {step.name} took effect {done} times and was undone {undone} times"
         if undone > done:
             yield f"I3: {step.name} was undone without having been done"
-        if status is SagaStatus.COMPLETED and undone:
+        if status is SagaStatus.COMPLETED and undone and not _left(model, step):
             yield f"I2: the saga completed and {step.name} is undone"
+        if status is SagaStatus.COMPLETED and _left(model, step) and step.undone and done != undone:
+            yield f"I2: the saga went on without {step.name}, which is not undone"
         if status is SagaStatus.COMPLETED and not done and _required(model, step.name):
             yield f"I2: the saga completed without {step.name}"
         if status is SagaStatus.COMPENSATED and step.undone is not None and done != undone:
             yield f"I2: the saga is compensated and {step.name} is not undone"
         if status is SagaStatus.COMPENSATED and step.name in pivots and done:
             yield f"I7: the saga is compensated past its pivot {step.name}"
-        if undone and any(model.participants[p].effects[Direction.FORWARD] for p in pivots):
+        if undone and not _left(model, step) and any(model.participants[p].effects[Direction.FORWARD] for p in pivots):
             yield f"I7: {step.name} is undone past a pivot"
 
 
 def _required(model: Model, name: str) -> bool:
-    """Whether a step had to take effect: its triggers are on the log."""
+    """Whether a step had to take effect: its triggers are on the log, and it was not left out."""
     step = model.definition.by_name[name]
+    if step.waits or _left(model, step):
+        return False
     there = {fact.type for fact in model.log}
+    for other in model.definition.steps:
+        if _left(model, other):
+            there -= set(other.done)
+    for other in model.definition.steps:  # in order: a wait counts once it is triggered
+        present = [trigger in there for trigger in other.triggers]
+        if other.waits and not (any(present) if other.join == "any" else all(present)):
+            there -= set(other.done)
     triggers = [trigger in there for trigger in step.triggers]
     return any(triggers) if step.join == "any" else all(triggers)
+
+
+def _left(model: Model, step: StepDefinition) -> bool:
+    """Whether the saga went on without the step."""
+    return any(fact.type == step.otherwise for fact in model.log)
 
 
 def _order(model: Model) -> Iterator[str]:
     """I5: a step is undone after everything that came after it."""
     position = {name: index for index, name in enumerate(model.undo_order)}
+    left = {step.name for step in model.definition.steps if _left(model, step)}
     for name, index in position.items():
+        if name in left:
+            continue
         for before in _ancestors(model, name):
-            if position.get(before, len(position)) < index:
+            if before not in left and position.get(before, len(position)) < index:
                 yield f"I5: {before} was undone before {name}, which followed it"
 
 
 def _ancestors(model: Model, name: str) -> set[str]:
-    emitter = {type_: step.name for step in model.definition.steps for type_ in step.done}
+    emitter = {
+        type_: step.name
+        for step in model.definition.steps
+        for type_ in (*step.done, step.otherwise or "")
+    }
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -84,7 +107,7 @@ def _log(model: Model) -> Iterator[str]:
     recorded = {fact.id for fact in model.row.facts.values()} if model.row else set()
     on_log = {fact.id for fact in model.log}
     for fact in model.log:
-        if fact.id not in recorded:
+        if fact.id not in recorded and fact.type not in model.outside:
             yield f"I8: {fact.type} was emitted and is not recorded"
     if model.row:
         for fact in model.row.facts.values():

@@ -11,16 +11,19 @@ from tests.simulation.model import Plan
 __all__ = ["order_fulfilment", "random_definition", "random_plans"]
 
 
-def random_definition(seed: int) -> Definition:
-    """A valid definition of two to seven steps with joins, merges, choices and a pivot, by chance."""
+def random_definition(seed: int, *, alternatives: bool = False) -> Definition:
+    """A valid definition of two to seven steps with joins, merges, choices and a pivot, by chance.
+
+    With ``alternatives`` also with waits, otherwise events, timeouts and a deadline.
+    """
     chance = random.Random(f"definition {seed}")
     while True:
-        definition = _attempt(chance)
+        definition = _attempt(chance, alternatives=alternatives)
         if not problems(definition):
             return definition
 
 
-def _attempt(chance: random.Random) -> Definition:
+def _attempt(chance: random.Random, *, alternatives: bool) -> Definition:
     services = [f"svc{n}" for n in range(chance.randint(1, 4))]
     pivot = chance.choice([None, 1, 2, 3, 4])
     undone = _undone("start") if chance.random() < 0.7 else None
@@ -33,18 +36,24 @@ def _attempt(chance: random.Random) -> Definition:
         done: tuple[str, ...] = (f"svc.Done{number}.v1",)
         if chance.random() < 0.15:
             done = (*done, f"svc.Other{number}.v1")
+        waits = alternatives and number != pivot and chance.random() < 0.2
+        otherwise = alternatives and number != pivot and chance.random() < (0.6 if waits else 0.25)
         step = StepDefinition(
             name=name,
             service=chance.choice(services),
             triggers=triggers,
             join=join,
-            done=done,
+            done=done if not waits or chance.random() < 0.8 or not otherwise else (),
             refused=(f"svc.Refused{number}.v1",) if chance.random() < 0.5 else (),
-            undone=_undone(name) if chance.random() < 0.75 else None,
+            otherwise=f"svc.Without{number}.v1" if otherwise else None,
+            undone=_undone(name) if chance.random() < 0.75 and not waits else None,
             pivot=number == pivot,
+            waits=waits,
+            timeout_ms=1000 if alternatives and chance.random() < 0.4 else None,
         )
         steps.append(_fitting(steps, step))
-    return Definition("saga", "id", tuple(steps))
+    deadline_ms = 5000 if alternatives and chance.random() < 0.3 else None
+    return Definition("saga", "id", tuple(steps), deadline_ms)
 
 
 def _undone(name: str) -> str:
@@ -52,7 +61,7 @@ def _undone(name: str) -> str:
 
 
 def _triggers(chance: random.Random, steps: list[StepDefinition]) -> tuple[tuple[str, ...], Join]:
-    types = [type_ for step in steps for type_ in step.done]
+    types = [t for step in steps for t in (*step.done, step.otherwise) if t is not None]
     if len(types) > 1 and chance.random() < 0.35:
         return tuple(sorted(chance.sample(types, 2))), chance.choice([Join.ALL, Join.ANY])
     return (chance.choice(types[-3:]),), Join.ALL
@@ -70,7 +79,10 @@ def _fitting(steps: list[StepDefinition], step: StepDefinition) -> StepDefinitio
         join=step.join,
         done=step.done,
         refused=step.refused if kind is StepKind.PIVOT else (),
+        otherwise=step.otherwise if step.waits else None,
         pivot=step.pivot,
+        waits=step.waits,
+        timeout_ms=step.timeout_ms,
     )
 
 
@@ -79,11 +91,17 @@ def random_plans(definition: Definition, seed: int) -> dict[str, Plan]:
     chance = random.Random(f"plans {seed}")
     plans = {}
     for step in definition.steps[1:]:
-        kind = chance.choices(["done", "refused", "failed"], [80, 12, 8])[0]
-        if kind == "refused" and not step.refused:
+        kinds = ["done", "refused", "failed", "otherwise", "never"]
+        kind = chance.choices(kinds, [76, 12, 8, 2, 2])[0]
+        if (
+            (kind == "refused" and not step.refused)
+            or (kind == "otherwise" and (step.otherwise is None or step.waits))
+            or (kind == "never" and not (step.waits and step.timeout_ms))
+            or (kind == "failed" and step.waits)
+        ):
             kind = "done"
         choices = step.refused if kind == "refused" else step.done
-        choice = 0 if kind == "failed" else chance.randrange(len(choices))
+        choice = 0 if kind in {"failed", "otherwise"} else chance.randrange(len(choices) or 1)
         plans[step.name] = Plan(kind, choice, effect=chance.random() < 0.5)
     return plans
 

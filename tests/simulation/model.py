@@ -12,11 +12,13 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from sagas.core.controls import Cancel, Control, Resume, TimerDue
 from sagas.core.decide import ActionResult, Emission, ResultKind
-from sagas.core.definition import START, Definition, Direction, Role, StepDefinition
+from sagas.core.definition import DEADLINE, START, Definition, Direction, Role, StepDefinition
 from sagas.core.enabled import Action
 from sagas.core.handling import Handling
-from sagas.core.instance import Fact, Instance
+from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.timers import PROOF, timers_of
 from sagas.wire.ids import event_id
 
 __all__ = ["Faults", "Model", "Plan", "Unrest"]
@@ -31,9 +33,10 @@ class Unrest(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a step ends: the index of its done event, a refusal, or a failure for good.
+    """How a step ends: the index of its done event, a refusal, its otherwise event, or a failure for good.
 
-    ``effect`` says whether a step that fails had taken effect.
+    ``effect`` says whether a step that fails had taken effect. A step that waits is completed, refused,
+    or "never" answered, at any moment.
     """
 
     kind: str = "done"
@@ -47,6 +50,8 @@ class Faults:
 
     crashes: int = 0
     duplicates: int = 0
+    timers: int = 0
+    cancels: int = 0
     crash_at: int | None = None
     crash_after: bool = False
 
@@ -61,6 +66,14 @@ class Call(Generic[T]):
     def __await__(self) -> Generator[Call[T], T, T]:
         result: T = yield self
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record on its way: an event, or a control message."""
+
+    fact: Fact
+    control: Control | None = None
 
 
 @dataclass(slots=True)
@@ -78,7 +91,7 @@ class Task:
     """A worker handling one message."""
 
     service: str
-    message: Fact
+    message: Message
     coroutine: Coroutine[Any, Any, Instance]
     pending: Call[Any] | None = None
 
@@ -109,11 +122,16 @@ class Model:
         self._faults = faults
         self._remembers_refusals = remembers_refusals
         self._checks_stamps = checks_stamps
-        self._queue: list[tuple[str, Fact]] = []
+        self._queue: list[tuple[str, Message]] = []
         self._tasks: list[Task] = []
         self.calls = 0
         self._crashes = faults.crashes
         self._duplicates = faults.duplicates
+        self._timers = faults.timers
+        self._cancels = faults.cancels
+        self._repairs = 8
+        self._answered: set[str] = set()
+        self.outside: set[str] = set()
 
     # --- the schedule -----------------------------------------------------------------------------
 
@@ -128,21 +146,91 @@ class Model:
                 Role.DONE,
             )
         )
-        while self._queue or self._tasks:
+        while self._queue or self._tasks or self._move_on():
             if self.calls > calls_max:
                 raise Unrest(f"no rest after {calls_max} calls; the trace ends {self.trace[-12:]}")
+            self._interfere()
             if self._queue and (not self._tasks or self._random.random() < 0.4):
                 self._deliver()
             else:
                 self._step(self._random.choice(self._tasks))
         return self
 
+    def _interfere(self) -> None:
+        """By chance a timer is due, somebody cancels, or an answer comes from outside."""
+        if self._timers and self._random.random() < 0.03 and self._fire():
+            self._timers -= 1
+        if self._cancels and self._random.random() < 0.02:
+            self._cancels -= 1
+            self.seen["cancel"] += 1
+            self._order(Cancel())
+        if not self.definition.is_plain and self._random.random() < 0.05:
+            self._answer()
+
+    def _move_on(self) -> bool:
+        """Nothing happens any more: time passes, an answer comes, or an operator acts. False at the end."""
+        if self.row is None or self.row.phase.is_terminal:
+            return False
+        if self.row.status is SagaStatus.PARKED and self._repairs:
+            self._repairs -= 1
+            self.plans.clear()  # what was broken is mended
+            self.seen["resumed"] += 1
+            self._order(Resume())
+            return True
+        return self._answer() or self._fire()
+
+    def _fire(self) -> bool:
+        timers = {} if self.row is None else timers_of(self.row)
+        if not timers:
+            return False
+        name = self._random.choice(sorted(timers))
+        self.seen[f"timer {name if name in {DEADLINE, PROOF} else 'of a step'}"] += 1
+        self._order(TimerDue(name, timers[name]))
+        return True
+
+    def _order(self, control: Control) -> None:
+        """Publish a control message; every participant reads it."""
+        id_ = f"control {self.calls} {len(self._queue)} {self._random.random()}"
+        fact = Fact(id_, "control", START, Role.CONTROL, published=True)
+        self._queue += [(service, Message(fact, control)) for service in self.definition.services]
+
+    def _answer(self) -> bool:
+        """Complete or refuse a step that waits, from outside, triggered or not."""
+        if self.row is None:
+            return False
+        waiting = [
+            step
+            for step in self.definition.steps
+            if step.waits
+            and self._answers(step)
+            and step.name not in self._answered
+            and self.plans.get(step.name, Plan()).kind != "never"
+            and not self.row.resolved(step)
+        ]
+        if not waiting:
+            return False
+        step = self._random.choice(waiting)
+        self._answered.add(step.name)
+        plan, types = self.plans.get(step.name, Plan()), self._answers(step)
+        refused = types == step.refused
+        type_ = types[plan.choice % len(types)]
+        role = Role.REFUSED if refused else Role.DONE
+        self.seen["answer"] += 1
+        self.outside.add(type_)
+        self.publish(Fact(f"outside {type_}", type_, step.name, role, at_ms=self.calls))
+        return True
+
+    def _answers(self, step: StepDefinition) -> tuple[str, ...]:
+        """The events by which a wait may be answered from outside, as planned or as it can be."""
+        planned = self.plans.get(step.name, Plan()).kind
+        return step.refused if step.refused and planned == "refused" else step.done or step.refused
+
     def publish(self, fact: Fact) -> None:
         """Append to the log and deliver to every service that the type concerns."""
         self.log.append(fact)
         for service in self.definition.services:
             if fact.type in self.definition.wakes[service]:
-                self._queue.append((service, fact._replace(published=True)))
+                self._queue.append((service, Message(fact._replace(published=True))))
 
     def _deliver(self) -> None:
         index = self._random.randrange(len(self._queue))
@@ -152,9 +240,13 @@ class Model:
             self.seen["duplicate"] += 1
             self._queue.append((service, message))
         world = _World(self, service)
-        handling = Handling(self.definition, service, SAGA_ID, message, world)
+        if self.row is None and message.control is not None:
+            return  # in the product: a dead letter
+        handling = Handling(
+            self.definition, service, SAGA_ID, message.fact, world, control=message.control
+        )
         self._tasks.append(Task(service, message, handling.run()))
-        self.trace.append(f"{service} takes {message.type}")
+        self.trace.append(f"{service} takes {message.control or message.fact.type}")
 
     def _step(self, task: Task) -> None:
         self.calls += 1
@@ -222,6 +314,9 @@ class Model:
                 else:  # forgotten: the next run of the same step will answer otherwise
                     self.plans[action.step.name] = Plan()
                 return ActionResult(ResultKind.RETURNED, refusal)
+            case "otherwise" if action.step.otherwise is not None:
+                participant.forward = action.step.otherwise
+                return ActionResult(ResultKind.RETURNED, participant.forward)
             case "failed":
                 if plan.effect:
                     participant.forward = action.step.done[0]
@@ -251,7 +346,7 @@ class Model:
             triggers = [t in durable for t in action.step.triggers]
             founded = any(triggers) if action.step.join == "any" else all(triggers)
         else:
-            roles = {Role.REFUSED, Role.FAILED, Role.UNDONE}
+            roles = {Role.REFUSED, Role.FAILED, Role.UNDONE, Role.CANCELLED, Role.OTHERWISE}
             founded = any(instance.facts[slot].role in roles for slot in durable)
         if not founded:
             self.unfounded.append(f"{action.direction} {action.step.name}")
@@ -280,6 +375,9 @@ class _World:
     async def perform(self, action: Action, instance: Instance) -> ActionResult:
         name = f"performs {action.step.name} {action.direction}"
         return await _call(name, lambda: self._model.perform(action, instance))
+
+    def now_ms(self) -> int:
+        return self._model.calls
 
     def event_id(self, emission: Emission, cause: Fact) -> str:
         return self._model._id(emission.type, emission.step, emission.direction, cause.id)
