@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sagas.core.definition import START, Direction
-from sagas.core.errors import ContractViolation
+from sagas.core.errors import ContractViolation, RetriableError
 from sagas.core.events import Event
 from sagas.core.saga import Saga
 from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, SagaTable
@@ -109,8 +109,10 @@ class SagaClient:
 
     async def get(self, saga: type[Saga], saga_id: str) -> SagaView | None:
         """The saga as the table has it now, or None: not started, not seen yet, or expired."""
-        name = saga.definition.saga
-        row = await self._patience.insist(lambda: self._table.load(name, str(saga_id), events=True))
+        return await self._patience.insist(lambda: self._look(saga, saga_id))
+
+    async def _look(self, saga: type[Saga], saga_id: str) -> SagaView | None:
+        row = await self._table.load(saga.definition.saga, str(saga_id), events=True)
         return None if row is None else view_of(saga.definition, str(saga_id), row)
 
     async def wait_for_end(
@@ -120,11 +122,15 @@ class SagaClient:
         deadline_ms = None if timeout_s is None else self._clock.now_ms() + timeout_s * 1000
         looks = 0
         while True:
-            view = await self.get(saga, saga_id)
-            if view is not None and view.has_ended:
-                return view
-            if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
+            try:
+                view = await self._look(saga, saga_id)
+            except RetriableError as error:  # the next look may be luckier, and the time is limited
+                status = f"unknown: {error}"
+            else:
+                if view is not None and view.has_ended:
+                    return view
                 status = "unknown" if view is None else f"{view.status}, waits for {view.waits_for}"
+            if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
                 raise TimeoutError(
                     f"{saga.definition.saga} {saga_id!r} has not ended after {timeout_s} s; it is "
                     f"{status}."

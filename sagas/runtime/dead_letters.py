@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 
-from sagas.ports import Broker, Clock, OutgoingRecord, Record
+from sagas.ports import Broker, Clock, MessageTooLarge, OutgoingRecord, Record
+from sagas.runtime.execution import words_of
 from sagas.runtime.patience import Patience
+from sagas.wire.headers import Headers
 from sagas.wire.topics import Topics
 
 __all__ = ["DeadLetters"]
@@ -29,10 +33,12 @@ class DeadLetters:
         """Publish the record as it was read and return once it is acknowledged.
 
         At-least-once: after a crash the same record may be there twice, told apart from others by its
-        original topic, partition and offset.
+        original topic, partition and offset. Where the record leaves no room for the failure's headers,
+        they stand alone and say where it is.
         """
+        reason = words_of(error)[:1000]
         failure = {
-            "dlq-reason": str(error)[:1000],
+            "dlq-reason": reason,
             "dlq-exception": type(error).__qualname__,
             "dlq-service": self._service,
             "dlq-topic": record.topic,
@@ -40,14 +46,26 @@ class DeadLetters:
             "dlq-offset": str(record.offset),
             "dlq-time-ms": str(self._clock.now_ms()),
         }
-        headers = (*record.headers, *((name, text.encode()) for name, text in failure.items()))
-        outgoing = OutgoingRecord(self._topic, record.key, record.value, headers)
-        await self._patience.insist(lambda: self._broker.publish(outgoing))
+        try:
+            await self._publish(record.key, record.value, record.headers, failure)
+        except MessageTooLarge:
+            size = str(len(record.value or b""))
+            failure |= {"dlq-omitted": "key, value, headers", "dlq-value-bytes": size}
+            await self._publish(None, None, (), failure)
         _log.error(
             "message.dead_lettered",
-            reason=str(error),
+            reason=reason,
             exception=type(error).__qualname__,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
         )
+
+    async def _publish(
+        self, key: bytes | None, value: bytes | None, headers: Headers, failure: Mapping[str, str]
+    ) -> None:
+        said = tuple((name, text.encode()) for name, text in failure.items())
+        if key is None and value is None:
+            value = b""  # the broker wants one of them; a record from outside may have neither
+        outgoing = OutgoingRecord(self._topic, key, value, (*headers, *said))
+        await self._patience.insist(lambda: self._broker.publish(outgoing))

@@ -59,8 +59,14 @@ class Dispatch:
             await self._run_saga(incoming)
         else:
             bind_contextvars(**_log_fields(envelope))
+        failed: Exception | None = None
         for observer in interest.observers:
-            await self._tell(observer, interest.event_type, envelope)
+            try:
+                await self._tell(observer, interest.event_type, envelope)
+            except Exception as error:  # noqa: BLE001 - the others are told all the same
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     async def _run_saga(self, incoming: Incoming) -> None:
         participant = self._participant

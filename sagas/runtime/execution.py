@@ -16,14 +16,14 @@ from sagas.context import StepContext
 from sagas.core.decide import ActionResult, ResultKind
 from sagas.core.definition import Direction
 from sagas.core.enabled import Action
-from sagas.core.errors import ContractViolation
+from sagas.core.errors import ContractViolation, InvalidMessage, RetriableError
 from sagas.core.events import Event
 from sagas.ports import Clock, Journal, JournalKey, JournalOutcome, Tombstone
-from sagas.runtime.incoming import VALUE_BYTES_MAX
-from sagas.runtime.patience import Patience
+from sagas.runtime.incoming import VALUE_BYTES_MAX, decode_payload
+from sagas.runtime.patience import Patience, cancellations
 from sagas.service import Handler
 
-__all__ = ["Call", "Execution", "Performed", "attempt_until_done", "invoke"]
+__all__ = ["Call", "Execution", "Performed", "attempt_until_done", "invoke", "words_of"]
 
 ATTEMPTS_MAX = 3
 BACKOFF_S = (0.1, 0.4)
@@ -89,6 +89,8 @@ class Execution:
                     outcome = await self._patience.insist(lambda: self._journaled(numbered))
             except Tombstone:
                 return Performed(ActionResult(ResultKind.REJECTED), attempts=number)
+            except _HandlerError as error:
+                raise error.cause from None
             result = ActionResult(ResultKind.RETURNED, outcome.type)
             return Performed(result, payload=outcome.payload, attempts=number)
 
@@ -96,7 +98,7 @@ class Execution:
         if isinstance(done, Performed):
             return done
         attempts, error = done
-        text = f"{type(error).__name__}: {error}"[:1000]
+        text = f"{type(error).__name__}: {words_of(error)}"[:1000]
         return Performed(ActionResult(ResultKind.FAILED), error=text, attempts=attempts)
 
     async def _journaled(self, call: Call) -> JournalOutcome:
@@ -127,8 +129,19 @@ class Execution:
         arguments: tuple[object, ...] = call.triggers
         if call.action.direction is Direction.UNDO and not call.starts:
             arguments = (*arguments, outcome)
-        returned = await invoke(call.handler, *arguments, context)
+        try:
+            returned = await invoke(call.handler, *arguments, context)
+        except RetriableError as error:
+            raise _HandlerError(error) from error
         return _checked(call, returned)
+
+
+class _HandlerError(Exception):
+    """Carries a handler's RetriableError past those who wait for the journal: an attempt has failed."""
+
+    def __init__(self, cause: RetriableError) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 def _outcome(call: Call, recorded: JournalOutcome | None) -> Event | None:
@@ -161,7 +174,23 @@ def _checked(call: Call, returned: object) -> JournalOutcome:
             f"{call.handler.name} returned {returned.event_type} with {len(payload)} bytes; at most "
             f"{VALUE_BYTES_MAX} fit. Keep large content elsewhere and send a reference to it."
         )
+    try:
+        decode_payload(call.outcome_types[returned.event_type], returned.event_type, payload)
+    except InvalidMessage as error:
+        raise ContractViolation(
+            f"{call.handler.name} returned an event that nobody can read. {error}. Its JSON has to fit "
+            "the same model: a float that is not a number, or an alias, does not."
+        ) from error
     return JournalOutcome(returned.event_type, payload)
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says, as text that can be encoded, whatever its author made of it."""
+    try:
+        text = str(error)
+    except Exception as unprintable:  # noqa: BLE001 - it is user code
+        text = f"(its text can not be had: {type(unprintable).__name__})"
+    return text.encode(errors="backslashreplace").decode()
 
 
 async def invoke(handler: Handler, *arguments: object) -> object:
@@ -178,19 +207,21 @@ async def attempt_until_done(
     """The first attempt that ends well, or the number of attempts and the last error.
 
     A broken contract is a bug, and stays one: it is not tried again. A cancellation from within the
-    handler is an error like any other; one of the worker's own passes through.
+    handler is an error like any other; one of the worker's own passes through, also where the handler,
+    or a driver below it, answers it by an error.
     """
-    number = 0
+    number, cancelled = 0, cancellations()
     while True:
         number += 1
         try:
             return await attempt(number)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if cancellations() > cancelled:
                 raise
             failure: Exception = RuntimeError(f"the handler was cancelled from within: {error!r}")
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises
+        except Exception as error:
+            if cancellations() > cancelled:
+                raise asyncio.CancelledError from error
             failure = error
         final = number >= ATTEMPTS_MAX or isinstance(failure, ContractViolation)
         _log.warning(
@@ -198,7 +229,7 @@ async def attempt_until_done(
             handler=name,
             attempt=number,
             final=final,
-            error=f"{type(failure).__name__}: {failure}",
+            error=f"{type(failure).__name__}: {words_of(failure)}",
             exc_info=failure if final else None,
         )
         if final:

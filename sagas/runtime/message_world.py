@@ -120,6 +120,9 @@ class MessageWorld:
         )
         if not await at.patience.insist(lambda: at.table.store(change)):
             _log.debug("table.conflict", version=instance.version)
+            if recorded is not None:
+                # Somebody else may have recorded it: what is published is what is stored.
+                del self._encoded[recorded.slot]
             return None
         self._stored_slots = stored.facts.keys()
         if recorded is not None:
@@ -214,6 +217,8 @@ class MessageWorld:
         events = await self._events(action, instance)
         saga = self._incoming.saga
         outcome = next((events[type_] for type_ in step.done if type_ in events), None)
+        if outcome is None and undo:
+            outcome = self._unrecorded(step)
         triggers = self._triggers(step, events)
         starts = step.name == START
         return Call(
@@ -226,6 +231,14 @@ class MessageWorld:
             outcome_types=saga.events,
             starts=starts,
         )
+
+    def _unrecorded(self, step: StepDefinition) -> Event | None:
+        """The outcome in hand that came too late to be recorded, and is undone at once (rule 11)."""
+        performed = self._performed
+        type_ = None if performed is None else performed.result.type
+        if performed is None or type_ is None or type_ not in step.done:
+            return None
+        return decode_payload(self._incoming.saga.events[type_], type_, performed.payload)
 
     def _triggers(self, step: StepDefinition, events: Mapping[str, Event]) -> tuple[Event, ...]:
         recorded = tuple(events[trigger] for trigger in step.triggers if trigger in events)

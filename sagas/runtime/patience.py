@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ import structlog
 from sagas.core.errors import RetriableError
 from sagas.ports import Clock
 
-__all__ = ["Patience"]
+__all__ = ["Patience", "cancellations"]
 
 T = TypeVar("T")
 
@@ -32,11 +33,13 @@ class Patience:
 
     async def insist(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's result, after as many attempts as it takes. Other errors pass through."""
-        failures = 0
+        failures, cancelled = 0, cancellations()
         while True:
             try:
                 result = await call()
             except RetriableError as error:
+                if cancellations() > cancelled:  # a driver may answer a cancellation by an error
+                    raise asyncio.CancelledError from error
                 failures += 1
                 pause_s = min(self._pause_s * 2 ** min(failures - 1, 16), self._pause_max_s)
                 if failures == 1 or failures % 10 == 0:
@@ -48,3 +51,9 @@ class Patience:
                 if failures:
                     _log.info("server.available", failures=failures)
                 return result
+
+
+def cancellations() -> int:
+    """How often the current task was asked to end and has not ended."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
+
 from sagas.ports import Broker, Clock, Outbox
+from sagas.runtime.execution import words_of
 from sagas.runtime.patience import Patience
 
 __all__ = ["OutboxRelay"]
+
+_log = structlog.get_logger()
 
 
 class OutboxRelay:
@@ -19,6 +24,7 @@ class OutboxRelay:
         clock: Clock,
         patience: Patience,
         pause_s: float = 0.05,
+        pause_stuck_s: float = 5.0,
         records_max: int = 200,
     ) -> None:
         self._outbox = outbox
@@ -26,12 +32,24 @@ class OutboxRelay:
         self._clock = clock
         self._patience = patience
         self._pause_s = pause_s
+        self._pause_stuck_s = pause_stuck_s
         self._records_max = records_max
 
     async def run(self) -> None:
-        """Relay until cancelled; look again after a pause when there is nothing."""
+        """Relay until cancelled; look again after a pause when there is nothing.
+
+        A record that can not be published (too large, no such topic) stays, is logged each time, and
+        ends nothing: the others go on.
+        """
         while True:
-            relayed = await self._patience.insist(self._relay)
+            try:
+                relayed = await self._patience.insist(self._relay)
+            except Exception as error:  # noqa: BLE001 - nobody else would relay the rest
+                _log.warning(
+                    "server.unavailable", error=words_of(error), pause_s=self._pause_stuck_s
+                )
+                await self._clock.sleep(self._pause_stuck_s)
+                continue
             if relayed == 0:
                 await self._clock.sleep(self._pause_s)
 

@@ -27,6 +27,8 @@ _log = structlog.get_logger()
 
 _POLL_PAUSE_S = 0.5
 _POLLS_FAILED_MAX = 5
+_CANCELLED_WITHIN_S = 5.0
+"""So long may a cancelled message clean up; one that ignores its cancellation is left to itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class Worker:
             broker.consumer, subscription.topics, group=group, listener=self
         )
         self._consumer: Consumer = self._new_consumer()
+        self._let_go: set[asyncio.Task[None]] = set()
         self._polls_failed = 0
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._tasks: dict[TopicPartition, set[asyncio.Task[None]]] = {}
@@ -138,16 +141,18 @@ class Worker:
             self.state = WorkerState.STOPPING
             committer.cancel()
             await asyncio.gather(committer, return_exceptions=True)
-            await self._drain(frozenset(self._trackers))
-            await self._consumer.stop()
-            self.state = WorkerState.STOPPED
-            _log.info("worker.stopped", service=self._name)
+            try:
+                await self._drain(frozenset(self._trackers))
+            finally:
+                await self._consumer.stop()
+                self.state = WorkerState.STOPPED
+                _log.info("worker.stopped", service=self._name)
         if self._failure is not None:
             raise self._failure
 
     async def _joined(self) -> bool:
         """Join the group, for as long as it takes; False if the worker is stopped meanwhile."""
-        joining = asyncio.create_task(self._patience.insist(self._consumer.start))
+        joining = asyncio.create_task(self._patience.insist(self._join))
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait((joining, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -157,6 +162,14 @@ class Worker:
             return False
         joining.result()
         return True
+
+    async def _join(self) -> None:
+        """One attempt. A consumer that could not start is of no use any more."""
+        try:
+            await self._consumer.start()
+        except RetriableError:
+            self._consumer = self._new_consumer()
+            raise
 
     async def _poll(self) -> Sequence[Record]:
         """The next records. A consumer whose polls keep failing is replaced by a new member."""
@@ -188,7 +201,7 @@ class Worker:
         try:
             interest = self._subscription.interest(record)
         except InvalidMessage as error:
-            self._spawn(record, self._dispatch.reject(record, error))
+            self._spawn(record, self._dispatch.reject(record, error), takes_turn=False)
             return
         if interest is None:
             self.dropped += 1
@@ -210,12 +223,14 @@ class Worker:
                 del self._waits[task]
         await self._dispatch.handle(record, interest)
 
-    def _spawn(self, record: Record, work: Coroutine[None, None, None]) -> None:
+    def _spawn(
+        self, record: Record, work: Coroutine[None, None, None], *, takes_turn: bool = True
+    ) -> None:
         partition, key = record.topic_partition, record.key
         task = asyncio.get_running_loop().create_task(work)
         tasks = self._tasks[partition]
         tasks.add(task)
-        if key:
+        if key and takes_turn:
             self._tails[key] = task
         if len(tasks) >= self._settings.in_flight_max and partition not in self._paused:
             self._paused.add(partition)
@@ -229,9 +244,11 @@ class Worker:
             tasks.discard(task)
         if key and self._tails.get(key) is task:
             del self._tails[key]
-        if task.cancelled():
+        let_go = task in self._let_go or self._stopping.is_set()
+        self._let_go.discard(task)
+        if task.cancelled() and let_go:
             return  # not finished: it stays uncommitted and is delivered again
-        error = task.exception()
+        error = _cancelled_from_within(record) if task.cancelled() else task.exception()
         if error is not None:
             # Not even a dead letter could be written. The offset stays where it is.
             self._failure = self._failure or error
@@ -276,10 +293,14 @@ class Worker:
             _, late = await asyncio.wait(tasks, timeout=self._settings.drain_timeout_s)
             if late:
                 _log.warning("drain.timeout", service=self._name, cancelled=len(late))
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+                self._cancel(late)
+                await asyncio.wait(late, timeout=_CANCELLED_WITHIN_S)
         await self._commit(partitions)
+
+    def _cancel(self, tasks: set[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            if task.cancel():
+                self._let_go.add(task)
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """New partitions: nothing of them is in flight."""
@@ -290,7 +311,17 @@ class Worker:
 
     async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Partitions go elsewhere: finish and commit first, so that nothing is handled again needlessly."""
-        await self._drain(partitions)
-        for partition in partitions:
-            self._trackers.pop(partition, None)
-            self._tasks.pop(partition, None)
+        try:
+            await self._drain(partitions)
+        finally:  # also when the broker waits no longer: they are no longer ours, come what may
+            for partition in partitions:
+                self._trackers.pop(partition, None)
+                self._cancel(self._tasks.pop(partition, set()))
+
+
+def _cancelled_from_within(record: Record) -> Exception:
+    """Going on would leave the message begun for ever, and nobody would know."""
+    return RuntimeError(
+        f"The handling of {record.topic}-{record.partition}-{record.offset} was cancelled, and not by "
+        "the worker: a handler has cancelled its own task. Let it cancel a task that it made instead."
+    )
