@@ -6,7 +6,8 @@ and one on a real server differ, the one on memory is wrong. Nothing here does I
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from binascii import crc32
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -15,6 +16,7 @@ from sagas.core.errors import InvalidMessage, RetriableError
 from sagas.wire.headers import Headers
 
 __all__ = [
+    "BUCKETS",
     "Broker",
     "BrokerAdmin",
     "BrokerUnavailable",
@@ -38,9 +40,11 @@ __all__ = [
     "Stamp",
     "Superseded",
     "TableUnavailable",
+    "Timer",
     "Tombstone",
     "TopicDescription",
     "TopicPartition",
+    "bucket_of",
 ]
 
 
@@ -220,7 +224,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowChange:
-    """One atomic write: the new state, its index entry, and the events recorded with it.
+    """One atomic write: the new state, its index entry, the events recorded with it, and its timers:
+    those to be set, with when they are due in milliseconds since the epoch, and those to be cleared.
 
     ``expected`` None means that the row must not exist. ``token`` is unique to this change: a change
     that is sent twice, because its reply was lost, is stored once and reported as stored both times,
@@ -236,6 +241,8 @@ class RowChange:
     events: Mapping[str, bytes]
     at_ms: int
     token: str
+    timers_set: Mapping[str, int] = field(default_factory=dict)
+    timers_cleared: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +253,24 @@ class Listed:
     saga_id: str
     status: str
     changed_at_ms: int
+
+
+BUCKETS = 64
+"""A saga instance, its timers and its index entries live in one of so many buckets, by its saga id."""
+
+
+def bucket_of(saga_id: str) -> int:
+    """The bucket of a saga instance: a hash of its id that every process and version computes alike."""
+    return crc32(saga_id.encode()) % BUCKETS
+
+
+class Timer(NamedTuple):
+    """A timer of a saga instance; ``name`` is a step's, or one of the framework's."""
+
+    saga: str
+    saga_id: str
+    name: str
+    due_ms: int
 
 
 class SagaTable(Protocol):
@@ -272,6 +297,17 @@ class SagaTable(Protocol):
         self, saga: str, *, statuses: Sequence[str], limit: int
     ) -> Sequence[Listed]:
         """Instances of one saga in any of the statuses, last changed first."""
+
+    async def due_timers(
+        self, *, buckets: Collection[int], now_ms: int, limit: int
+    ) -> Sequence[Timer]:
+        """Timers due by now in these of the table's ``BUCKETS``, earliest first in each."""
+
+    async def postpone_timer(self, timer: Timer, due_ms: int) -> bool:
+        """Move a timer that is still set; False, changing nothing, if it was cleared. Safe to repeat."""
+
+    async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:
+        """The timers of one saga's instances, earliest first."""
 
     async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
         """How many instances stand in each of the statuses."""

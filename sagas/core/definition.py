@@ -344,7 +344,12 @@ class Definition:
             {name: getattr(step, name) for name in StepDefinition.__dataclass_fields__}
             for step in self.steps
         ]
-        parts = {"saga": self.saga, "key": self.key, "deadline_ms": self.deadline_ms, "steps": steps}
+        parts = {
+            "saga": self.saga,
+            "key": self.key,
+            "deadline_ms": self.deadline_ms,
+            "steps": steps,
+        }
         return json.dumps(parts, sort_keys=True)
 
 

@@ -7,7 +7,7 @@ a rebuild from the topics possible.
 
 from __future__ import annotations
 
-from sagas.core.definition import Definition, Role, StepDefinition
+from sagas.core.definition import START, Definition, Role, StepDefinition
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.transitions import TRANSITIONS, Arrival, Effect, Situation
 
@@ -30,6 +30,8 @@ def evolve(instance: Instance, fact: Fact) -> Instance:
     if effect is Effect.ABSORB:
         return instance
     recorded = instance._replace(facts={**instance.facts, slot: fact})
+    if fact.step == START and fact.role is Role.DONE:
+        recorded = _with_deadline(recorded, fact)
     match effect:
         case Effect.PARK:
             return recorded._replace(parked=(*recorded.parked, slot))
@@ -39,6 +41,14 @@ def evolve(instance: Instance, fact: Fact) -> Instance:
             return _settle(_turned_back(recorded, slot))
         case _:
             return _settle(_refused_before(instance, recorded))
+
+
+def _with_deadline(recorded: Instance, start: Fact) -> Instance:
+    """The deadline that came with the start, or else the saga's own."""
+    own_ms = recorded.definition.deadline_ms
+    if recorded.deadline_ms is not None or own_ms is None:
+        return recorded
+    return recorded._replace(deadline_ms=start.at_ms + own_ms)
 
 
 def _effect(instance: Instance, fact: Fact) -> Effect:

@@ -6,10 +6,35 @@ headers, as for every event.
 
 from __future__ import annotations
 
-from sagas.core.definition import SAGA_PARKED, SAGA_RESUMED, STEP_FAILED, Direction
+from pydantic import JsonValue
+
+from sagas.core.controls import Cancel, Control, Resume, Skip, TimerDue
+from sagas.core.definition import (
+    SAGA_CANCELLED,
+    SAGA_EXPIRED,
+    SAGA_PARKED,
+    SAGA_RESUMED,
+    STEP_FAILED,
+    STEP_TIMED_OUT,
+    Direction,
+)
 from sagas.core.events import Event
 
-__all__ = ["FRAMEWORK_EVENTS", "SagaParked", "SagaResumed", "StepFailed"]
+__all__ = [
+    "CONTROL_EVENTS",
+    "FRAMEWORK_EVENTS",
+    "CancelRequested",
+    "ResumeRequested",
+    "SagaCancelled",
+    "SagaExpired",
+    "SagaParked",
+    "SagaResumed",
+    "SkipRequested",
+    "StepFailed",
+    "StepTimedOut",
+    "TimerFired",
+    "control_of",
+]
 
 
 class StepFailed(Event, type=STEP_FAILED):
@@ -18,6 +43,23 @@ class StepFailed(Event, type=STEP_FAILED):
     step: str
     error: str
     attempts: int
+
+
+class StepTimedOut(Event, type=STEP_TIMED_OUT):
+    """A compensatable step's time is up: its outcome is unknown, and the saga turns back."""
+
+    step: str
+
+
+class SagaExpired(Event, type=SAGA_EXPIRED):
+    """The deadline has passed before the pivot was triggered: the saga turns back."""
+
+
+class SagaCancelled(Event, type=SAGA_CANCELLED):
+    """Somebody has cancelled the saga before the pivot was triggered: it turns back."""
+
+    by: str
+    why: str
 
 
 class SagaParked(Event, type=SAGA_PARKED):
@@ -36,5 +78,67 @@ class SagaResumed(Event, type=SAGA_RESUMED):
     why: str
 
 
-FRAMEWORK_EVENTS: tuple[type[Event], ...] = (StepFailed, SagaParked, SagaResumed)
+FRAMEWORK_EVENTS: tuple[type[Event], ...] = (
+    StepFailed,
+    StepTimedOut,
+    SagaExpired,
+    SagaCancelled,
+    SagaParked,
+    SagaResumed,
+)
 """Every saga knows these without declaring them."""
+
+
+class TimerFired(Event, type="sagas.TimerFired.v1"):
+    """Control: the timer ``name`` was due at ``due_ms``, milliseconds since the epoch."""
+
+    name: str
+    due_ms: int
+
+
+class CancelRequested(Event, type="sagas.CancelRequested.v1"):
+    """Control: somebody wants the saga to turn back."""
+
+    by: str
+    why: str
+
+
+class ResumeRequested(Event, type="sagas.ResumeRequested.v1"):
+    """Control: an operator lets a parked saga go on; what failed is tried again."""
+
+    by: str
+    why: str
+
+
+class SkipRequested(Event, type="sagas.SkipRequested.v1"):
+    """Control: an operator has done, or undone, what the saga is parked for.
+
+    ``event`` names the done or undone event on the wire, ``payload`` is its content.
+    """
+
+    event: str
+    payload: dict[str, JsonValue]
+    by: str
+    why: str
+
+
+CONTROL_EVENTS: dict[str, type[Event]] = {
+    event.event_type: event
+    for event in (TimerFired, CancelRequested, ResumeRequested, SkipRequested)
+}
+"""What the control topic of a saga carries. They ask; they are never recorded (rule 6)."""
+
+
+def control_of(event: Event) -> Control | None:
+    """What a control message asks for; None for any other event."""
+    match event:
+        case TimerFired():
+            return TimerDue(event.name, event.due_ms)
+        case CancelRequested():
+            return Cancel()
+        case ResumeRequested():
+            return Resume()
+        case SkipRequested():
+            return Skip(event.event)
+        case _:
+            return None

@@ -65,8 +65,9 @@ class ConfirmedIds(Protocol):
 class Handling:
     """The handling of one message by one service. Create it, ``run`` it once.
 
-    ``control`` is what the message asks for, if it is a control message. ``confirmed`` may be shared by all handlings of a process: what the broker has acknowledged stays
-    acknowledged, so forgetting some of it costs a message emitted again, never more.
+    ``control`` is what the message asks for, if it is a control message; ``deadline_ms`` the deadline that
+    a start brings along. ``confirmed`` may be shared by all handlings of a process: what the broker has
+    acknowledged stays acknowledged, so forgetting some of it costs a message emitted again, never more.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Handling:
         world: World,
         *,
         control: Control | None = None,
+        deadline_ms: int | None = None,
         confirmed: ConfirmedIds | None = None,
     ) -> None:
         self._definition = definition
@@ -85,6 +87,7 @@ class Handling:
         self._saga_id = saga_id
         self._message = message
         self._control = control
+        self._deadline_ms = deadline_ms
         self._world = world
         self._confirmed: ConfirmedIds = set() if confirmed is None else confirmed
 
@@ -123,7 +126,7 @@ class Handling:
         if instance is not None:
             return instance
         if self._message.role is Role.DONE and self._message.step == START:
-            return Instance(self._definition, self._saga_id)
+            return Instance(self._definition, self._saga_id, deadline_ms=self._deadline_ms)
         raise UnknownInstance(
             f"{self._message.type} belongs to {self._definition.saga} {self._saga_id!r}, of which "
             "nothing is known: its start was never seen, or its row and topics have expired."

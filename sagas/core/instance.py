@@ -90,8 +90,9 @@ class Instance(NamedTuple):
 
     ``phase`` is the status without parking; ``turned_by`` the slot of the event that turned the saga
     back; ``in_flight`` the steps that were triggered and unresolved at that moment; ``parked`` the slots
-    of the parkings that no resumption has lifted; ``deadline_ms`` bounds the way to the pivot. ``generation`` and ``version`` are the stamp under which
-    the table has it; version 0 means not stored yet.
+    of the parkings that no resumption has lifted; ``deadline_ms`` bounds the way to the pivot.
+    ``generation`` and ``version`` are the stamp under which the table has it; version 0 means not stored
+    yet.
     """
 
     definition: Definition
@@ -135,9 +136,7 @@ class Instance(NamedTuple):
 
     def resolved(self, step: StepDefinition) -> bool:
         """Whether the step's forward action has an outcome."""
-        return (
-            self.done(step) or self.refused(step) or self.gone_on(step) or self.failed(step)
-        )
+        return self.done(step) or self.refused(step) or self.gone_on(step) or self.failed(step)
 
     def accepts(self, type_: str) -> bool:
         """Whether an outcome is recorded and counts as a trigger (rule 9a).

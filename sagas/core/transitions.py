@@ -56,8 +56,7 @@ class Transition(NamedTuple):
 
 def _row(situation: Situation, **cells: tuple[Effect, str]) -> _Rows:
     return {
-        (situation, Arrival[name]): Transition(effect, why)
-        for name, (effect, why) in cells.items()
+        (situation, Arrival[name]): Transition(effect, why) for name, (effect, why) in cells.items()
     }
 
 
@@ -115,9 +114,7 @@ TRANSITIONS: Mapping[tuple[Situation, Arrival], Transition] = {
         RESUMED=_RESUME,
     ),
     **{
-        (Situation.ENDED, arrival): Transition(
-            Effect.ABSORB, "an ended saga absorbs everything"
-        )
+        (Situation.ENDED, arrival): Transition(Effect.ABSORB, "an ended saga absorbs everything")
         for arrival in Arrival
     },
 }

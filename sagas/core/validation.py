@@ -84,17 +84,7 @@ def _step_shape(where: str, step: StepDefinition) -> Iterator[str]:
         )
     if not step.done and not (step.waits and step.otherwise):
         yield f"{where}: no outcome; name the event that says that it is done."
-    if step.waits and (step.undone is not None or step.reads):
-        yield f"{where}: a wait does nothing itself; it has nothing to undo and reads nothing."
-    if step.waits and not step.done and step.timeout_ms is None:
-        yield f"{where}: nothing ever ends this wait; give it a timeout=, or say with done= what does."
-    if step.pivot and step.otherwise is not None:
-        yield (
-            f"{where}: the saga can not go on without its pivot, but names {step.otherwise}; leave "
-            f"otherwise= out, or let a refusal say no."
-        )
-    if step.timeout_ms is not None and step.timeout_ms <= 0:
-        yield f"{where}: its timeout is {step.timeout_ms} ms; give it more than nothing."
+    yield from _time_shape(where, step)
     if step.name == START:
         if step.triggers or step.refused or step.reads or step.pivot or len(step.done) > 1:
             yield (
@@ -108,6 +98,20 @@ def _step_shape(where: str, step: StepDefinition) -> Iterator[str]:
         for type_, count in Counter(step.triggers).items()
         if count > 1
     )
+
+
+def _time_shape(where: str, step: StepDefinition) -> Iterator[str]:
+    if step.waits and (step.undone is not None or step.reads):
+        yield f"{where}: a wait does nothing itself; it has nothing to undo and reads nothing."
+    if step.waits and not step.done and step.timeout_ms is None:
+        yield f"{where}: nothing ever ends this wait; give it a timeout=, or say with done= what does."
+    if step.pivot and step.otherwise is not None:
+        yield (
+            f"{where}: the saga can not go on without its pivot, but names {step.otherwise}; leave "
+            f"otherwise= out, or let a refusal say no."
+        )
+    if step.timeout_ms is not None and step.timeout_ms <= 0:
+        yield f"{where}: its timeout is {step.timeout_ms} ms; give it more than nothing."
 
 
 def _emitted_once(definition: Definition) -> Iterator[str]:

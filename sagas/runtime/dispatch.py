@@ -76,6 +76,8 @@ class Dispatch:
             incoming.saga_id,
             incoming.fact,
             MessageWorld(participant, incoming),
+            control=incoming.control,
+            deadline_ms=incoming.envelope.trail.deadline_ms,
             confirmed=participant.confirmed,
         )
         await handling.run()

@@ -10,10 +10,19 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
+from sagas.core.controls import Control
 from sagas.core.definition import START, Direction, Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
-from sagas.core.framework_events import SagaParked, StepFailed
+from sagas.core.framework_events import (
+    CONTROL_EVENTS,
+    SagaCancelled,
+    SagaExpired,
+    SagaParked,
+    StepFailed,
+    StepTimedOut,
+    control_of,
+)
 from sagas.core.instance import Fact
 from sagas.core.saga import Saga
 from sagas.wire.envelope import Envelope
@@ -34,6 +43,7 @@ class Incoming:
     saga_id: str
     fact: Fact
     event: Event
+    control: Control | None = None
 
 
 def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:
@@ -42,6 +52,8 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     ``type_`` is the event type by its header or, where there is none, by the contract of the topic. On a
     start, what the producer left out is filled in: saga name and id, event id.
     """
+    if type_ in CONTROL_EVENTS:
+        return _decode_control(envelope, saga, type_)
     event = _decode_event(saga, type_, envelope.payload)
     definition = saga.definition
     outcome = definition.outcome_of.get(type_)
@@ -56,8 +68,23 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         definition.saga, saga_id, type_, step=step, direction=direction, epoch=envelope.epoch
     )
     envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
-    fact = Fact(id_, type_, step, role, envelope.causation_id, direction, published=True)
+    fact = Fact(
+        *(id_, type_, step, role, envelope.causation_id, direction),
+        published=True,
+        at_ms=envelope.time_ms,
+        assumed=envelope.assumed and role is Role.OTHERWISE,
+    )
     return Incoming(saga, envelope, saga_id, fact, event)
+
+
+def _decode_control(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:
+    """A control message: it belongs to an instance and is never recorded."""
+    event = decode_payload(CONTROL_EVENTS[type_], type_, envelope.payload)
+    saga_id = checked_key(envelope.saga_id or "", f"The saga id of {type_}")
+    if not envelope.id:
+        raise InvalidMessage(f"{type_} has no id; set the header ce_id to something unique.")
+    fact = Fact(envelope.id, type_, START, Role.CONTROL, published=True, at_ms=envelope.time_ms)
+    return Incoming(saga, envelope, saga_id, fact, event, control_of(event))
 
 
 def _saga_id(envelope: Envelope, key: str, *, starts: bool) -> str:
@@ -124,10 +151,12 @@ _KEY_MAX = 200
 
 def _framework_fact(saga: type[Saga], event: Event) -> tuple[Role, str, Direction]:
     match event:
-        case StepFailed():
+        case StepFailed() | StepTimedOut():
             role, step, direction = Role.FAILED, event.step, Direction.FORWARD
         case SagaParked():
             role, step, direction = Role.PARKED, event.step, event.direction
+        case SagaExpired() | SagaCancelled():
+            return Role.CANCELLED, START, Direction.FORWARD
         case _:
             return Role.RESUMED, START, Direction.FORWARD
     if step not in saga.definition.by_name:

@@ -15,11 +15,11 @@ import structlog
 
 from sagas.context import StepContext
 from sagas.core.decide import ActionResult, Emission
-from sagas.core.definition import START, Direction, Join, Role, StepDefinition
+from sagas.core.definition import START, Direction, Join, StepDefinition
 from sagas.core.enabled import Action
 from sagas.core.events import Event
-from sagas.core.framework_events import SagaParked, StepFailed
 from sagas.core.instance import Fact, Instance
+from sagas.core.timers import timers_of
 from sagas.ports import (
     Broker,
     Clock,
@@ -30,6 +30,7 @@ from sagas.ports import (
     SagaTable,
     Stamp,
 )
+from sagas.runtime.decisions import payload_of
 from sagas.runtime.execution import Call, Execution, Performed
 from sagas.runtime.incoming import Incoming, decode_payload
 from sagas.runtime.patience import Patience
@@ -72,6 +73,7 @@ class MessageWorld:
         self._definition = incoming.saga.definition
         self._saga_id = incoming.saga_id
         self._stored_slots: AbstractSet[str] = frozenset()
+        self._stored_timers: Mapping[str, int] = {}
         self._encoded: dict[str, tuple[Headers, bytes]] = {}
         self._performed: Performed | None = None
 
@@ -84,7 +86,7 @@ class MessageWorld:
         instance = decode_instance(
             self._definition, self._saga_id, row.state, generation=generation, version=version
         )
-        self._stored_slots = instance.facts.keys()
+        self._stored_slots, self._stored_timers = instance.facts.keys(), timers_of(instance)
         return instance
 
     async def _row(self, *, events: bool) -> Row | None:
@@ -97,6 +99,7 @@ class MessageWorld:
         """One compare-and-set: state, index entry, and the bytes of every event newly recorded."""
         at = self._at
         stored = instance._replace(version=instance.version + 1)
+        timers = timers_of(stored)
         if recorded is not None:
             self._encoded[recorded.slot] = self._encode(stored, recorded)
         message = self._incoming.fact
@@ -117,6 +120,12 @@ class MessageWorld:
             },
             at_ms=at.clock.now_ms(),
             token=at.ids.new(),
+            timers_set={
+                name: due_ms
+                for name, due_ms in timers.items()
+                if self._stored_timers.get(name) != due_ms
+            },
+            timers_cleared=self._stored_timers.keys() - timers.keys(),
         )
         if not await at.patience.insist(lambda: at.table.store(change)):
             _log.debug("table.conflict", version=instance.version)
@@ -124,7 +133,7 @@ class MessageWorld:
                 # Somebody else may have recorded it: what is published is what is stored.
                 del self._encoded[recorded.slot]
             return None
-        self._stored_slots = stored.facts.keys()
+        self._stored_slots, self._stored_timers = stored.facts.keys(), timers
         if recorded is not None:
             _log.info(
                 "saga.event",
@@ -141,40 +150,23 @@ class MessageWorld:
             id=fact.id,
             type=fact.type,
             source=self._at.service.name,
-            time_ms=self._at.clock.now_ms(),
+            time_ms=fact.at_ms,
             saga=self._definition.saga,
             saga_id=self._saga_id,
-            payload=self._payload(fact),
+            payload=payload_of(fact, self._incoming, self._performed),
             causation_id=fact.cause,
             fingerprint=self._definition.fingerprint,
             seq=stored.version,
             generation=stored.generation,
+            assumed=fact.assumed,
             status=stored.status,
             trail=replace(
-                incoming.trail, traceparent=child_of(incoming.trail.traceparent, fact.id)
+                incoming.trail,
+                deadline_ms=stored.deadline_ms,
+                traceparent=child_of(incoming.trail.traceparent, fact.id),
             ),
         )
         return encode_headers(envelope), envelope.payload
-
-    def _payload(self, fact: Fact) -> bytes:
-        performed = self._performed
-        assert performed is not None  # noqa: S101 - only an action's outcome is recorded
-        match fact.role:
-            case Role.FAILED:
-                failed = StepFailed(
-                    step=fact.step, error=performed.error, attempts=performed.attempts
-                )
-                return failed.model_dump_json().encode()
-            case Role.PARKED:
-                parked = SagaParked(
-                    step=fact.step,
-                    direction=fact.direction,
-                    error=performed.error,
-                    attempts=performed.attempts,
-                )
-                return parked.model_dump_json().encode()
-            case _:
-                return performed.payload
 
     async def emit(self, fact: Fact) -> None:
         """Publish an event with the very bytes that are stored."""
@@ -192,6 +184,10 @@ class MessageWorld:
             headers,
         )
         await self._at.patience.insist(lambda: self._at.broker.publish(record))
+
+    def now_ms(self) -> int:
+        """The clock's time."""
+        return self._at.clock.now_ms()
 
     def event_id(self, emission: Emission, cause: Fact) -> str:
         """The deterministic id of an event to be emitted."""
@@ -254,7 +250,7 @@ class MessageWorld:
             tenant=envelope.trail.tenant,
             correlation_id=envelope.trail.correlation_id or self._saga_id,
             causation_id=envelope.id,
-            deadline_ms=envelope.trail.deadline_ms,
+            deadline_ms=instance.deadline_ms,
             traceparent=envelope.trail.traceparent,
             status=str(instance.status),
             logger=structlog.get_logger(step=step.name),

@@ -33,8 +33,8 @@ class Envelope:
     """An event on its way. ``payload`` is its JSON, untouched.
 
     ``seq`` and ``generation`` are the instance's version and the table's generation after this event,
-    ``status`` is the saga's. They are empty (0, None) on an event that a client or an outside producer
-    emitted: nobody had decided anything then.
+    ``status`` is the saga's; ``assumed`` marks an otherwise event that no handler returned. They are empty
+    (0, None) on an event that a client or an outside producer emitted: nobody had decided anything then.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Envelope:
     seq: int = 0
     generation: int = 0
     epoch: int = 0
+    assumed: bool = False
     status: str | None = None
     trail: Trail = Trail()
 
@@ -63,6 +64,7 @@ def encode_headers(envelope: Envelope) -> Headers:
         ("ce_sagaseq", envelope.seq or None),
         ("ce_sagagen", envelope.generation or None),
         ("ce_sagaepoch", envelope.epoch or None),
+        ("ce_sagaassumed", 1 if envelope.assumed else None),
         ("ce_sagastatus", envelope.status),
         ("ce_causationid", envelope.causation_id),
         ("ce_correlationid", trail.correlation_id),
@@ -103,6 +105,7 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
         seq=_number(values, "ce_sagaseq"),
         generation=_number(values, "ce_sagagen"),
         epoch=_number(values, "ce_sagaepoch"),
+        assumed=_number(values, "ce_sagaassumed") > 0,
         status=_text(values, "ce_sagastatus"),
         trail=Trail(
             correlation_id=_text(values, "ce_correlationid"),

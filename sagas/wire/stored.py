@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from pydantic_core import from_json, to_json
 
-from sagas.core.definition import Definition, Direction, Outcome, Role
+from sagas.core.definition import (
+    SAGA_CANCELLED,
+    SAGA_EXPIRED,
+    SAGA_PARKED,
+    SAGA_RESUMED,
+    STEP_FAILED,
+    STEP_TIMED_OUT,
+    Definition,
+    Direction,
+    Outcome,
+    Role,
+)
 from sagas.core.errors import ContractViolation
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.wire.headers import Headers
@@ -17,22 +28,39 @@ from sagas.wire.headers import Headers
 __all__ = ["decode_event", "decode_instance", "encode_event", "encode_instance"]
 
 _FRAMEWORK_ROLES = {
-    "sagas.StepFailed.v1": Role.FAILED,
-    "sagas.SagaParked.v1": Role.PARKED,
-    "sagas.SagaResumed.v1": Role.RESUMED,
+    STEP_FAILED: Role.FAILED,
+    STEP_TIMED_OUT: Role.FAILED,
+    SAGA_EXPIRED: Role.CANCELLED,
+    SAGA_CANCELLED: Role.CANCELLED,
+    SAGA_PARKED: Role.PARKED,
+    SAGA_RESUMED: Role.RESUMED,
 }
+_PUBLISHED, _ASSUMED = 1, 2
 
 
 def encode_instance(instance: Instance) -> bytes:
     """The compact state as JSON: phase, turn, steps in flight, parkings, and one short list per fact."""
     facts = [
-        [fact.type, fact.id, fact.cause, int(fact.published)]
+        [
+            fact.type,
+            fact.id,
+            fact.cause,
+            fact.at_ms,
+            _PUBLISHED * fact.published + _ASSUMED * fact.assumed,
+        ]
         if fact.type in instance.definition.outcome_of
-        else [fact.type, fact.id, fact.cause, int(fact.published), fact.step, fact.direction]
+        else [
+            *(fact.type, fact.id, fact.cause, fact.at_ms),
+            *(_PUBLISHED * fact.published, fact.step, fact.direction),
+        ]
         for fact in instance.facts.values()
     ]
-    in_flight = sorted(instance.in_flight)
-    return to_json([instance.phase, instance.turned_by, in_flight, instance.parked, facts])
+    return to_json(
+        [
+            *(instance.phase, instance.turned_by, sorted(instance.in_flight), instance.parked),
+            *(instance.deadline_ms, facts),
+        ]
+    )
 
 
 def decode_instance(
@@ -43,7 +71,7 @@ def decode_instance(
     Raises ContractViolation for a state with an event that the definition does not know: it was written
     by another version of the saga.
     """
-    phase, turned_by, in_flight, parked, rows = from_json(state)
+    phase, turned_by, in_flight, parked, deadline_ms, rows = from_json(state)
     facts = [_fact(definition, saga_id, *row) for row in rows]
     return Instance(
         definition=definition,
@@ -53,6 +81,7 @@ def decode_instance(
         turned_by=turned_by,
         in_flight=frozenset(in_flight),
         parked=tuple(parked),
+        deadline_ms=deadline_ms,
         generation=generation,
         version=version,
     )
@@ -64,7 +93,8 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
     type_: str,
     id_: str,
     cause: str | None,
-    published: int,
+    at_ms: int,
+    flags: int,
     step: str | None = None,
     direction: str | None = None,
 ) -> Fact:
@@ -79,7 +109,10 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
     if direction is None:
         direction = Direction.UNDO if outcome.role is Role.UNDONE else Direction.FORWARD
     return Fact(
-        id_, type_, outcome.step, outcome.role, cause, _DIRECTIONS[direction], bool(published)
+        *(id_, type_, outcome.step, outcome.role, cause, _DIRECTIONS[direction]),
+        published=bool(flags & _PUBLISHED),
+        at_ms=at_ms,
+        assumed=bool(flags & _ASSUMED),
     )
 
 

@@ -48,7 +48,11 @@ def _effects(model: Model) -> Iterator[str]:
             yield f"I2: the saga is compensated and {step.name} is not undone"
         if status is SagaStatus.COMPENSATED and step.name in pivots and done:
             yield f"I7: the saga is compensated past its pivot {step.name}"
-        if undone and not _left(model, step) and any(model.participants[p].effects[Direction.FORWARD] for p in pivots):
+        if (
+            undone
+            and not _left(model, step)
+            and any(model.participants[p].effects[Direction.FORWARD] for p in pivots)
+        ):
             yield f"I7: {step.name} is undone past a pivot"
 
 

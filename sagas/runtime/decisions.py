@@ -1,0 +1,73 @@
+"""The payload of an event that the framework, and no handler, decided on.
+
+Owns what such an event says: of a failure its error, of a timer its step, of an operator who and why.
+"""
+
+from __future__ import annotations
+
+from sagas.core.definition import STEP_TIMED_OUT, Role
+from sagas.core.errors import ContractViolation
+from sagas.core.events import Event
+from sagas.core.framework_events import (
+    CancelRequested,
+    ResumeRequested,
+    SagaCancelled,
+    SagaExpired,
+    SagaParked,
+    SagaResumed,
+    SkipRequested,
+    StepFailed,
+    StepTimedOut,
+)
+from sagas.core.instance import Fact
+from sagas.runtime.execution import Performed
+from sagas.runtime.incoming import Incoming
+
+__all__ = ["payload_of"]
+
+
+def payload_of(fact: Fact, incoming: Incoming, performed: Performed | None) -> bytes:
+    """The JSON of a decided event: the handler's own, or one of the framework's.
+
+    ``performed`` is the action that was decided on, None where the message in hand is a control message.
+    """
+    if performed is not None and fact.role in _RETURNED and not fact.assumed:
+        return performed.payload
+    return _event_of(fact, incoming, performed).model_dump_json().encode()
+
+
+_RETURNED = frozenset({Role.DONE, Role.REFUSED, Role.OTHERWISE, Role.UNDONE})
+
+
+def _event_of(fact: Fact, incoming: Incoming, performed: Performed | None) -> Event:
+    asked = incoming.event
+    match fact.role:
+        case Role.FAILED if fact.type == STEP_TIMED_OUT:
+            return StepTimedOut(step=fact.step)
+        case Role.FAILED:
+            error, attempts = _failure(performed)
+            return StepFailed(step=fact.step, error=error, attempts=attempts)
+        case Role.PARKED:
+            error, attempts = _failure(performed)
+            return SagaParked(
+                step=fact.step, direction=fact.direction, error=error, attempts=attempts
+            )
+        case Role.CANCELLED if isinstance(asked, CancelRequested):
+            return SagaCancelled(by=asked.by, why=asked.why)
+        case Role.CANCELLED:
+            return SagaExpired()
+        case Role.RESUMED if isinstance(asked, ResumeRequested | SkipRequested):
+            return SagaResumed(by=asked.by, why=asked.why)
+        case Role.OTHERWISE:
+            key = incoming.saga.definition.key
+            return incoming.saga.events[fact.type].model_validate({key: incoming.saga_id})
+        case Role.DONE | Role.UNDONE if isinstance(asked, SkipRequested):
+            return incoming.saga.events[fact.type].model_validate(asked.payload)
+        case _:
+            raise ContractViolation(f"{asked.event_type} can not lead to {fact.type}.")
+
+
+def _failure(performed: Performed | None) -> tuple[str, int]:
+    if performed is None:
+        return "its time is up", 0
+    return performed.error, performed.attempts
