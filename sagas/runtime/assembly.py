@@ -15,6 +15,7 @@ from sagas.runtime.message_world import Participant
 from sagas.runtime.patience import Patience
 from sagas.runtime.relay import OutboxRelay
 from sagas.runtime.subscription import Subscription
+from sagas.runtime.timers import TimerDuty, Timers
 from sagas.runtime.worker import Worker, WorkerSettings
 from sagas.service import Lifespan, Service
 from sagas.wire.topics import Topics
@@ -32,6 +33,8 @@ class Platform:
     clock: Clock
     ids: Ids
     settings: WorkerSettings = field(default_factory=WorkerSettings)
+    timer_duty: bool = True
+    """Whether services share in the duty of publishing timers; a test environment does it itself."""
 
 
 class ServiceRunner:
@@ -64,6 +67,10 @@ class ServiceRunner:
             if outbox is not None:
                 relay = asyncio.create_task(self._relay(outbox).run())
                 stack.push_async_callback(_cancelled, relay)
+            if self._platform.timer_duty:
+                for saga in self.service.sagas:
+                    duty = asyncio.create_task(self._duty(saga.name).run())
+                    stack.push_async_callback(_cancelled, duty)
             self.worker = self._worker(opened)
             if not self._stopped:
                 await self.worker.run(on_running)
@@ -71,6 +78,11 @@ class ServiceRunner:
     def _relay(self, outbox: Outbox) -> OutboxRelay:
         at = self._platform
         return OutboxRelay(outbox, broker=at.broker, clock=at.clock, patience=Patience(at.clock))
+
+    def _duty(self, saga: str) -> TimerDuty:
+        at = self._platform
+        timers = Timers(topics=at.topics, broker=at.broker, table=at.table, clock=at.clock)
+        return TimerDuty(saga, topics=at.topics, broker=at.broker, clock=at.clock, timers=timers)
 
     def _worker(self, opened: tuple[object, ...]) -> Worker:
         at, name = self._platform, self.service.name

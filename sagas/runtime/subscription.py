@@ -6,12 +6,11 @@ normal on a shared topic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sagas.core.definition import STEP_FAILED, Definition
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import FRAMEWORK_PUBLISHER
+from sagas.core.framework_events import CONTROL_EVENTS
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
 from sagas.ports import Record
@@ -37,23 +36,28 @@ class Subscription:
 
     def __init__(self, service: Service, topics: Topics) -> None:
         self._wakes = {
-            saga.definition.saga: (saga, saga.definition.wakes[service.name])
+            saga.definition.saga: (
+                saga,
+                saga.definition.wakes[service.name] | CONTROL_EVENTS.keys(),
+            )
             for saga in service.sagas
         }
-        self._known = {saga.definition.saga: frozenset(saga.events) for saga in service.sagas}
+        self._known = {
+            saga.definition.saga: saga.events.keys() | CONTROL_EVENTS.keys()
+            for saga in service.sagas
+        }
         self._observers = tuple(service.observers)
         self._starts = _sole_starts(service, topics)
-        emitters = {
-            emitter
-            for saga in service.sagas
-            for emitter in _emitters(saga.definition, saga.definition.wakes[service.name])
-        }
+        # A framework event comes from whichever participant, so every one's topic is read.
+        emitters = {name for saga in service.sagas for name in saga.definition.services}
         for observer in service.observers:
-            emitters.update(observer.emitters)
-        if FRAMEWORK_PUBLISHER in emitters:  # a framework event comes from whichever participant
-            emitters.remove(FRAMEWORK_PUBLISHER)
-            emitters.update(name for saga in service.sagas for name in saga.definition.services)
-        self.topics: frozenset[str] = frozenset(topics.events(emitter) for emitter in emitters)
+            emitters.update(observer.emitters - {FRAMEWORK_PUBLISHER})
+        self.topics: frozenset[str] = frozenset(
+            (
+                *(topics.events(emitter) for emitter in emitters),
+                *(topics.control(saga.definition.saga) for saga in service.sagas),
+            )
+        )
 
     def interest(self, record: Record) -> Interest | None:
         """Why the record concerns the service, or None. Looks at headers only.
@@ -109,14 +113,6 @@ class Subscription:
         wakes = type_ in self._wakes[saga.definition.saga][1]
         observers = tuple(o for o in self._observers if type_ in o.event_types)
         return Interest(type_, saga if wakes else None, observers) if wakes or observers else None
-
-
-def _emitters(definition: Definition, types: Iterable[str]) -> Iterable[str]:
-    for type_ in types:
-        if type_ == STEP_FAILED:
-            yield from (step.service for step in definition.steps[1:])
-        else:
-            yield definition.by_name[definition.outcome_of[type_].step].service
 
 
 def _sole_starts(service: Service, topics: Topics) -> dict[str, tuple[type[Saga], str]]:

@@ -1,0 +1,146 @@
+"""Timers: whoever is on duty publishes what is due as control messages, and decides nothing (rule 6).
+
+Owns the look at the table and who takes it. A timer that is published twice, late, or after it was
+cleared, is a no-op where it is handled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from sagas.core.definition import START, Direction
+from sagas.core.framework_events import TimerFired
+from sagas.ports import (
+    BUCKETS,
+    Broker,
+    Clock,
+    OutgoingRecord,
+    RebalanceListener,
+    SagaTable,
+    Timer,
+    TopicPartition,
+)
+from sagas.runtime.patience import Patience
+from sagas.wire.envelope import Envelope, encode_headers
+from sagas.wire.ids import event_id
+from sagas.wire.topics import Topics
+
+__all__ = ["TimerDuty", "Timers"]
+
+INTERVAL_S = 0.5
+"""How often whoever is on duty looks; a timer is late by so much at the most."""
+
+AGAIN_AFTER_MS = 30_000
+"""A published timer that nobody has cleared is published again after that time."""
+
+TIMERS_MAX = 1_000
+"""How many timers one look publishes; the next look follows at once if there are more."""
+
+_log = structlog.get_logger()
+
+
+class Timers:
+    """Publishes due timers. Holds nothing; safe to run in several places at once."""
+
+    def __init__(self, *, topics: Topics, broker: Broker, table: SagaTable, clock: Clock) -> None:
+        self._topics = topics
+        self._broker = broker
+        self._table = table
+        self._clock = clock
+
+    async def publish_due(self) -> int:
+        """Publish what is due by now, and how many that were.
+
+        At-least-once: a timer is put off only after its message is acknowledged. Raises
+        TableUnavailable and BrokerUnavailable.
+        """
+        now_ms = self._clock.now_ms()
+        due = await self._table.due_timers(buckets=range(BUCKETS), now_ms=now_ms, limit=TIMERS_MAX)
+        await asyncio.gather(*(self._publish(timer, now_ms) for timer in due))
+        return len(due)
+
+    async def _publish(self, timer: Timer, now_ms: int) -> None:
+        await self._broker.publish(self._record(timer, now_ms))
+        await self._table.postpone_timer(timer, now_ms + AGAIN_AFTER_MS)
+
+    def _record(self, timer: Timer, now_ms: int) -> OutgoingRecord:
+        fired = TimerFired(name=timer.name, due_ms=timer.due_ms)
+        envelope = Envelope(
+            id=event_id(
+                timer.saga,
+                timer.saga_id,
+                f"{fired.event_type}/{timer.name}/{timer.due_ms}",
+                step=START,
+                direction=Direction.FORWARD,
+            ),
+            type=fired.event_type,
+            source="timers",
+            time_ms=now_ms,
+            saga=timer.saga,
+            saga_id=timer.saga_id,
+            payload=fired.model_dump_json().encode(),
+        )
+        return OutgoingRecord(
+            self._topics.control(timer.saga),
+            timer.saga_id.encode(),
+            envelope.payload,
+            encode_headers(envelope),
+        )
+
+
+class TimerDuty(RebalanceListener):
+    """A participant's share in the duty: whoever holds partition 0 of the saga's control topic looks.
+
+    The participants of a saga form one consumer group for this, so that the timeout of a service that is
+    down is published by another, and taken over when that one dies. Nothing is read in that group.
+    """
+
+    def __init__(
+        self, saga: str, *, topics: Topics, broker: Broker, clock: Clock, timers: Timers
+    ) -> None:
+        self._control = topics.control(saga)
+        self._consumer = broker.consumer(
+            frozenset({self._control}), group=f"{self._control}.timers", listener=self
+        )
+        self._clock = clock
+        self._timers = timers
+        self._patience = Patience(clock)
+        self._on_duty = asyncio.Event()
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """On duty with partition 0. Its records are for others."""
+        self._consumer.pause(partitions)
+        if TopicPartition(self._control, 0) in partitions:
+            self._on_duty.set()
+
+    async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Off duty without partition 0."""
+        if TopicPartition(self._control, 0) in partitions:
+            self._on_duty.clear()
+
+    async def run(self) -> None:
+        """Take part until cancelled."""
+        await self._patience.insist(self._consumer.start)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._stay())
+                group.create_task(self._look())
+        finally:
+            await self._consumer.stop()
+
+    async def _stay(self) -> None:
+        while True:
+            await self._patience.insist(
+                lambda: self._consumer.poll(records_max=1, timeout_ms=1_000)
+            )
+
+    async def _look(self) -> None:
+        while True:
+            await self._on_duty.wait()
+            published = await self._patience.insist(self._timers.publish_due)
+            if published:
+                _log.debug("timers.published", count=published)
+            if published < TIMERS_MAX:
+                await self._clock.sleep(INTERVAL_S)
