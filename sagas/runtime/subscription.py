@@ -43,6 +43,7 @@ class Subscription:
         self._known = {saga.definition.saga: frozenset(saga.events) for saga in service.sagas}
         self._observers = tuple(service.observers)
         self._starts = _sole_starts(service, topics)
+        self._own_topic = topics.events(service.name)
         emitters = {
             emitter
             for saga in service.sagas
@@ -98,8 +99,14 @@ class Subscription:
         return None
 
     def _by_contract(self, record: Record) -> Interest | None:
-        """A record without a type: on a topic with one start type, it is that."""
+        """A record without a type: on a topic with one start type, it is that.
+
+        Elsewhere it means nothing; the service whose topic it is makes it a dead letter, the others pass
+        it over.
+        """
         start = self._starts.get(record.topic)
+        if start is None and record.topic != self._own_topic:
+            return None  # whose topic it is keeps it
         if start is None:
             raise InvalidMessage(
                 "The record has no header ce_type, and its topic is not one with a single start "
