@@ -48,6 +48,7 @@ class Subscription:
         }
         self._observers = tuple(service.observers)
         self._starts = _sole_starts(service, topics)
+        self._own_topic = topics.events(service.name)
         # A framework event comes from whichever participant, so every one's topic is read.
         emitters = {name for saga in service.sagas for name in saga.definition.services}
         for observer in service.observers:
@@ -102,8 +103,14 @@ class Subscription:
         return None
 
     def _by_contract(self, record: Record) -> Interest | None:
-        """A record without a type: on a topic with one start type, it is that."""
+        """A record without a type: on a topic with one start type, it is that.
+
+        Elsewhere it means nothing; the service whose topic it is makes it a dead letter, the others pass
+        it over.
+        """
         start = self._starts.get(record.topic)
+        if start is None and record.topic != self._own_topic:
+            return None  # whose topic it is keeps it
         if start is None:
             raise InvalidMessage(
                 "The record has no header ce_type, and its topic is not one with a single start "
