@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from sagas.adapters.memory.broker import MemoryBroker
@@ -29,6 +29,7 @@ from sagas.ports import (
     Row,
     RowChange,
     TableUnavailable,
+    Timer,
     TopicPartition,
 )
 
@@ -106,6 +107,25 @@ class FaultyTable:
 
     async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
         return await self._table.count_sagas(saga, statuses=statuses)
+
+    async def due_timers(
+        self, *, buckets: Collection[int], now_ms: int, limit: int
+    ) -> Sequence[Timer]:
+        return await self._trouble.call(
+            "due_timers",
+            TableUnavailable,
+            lambda: self._table.due_timers(buckets=buckets, now_ms=now_ms, limit=limit),
+        )
+
+    async def postpone_timer(self, timer: Timer, due_ms: int) -> bool:
+        return await self._trouble.call(
+            "postpone_timer",
+            TableUnavailable,
+            lambda: self._table.postpone_timer(timer, due_ms),
+        )
+
+    async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:
+        return await self._table.list_timers(saga, limit=limit)
 
 
 class FaultyBroker:

@@ -1,15 +1,17 @@
 """The saga table in this process's memory: for tests, the demo and the simulator.
 
-Owns rows and their index; keeps nothing over the end of the process. No call ever suspends, so each
-is atomic. It must never be kinder than the table on Redis: the same contract suite runs on both.
+Owns rows, their index and their timers; keeps nothing over the end of the process. No call ever
+suspends, so each is atomic. It must never be kinder than the table on Redis: the same contract suite runs
+on both.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sagas.ports import Listed, Row, RowChange, Stamp
+from sagas.core.errors import ContractViolation
+from sagas.ports import BUCKETS, Listed, Row, RowChange, Stamp, Timer, bucket_of
 
 __all__ = ["MemorySagaTable"]
 
@@ -33,6 +35,7 @@ class MemorySagaTable:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], _Stored] = {}
         self._index: dict[tuple[str, str], dict[str, int]] = {}
+        self._timers: list[dict[str, Timer]] = [{} for _ in range(BUCKETS)]
 
     async def start(self) -> None:
         """Nothing to connect to."""
@@ -51,6 +54,9 @@ class MemorySagaTable:
 
     async def store(self, change: RowChange) -> bool:
         """Compare the stamp and apply the change, or tell that this change was the last one."""
+        for name in (*change.timers_cleared, *change.timers_set):
+            if "\x1f" in name:
+                raise ContractViolation(f"The timer name {name!r} has U+001F.")
         key = (change.saga, change.saga_id)
         stored = self._rows.get(key)
         if stored is not None and stored.token == change.token:
@@ -67,6 +73,13 @@ class MemorySagaTable:
         stored.status = change.status
         stored.token = change.token
         stored.events.update(change.events)
+        if change.timers_cleared or change.timers_set:
+            timers = self._timers[bucket_of(change.saga_id)]
+            for name in change.timers_cleared:
+                timers.pop(_member(change.saga, change.saga_id, name), None)
+            for name, due_ms in change.timers_set.items():
+                timer = Timer(change.saga, change.saga_id, name, due_ms)
+                timers[_member(change.saga, change.saga_id, name)] = timer
         return True
 
     async def list_sagas(
@@ -86,3 +99,42 @@ class MemorySagaTable:
     async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
         """How many instances stand in each of the statuses, zeros included."""
         return {status: len(self._index.get((saga, status), ())) for status in statuses}
+
+    async def due_timers(
+        self, *, buckets: Collection[int], now_ms: int, limit: int
+    ) -> Sequence[Timer]:
+        """Timers due by now in these buckets, earliest first, at most ``limit`` in all."""
+        return _earliest(
+            (
+                timer
+                for bucket in frozenset(buckets)
+                for timer in self._timers[bucket].values()
+                if timer.due_ms <= now_ms
+            ),
+            limit,
+        )
+
+    async def postpone_timer(self, timer: Timer, due_ms: int) -> bool:
+        """Move a timer that is still set, whenever it is due by now."""
+        timers = self._timers[bucket_of(timer.saga_id)]
+        member = _member(timer.saga, timer.saga_id, timer.name)
+        if member not in timers:
+            return False
+        timers[member] = timer._replace(due_ms=due_ms)
+        return True
+
+    async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:
+        """The timers of one saga's instances, earliest first; looks at all there are."""
+        return _earliest(
+            (timer for bucket in self._timers for timer in bucket.values() if timer.saga == saga),
+            limit,
+        )
+
+
+def _member(saga: str, saga_id: str, name: str) -> str:
+    """A timer's key in its bucket: what orders timers that are due at one moment, as on Redis."""
+    return f"{saga}\x1f{saga_id}\x1f{name}"
+
+
+def _earliest(timers: Iterable[Timer], limit: int) -> list[Timer]:
+    return heapq.nsmallest(limit, timers, key=lambda timer: (timer.due_ms, _member(*timer[:3])))

@@ -6,7 +6,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Script", "store_script"]
+__all__ = ["Script", "postpone_script", "store_script"]
 
 
 class Script:
@@ -23,3 +23,9 @@ class Script:
 def store_script() -> Script:
     """The compare-and-set of one saga instance; what it takes and returns stands in its head."""
     return Script(files(__package__).joinpath("store.lua").read_bytes())
+
+
+@cache
+def postpone_script() -> Script:
+    """Moves one timer that is still set."""
+    return Script(files(__package__).joinpath("postpone.lua").read_bytes())

@@ -1,8 +1,10 @@
 -- Stores one change of one saga instance, if its stamp is still as expected.
 --
--- KEYS: 1 the instance's hash, 2 the index of its new status
+-- KEYS: 1 the instance's hash, 2 the index of its new status, 3 its bucket's timers (only if any change)
 -- ARGV: 1 expected stamp ('' = no row), 2 new stamp, 3 token, 4 status, 5 state, 6 changed at (ms),
---       7 saga id, 8 prefix of the index keys, then field and bytes of each event
+--       7 saga id, 8 prefix of the index keys, then field and bytes of each event;
+--       with a third key then the members to clear, due (ms) and member of each timer to set, how many
+--       were cleared, how many set
 -- Returns 1 if the change is stored, by this call or by an earlier one with the same token; else 0.
 --
 -- The index of the old status is named from the prefix: it has the hash tag, so the slot, of KEYS.
@@ -17,5 +19,17 @@ if row[3] and row[3] ~= ARGV[4] then
   redis.call('ZREM', ARGV[8] .. row[3], ARGV[7])
 end
 redis.call('ZADD', KEYS[2], ARGV[6], ARGV[7])
-redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', ARGV[3], 'x', ARGV[4], 's', ARGV[5], unpack(ARGV, 9))
+local last = #ARGV
+if KEYS[3] then
+  local set_from = last - 1 - 2 * tonumber(ARGV[last])
+  local cleared_from = set_from - tonumber(ARGV[last - 1])
+  if cleared_from < set_from then
+    redis.call('ZREM', KEYS[3], unpack(ARGV, cleared_from, set_from - 1))
+  end
+  if set_from < last - 1 then
+    redis.call('ZADD', KEYS[3], unpack(ARGV, set_from, last - 2))
+  end
+  last = cleared_from - 1
+end
+redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', ARGV[3], 'x', ARGV[4], 's', ARGV[5], unpack(ARGV, 9, last))
 return 1

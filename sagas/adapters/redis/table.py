@@ -1,19 +1,19 @@
 """The saga table on a Redis server.
 
 Owns the keys below ``{namespace}:{b000}`` to ``{b063}``: per saga instance one hash (``v`` stamp,
-``s`` state, ``t`` token of the last change, ``x`` status, ``e:<slot>`` one recorded event), and per
-bucket, saga and status one sorted set (score: last change). All keys of one instance share the hash
-tag of its bucket, so a change is one Lua call in one slot. It must never change a row but by
-compare-and-set, and never trust what it holds to be complete: Kafka is the truth.
+``s`` state, ``t`` token of the last change, ``x`` status, ``e:<slot>`` one recorded event), per
+bucket, saga and status one sorted set (score: last change), and per bucket one sorted set of timers
+(member: saga, saga id and timer name, joined by U+001F; score: due). All keys of one instance share the
+hash tag of its bucket, so a change with its timers is one Lua call in one slot. It must never
+change a row but by compare-and-set, and never trust what it holds to be complete: Kafka is the truth.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn
-from zlib import crc32
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
@@ -22,18 +22,27 @@ from redis.exceptions import AuthenticationError, NoScriptError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from sagas.adapters.redis.batches import Batches
-from sagas.adapters.redis.scripts import store_script
+from sagas.adapters.redis.scripts import Script, postpone_script, store_script
 from sagas.adapters.redis.server import check_server
 from sagas.adapters.redis.settings import RedisTableSettings
 from sagas.core.errors import ContractViolation, SettingsError
-from sagas.ports import Listed, Row, RowChange, Stamp, TableUnavailable
+from sagas.ports import (
+    BUCKETS,
+    Listed,
+    Row,
+    RowChange,
+    Stamp,
+    TableUnavailable,
+    Timer,
+    bucket_of,
+)
 
-__all__ = ["BUCKETS", "RedisSagaTable"]
-
-BUCKETS: Final = 64
-"""Fixed for ever: it decides which key holds an instance."""
+__all__ = ["RedisSagaTable"]
 
 _EVENT: Final = b"e:"
+_SEPARATOR: Final = "\x1f"
+_TIMERS_PAGE: Final = 500
+_TIMERS_LOOKED_AT: Final = 5_000
 
 
 class RedisSagaTable:
@@ -49,10 +58,13 @@ class RedisSagaTable:
         self._settings = settings
         self._batches: Batches | None = None
         self._prefixes: dict[str, tuple[tuple[str, str], ...]] = {}
-        self._script = store_script()
+        namespace = settings.namespace
+        self._tags = tuple(f"{namespace}:{{b{bucket:03}}}" for bucket in range(BUCKETS))
+        self._store = store_script()
+        self._postpone = postpone_script()
 
     async def start(self) -> None:
-        """Connect, check the server's settings and teach it the script.
+        """Connect, check the server's settings and teach it the scripts.
 
         Raises TableUnavailable if it is away, SettingsError if it is not fit to hold the table or
         refuses the credentials.
@@ -66,7 +78,8 @@ class RedisSagaTable:
         )
         try:
             await check_server(batches, self._settings.address)
-            await batches.call("SCRIPT", "LOAD", self._script.text)
+            for script in (self._store, self._postpone):
+                await batches.call("SCRIPT", "LOAD", script.text)
         except AuthenticationError as error:
             await batches.stop()
             raise SettingsError(
@@ -108,7 +121,10 @@ class RedisSagaTable:
         return Row(Stamp(int(generation), int(version)), state, recorded)
 
     async def store(self, change: RowChange) -> bool:
-        """Compare and set in one Lua call. Raises TableUnavailable: send the same change again."""
+        """Compare and set, timers included, in one Lua call.
+
+        Raises TableUnavailable: send the same change again.
+        """
         row, index = self._keys(change.saga, change.saga_id)
         expected = change.expected
         arguments: list[bytes | str | int] = [
@@ -127,12 +143,18 @@ class RedisSagaTable:
         for slot, event in change.events.items():
             arguments.append(f"e:{slot}")
             arguments.append(event)
-        try:
-            stored = await self._call("EVALSHA", self._script.digest, *arguments)
-        except NoScriptError:
-            # The server was restarted or its scripts were flushed: EVAL teaches it again.
-            stored = await self._call("EVAL", self._script.text, *arguments)
-        return bool(stored)
+        if change.timers_set or change.timers_cleared:
+            arguments[0] = 3
+            arguments.insert(3, self._timers(bucket_of(change.saga_id)))
+            arguments += [
+                _member(change.saga, change.saga_id, name) for name in change.timers_cleared
+            ]
+            for name, due_ms in change.timers_set.items():
+                arguments.append(due_ms)
+                arguments.append(_member(change.saga, change.saga_id, name))
+            arguments.append(len(change.timers_cleared))
+            arguments.append(len(change.timers_set))
+        return bool(await self._run(self._store, arguments))
 
     async def list_sagas(
         self, saga: str, *, statuses: Sequence[str], limit: int
@@ -170,9 +192,74 @@ class RedisSagaTable:
             counts[status] += reply
         return counts
 
+    async def due_timers(
+        self, *, buckets: Collection[int], now_ms: int, limit: int
+    ) -> Sequence[Timer]:
+        """Timers due by now in these buckets, earliest first, at most ``limit`` in all.
+
+        Each bucket is asked for as many, for the earliest may all be in one. Not one snapshot.
+        """
+        if limit < 1:
+            return []
+        replies = await asyncio.gather(
+            *(
+                self._call(
+                    "ZRANGE",
+                    self._timers(bucket),
+                    "-inf",
+                    now_ms,
+                    "BYSCORE",
+                    "LIMIT",
+                    0,
+                    limit,
+                    "WITHSCORES",
+                )
+                for bucket in frozenset(buckets)
+            )
+        )
+        found = [(int(due_ms), member) for reply in replies for member, due_ms in reply]
+        return _earliest(found, limit)
+
+    async def postpone_timer(self, timer: Timer, due_ms: int) -> bool:
+        """Move a timer that is still set, whenever it is due by now: look and move in one Lua call."""
+        key = self._timers(bucket_of(timer.saga_id))
+        member = _member(timer.saga, timer.saga_id, timer.name)
+        return bool(await self._run(self._postpone, [1, key, due_ms, member]))
+
+    async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:
+        """The timers of one saga's instances, earliest first.
+
+        Looks at the 5,000 earliest timers of each bucket, of all sagas, and no further: of a saga whose
+        timers are all due after so many others it shows none. Not one snapshot.
+        """
+        if limit < 1:
+            return []
+        prefix = f"{saga}{_SEPARATOR}".encode()
+        replies = await asyncio.gather(
+            *(self._timers_with(prefix, bucket, limit) for bucket in range(BUCKETS))
+        )
+        return _earliest([found for reply in replies for found in reply], limit)
+
+    async def _timers_with(
+        self, prefix: bytes, bucket: int, limit: int
+    ) -> Sequence[tuple[int, bytes]]:
+        """A bucket's earliest timers with the prefix. One that is moved meanwhile is found once."""
+        found: dict[bytes, int] = {}
+        for first in range(0, _TIMERS_LOOKED_AT, _TIMERS_PAGE):
+            page = await self._call(
+                "ZRANGE", self._timers(bucket), first, first + _TIMERS_PAGE - 1, "WITHSCORES"
+            )
+            found.update((member, int(due)) for member, due in page if member.startswith(prefix))
+            if len(found) >= limit or len(page) < _TIMERS_PAGE:
+                break
+        return [(due_ms, member) for member, due_ms in found.items()]
+
+    def _timers(self, bucket: int) -> str:
+        return f"{self._tags[bucket]}:timers"
+
     def _keys(self, saga: str, saga_id: str) -> tuple[str, str]:
         """The instance's hash, and the prefix of its bucket's indexes."""
-        row, index = self._buckets(saga)[crc32(saga_id.encode()) % BUCKETS]
+        row, index = self._buckets(saga)[bucket_of(saga_id)]
         return row + saga_id, index
 
     def _indexes(self, saga: str, status: str) -> list[str]:
@@ -181,15 +268,20 @@ class RedisSagaTable:
     def _buckets(self, saga: str) -> tuple[tuple[str, str], ...]:
         prefixes = self._prefixes.get(saga)
         if prefixes is None:
-            if ":" in saga:
+            if ":" in saga or _SEPARATOR in saga:
                 raise ContractViolation(
-                    f"The saga name {saga!r} has a colon, which separates keys."
+                    f"The saga name {saga!r} has a colon or U+001F, which separate keys."
                 )
-            namespace = self._settings.namespace
-            tags = [f"{namespace}:{{b{bucket:03}}}" for bucket in range(BUCKETS)]
-            prefixes = tuple((f"{tag}:saga:{saga}:", f"{tag}:index:{saga}:") for tag in tags)
+            prefixes = tuple((f"{tag}:saga:{saga}:", f"{tag}:index:{saga}:") for tag in self._tags)
             self._prefixes[saga] = prefixes
         return prefixes
+
+    async def _run(self, script: Script, arguments: Sequence[bytes | str | int]) -> Any:
+        try:
+            return await self._call("EVALSHA", script.digest, *arguments)
+        except NoScriptError:
+            # The server was restarted or its scripts were flushed: EVAL teaches it again.
+            return await self._call("EVAL", script.text, *arguments)
 
     async def _call(self, *command: bytes | str | int) -> Any:
         if self._batches is None:
@@ -225,3 +317,23 @@ class RedisSagaTable:
             decode_responses=False,
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
+
+
+def _member(saga: str, saga_id: str, name: str) -> str:
+    """A timer as a member of its bucket. The id may hold anything: it stands between the other two."""
+    if _SEPARATOR in name:
+        raise ContractViolation(
+            f"The timer name {name!r} has U+001F, which separates it from the id."
+        )
+    return f"{saga}{_SEPARATOR}{saga_id}{_SEPARATOR}{name}"
+
+
+def _earliest(found: list[tuple[int, bytes]], limit: int) -> list[Timer]:
+    """The first timers by due, equal ones by member, decoded."""
+    found.sort()
+    timers = []
+    for due_ms, member in found[:limit]:
+        saga, _, rest = member.decode().partition(_SEPARATOR)
+        saga_id, _, name = rest.rpartition(_SEPARATOR)
+        timers.append(Timer(saga, saga_id, name, due_ms))
+    return timers

@@ -1,7 +1,7 @@
 """What only the table on Redis has: batches, scripts that a server forgets, one slot per call."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -15,14 +15,20 @@ from redis.crc import key_slot
 from sagas.adapters.redis import RedisSagaTable, RedisTableSettings
 from sagas.adapters.redis.settings import redacted
 from sagas.core.errors import ContractViolation
-from sagas.ports import RowChange, Stamp, TableUnavailable
+from sagas.ports import BUCKETS, RowChange, Stamp, TableUnavailable, Timer, bucket_of
 
 pytestmark = pytest.mark.real
 
 
-def change(saga_id: str, expected: Stamp | None = None) -> RowChange:
+def change(
+    saga_id: str,
+    expected: Stamp | None = None,
+    *,
+    saga: str = "S",
+    timers: Mapping[str, int] | None = None,
+) -> RowChange:
     return RowChange(
-        saga="S",
+        saga=saga,
         saga_id=saga_id,
         expected=expected,
         stamp=Stamp(1, 1 if expected is None else expected.version + 1),
@@ -31,6 +37,7 @@ def change(saga_id: str, expected: Stamp | None = None) -> RowChange:
         events={"start": b"event"},
         at_ms=1,
         token=uuid4().hex,
+        timers_set=timers or {},
     )
 
 
@@ -53,6 +60,9 @@ async def test_a_forgotten_script_is_taught_again(table: RedisSagaTable, client:
     await client.script_flush()
     stored = await asyncio.gather(*(table.store(change(f"o-{n}")) for n in range(50)))
     assert all(stored)
+    await table.store(change("o", timers={"ship": 5}))
+    await client.script_flush()
+    assert await table.postpone_timer(Timer("S", "o", "ship", 5), 6)
 
 
 async def test_an_error_of_one_command_is_its_own(
@@ -94,11 +104,13 @@ async def test_a_lost_reply_is_not_noticed(redis_url: str, namespace: str) -> No
             )
             await table.start()
             proxy.cut_after(answered_bytes)
-            changes = [change(f"o-{answered_bytes}-{n}") for n in range(calls)]
+            ids = [f"o-{answered_bytes}-{n}" for n in range(calls)]
+            changes = [change(saga_id, timers={"ship": 5}) for saga_id in ids]
             assert await asyncio.gather(*map(table.store, changes)) == [True] * calls
             assert proxy.cuts == 1
             counts = await table.count_sagas("S", statuses=["RUNNING"])
             assert counts["RUNNING"] == calls * (answered_bytes + 1)
+            assert len(await table.list_timers("S", limit=500)) == counts["RUNNING"]
             await table.stop()
 
 
@@ -163,15 +175,53 @@ async def pass_on(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> Non
 async def test_all_keys_of_an_instance_share_a_slot(
     table: RedisSagaTable, client: Any, settings: RedisTableSettings
 ) -> None:
-    await table.store(change("{o}-1"))
+    await table.store(change("{o}-1", timers={"ship": 5}))
     keys = [key async for key in client.scan_iter(f"{settings.namespace}:*")]
-    assert len(keys) == 2
+    assert len(keys) == 3
     assert len({key_slot(key) for key in keys}) == 1
 
 
-async def test_a_saga_name_with_a_colon_is_refused(table: RedisSagaTable) -> None:
+async def test_a_lost_reply_to_a_postponement_is_not_noticed(
+    redis_url: str, namespace: str
+) -> None:
+    async with CuttingProxy(redis_url) as proxy:
+        table = RedisSagaTable(
+            RedisTableSettings(url=SecretStr(proxy.url), namespace=namespace, connections=1)
+        )
+        await table.start()
+        await table.store(change("o", timers={"ship": 5}))
+        for answered_bytes in range(len(b":1\r\n")):
+            proxy.cut_after(answered_bytes)
+            assert await table.postpone_timer(Timer("S", "o", "ship", 5), 100)
+        assert proxy.cuts == len(b":1\r\n")
+        everywhere = range(BUCKETS)
+        assert await table.due_timers(buckets=everywhere, now_ms=99, limit=9) == []
+        assert await table.list_timers("S", limit=9) == [Timer("S", "o", "ship", 100)]
+        await table.stop()
+
+
+async def test_a_list_of_timers_looks_past_those_of_other_sagas(table: RedisSagaTable) -> None:
+    """All in one bucket, in pages; what stands behind 5,000 earlier ones is not shown."""
+    bucket = bucket_of("o")
+    others = [f"{n:05}" for n in range(5_000 * BUCKETS) if bucket_of(f"{n:05}") == bucket][:4]
+    await table.store(change("o", timers={"first": 0, "later": 3_000, "last": 9_000}))
+    for n, other in enumerate(others[:3]):
+        timers = {f"t-{m}": 1 + n * 1_000 + m for m in range(1_000)}
+        await table.store(change(other, saga="Other", timers=timers))
+    shown = [timer.name for timer in await table.list_timers("S", limit=9)]
+    assert shown == ["first", "later", "last"]
+    for version in range(1, 4):
+        expected = None if version == 1 else Stamp(1, version - 1)
+        timers = {f"u-{version}-{m}": 4_000 + m for m in range(1_000)}
+        await table.store(change(others[3], expected, saga="Other", timers=timers))
+    shown = [timer.name for timer in await table.list_timers("S", limit=9)]
+    assert shown == ["first", "later"]
+
+
+@pytest.mark.parametrize("saga", ["a:b", "a\x1fb"])
+async def test_a_saga_name_with_a_separator_is_refused(table: RedisSagaTable, saga: str) -> None:
     with pytest.raises(ContractViolation, match="colon"):
-        await table.load("a:b", "c")
+        await table.load(saga, "c")
 
 
 async def test_a_stopped_table_says_so(settings: RedisTableSettings) -> None:
