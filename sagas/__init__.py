@@ -5,6 +5,8 @@ nothing and reads no settings.
 """
 
 from sagas.context import EventContext, StepContext
+from sagas.core.completion import Completion
+from sagas.core.durations import NEVER, days, hours, minutes, seconds
 from sagas.core.errors import (
     CompensationFailed,
     ContractViolation,
@@ -15,15 +17,18 @@ from sagas.core.errors import (
     SettingsError,
 )
 from sagas.core.events import Event
+from sagas.core.retry import Retry
 from sagas.core.saga import Saga, SagaEnded
-from sagas.core.steps import NOTHING, AllOf, AnyOf, OneOf, Start, Step
+from sagas.core.steps import NOTHING, AllOf, AnyOf, OneOf, Start, Step, Wait
 from sagas.service import Service
 
 __all__ = [
+    "NEVER",
     "NOTHING",
     "AllOf",
     "AnyOf",
     "CompensationFailed",
+    "Completion",
     "ContractViolation",
     "DefinitionError",
     "Event",
@@ -31,6 +36,7 @@ __all__ = [
     "InvalidMessage",
     "OneOf",
     "RetriableError",
+    "Retry",
     "Saga",
     "SagaEnded",
     "SagaError",
@@ -39,4 +45,9 @@ __all__ = [
     "Start",
     "Step",
     "StepContext",
+    "Wait",
+    "days",
+    "hours",
+    "minutes",
+    "seconds",
 ]

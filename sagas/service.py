@@ -20,11 +20,12 @@ from typing import Any, Protocol, TypeVar, overload
 from typing_extensions import TypeVarTuple
 
 from sagas.context import EventContext, StepContext
-from sagas.core.definition import Join
+from sagas.core.completion import Completes
+from sagas.core.definition import START, Join
 from sagas.core.errors import DefinitionError
 from sagas.core.events import Event, is_abstract
 from sagas.core.saga import EndOf, Saga, SagaEnded
-from sagas.core.steps import AllOf, NothingToUndo, Start, Step
+from sagas.core.steps import AllOf, NothingToUndo, Start, Step, Wait
 from sagas.signatures import Handler, Signature, handler_of
 
 __all__ = ["Handler", "Lifespan", "Observer", "Registers", "Service"]
@@ -38,6 +39,7 @@ Done = TypeVar("Done", bound=Event)
 Refused = TypeVar("Refused", bound=Event)
 Otherwise = TypeVar("Otherwise", bound=Event)
 Undone = TypeVar("Undone", bound=Event)
+Answer = TypeVar("Answer")
 Result = TypeVar("Result")
 Joined = TypeVarTuple("Joined")
 Parameters = TypeVarTuple("Parameters")
@@ -128,10 +130,15 @@ class Service:
         """Register the handler of a step: ``(trigger, ..., context) -> outcome``.
 
         At-least-once: it may run again with the same idempotency key and must then answer the same.
-        A refusal is returned; an exception means "try again" or a bug. Raises DefinitionError.
+        A refusal is returned, and so may be the step's otherwise event; an exception means "try
+        again" or a bug. Raises DefinitionError.
         """
         self._check_place(step, Step, "perform")
-        returns = (*step.done, *step.refused)
+        returns = (
+            *step.done,
+            *step.refused,
+            *(() if step.otherwise is None else (step.otherwise,)),
+        )
         signature = Signature((*_triggers(step), (StepContext,)), returns)
         return self._registration(self.performers, step, signature, "perform")
 
@@ -168,6 +175,20 @@ class Service:
         )
         signature = Signature((*given, (StepContext,)), (step.undone,))
         return self._registration(self.undoers, step, signature, "undo")
+
+    def completes(self, wait: Wait[Answer], /) -> Completes[Answer]:
+        """How a step that waits is completed, or refused, from outside: ``(key, event)``.
+
+        What it returns is checked and not told yet: give it to the client. Raises DefinitionError.
+        """
+        self._check_place(wait, Wait, "complete")
+        if not wait.done and not wait.refused:
+            raise DefinitionError(
+                f"{self!r} can not complete {wait!r}: the saga declares nothing that ends it but its "
+                f"timeout. Name an event with done= or refused=."
+            )
+        self._sagas[wait.saga] = None
+        return Completes(wait)
 
     @overload
     def observes(self, end: EndOf, /, *ends: EndOf) -> Registers[None, SagaEnded, EventContext]: ...
@@ -251,12 +272,22 @@ class Service:
         for step in saga.definition.steps_of.get(self.name, ()):
             key = (saga.name, step.name)
             named = f"{saga.__name__}.{step.name}"
-            if step is not saga.definition.start and key not in self.performers:
+            if step.name != START and not step.waits and key not in self.performers:
                 yield f"nothing performs {named}; decorate a function with performs({named})."
             if step.undone is not None and key not in self.undoers:
                 yield f"nothing undoes {named}; decorate a function with undoes({named})."
 
     def _check_place(self, step: Any, fits: Any, verb: str) -> None:
+        if isinstance(step, Wait) and fits is not Wait and hasattr(step, "saga"):
+            raise DefinitionError(
+                f"{self!r} can not {verb} {step!r}: it waits, and has no handler. Complete it from "
+                f"outside with completes({step!r})(key, event)."
+            )
+        if isinstance(step, Start | Step) and fits is Wait:
+            raise DefinitionError(
+                f"{self!r} can not complete {step!r}: only a Wait is completed from outside. Register "
+                f"a handler, or declare it as a Wait."
+            )
         if not isinstance(step, fits) or not hasattr(step, "saga"):
             raise DefinitionError(
                 f"{self!r} can not {verb} {step!r}; give a step of a saga, such as "

@@ -10,21 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, NewType, get_args, get_origin
 from uuid import UUID
 
 from sagas.core.definition import START, Definition, Join, StepDefinition, StepKind
+from sagas.core.durations import NEVER, NoTimeout, Timeout, milliseconds_of
 from sagas.core.errors import DefinitionError
 from sagas.core.events import FRAMEWORK_PUBLISHER, Event, is_abstract
 from sagas.core.framework_events import FRAMEWORK_EVENTS
-from sagas.core.steps import NothingToUndo, Start, Step
+from sagas.core.retry import Retry
+from sagas.core.steps import NothingToUndo, Start, Step, Wait
 from sagas.core.validation import problems
 
 __all__ = ["EndOf", "Saga", "SagaEnded"]
 
 _AnyStart = Start[Any, Any]
-_AnyStep = Step[Any, Any, Any, Any, Any]
+_AnyStep = Step[Any, Any, Any, Any, Any] | Wait[Any]
 
 _KEY_TYPES = (str, int, UUID)
 
@@ -49,11 +52,16 @@ class Saga:
     """The base of every saga: its subclass's body declares start and steps, and is checked at once.
 
     ``key`` is the field that holds the business key in each of its events; ``name`` defaults to the
-    class's name in lower case with hyphens. Raises one DefinitionError that lists all problems.
+    class's name in lower case with hyphens. ``deadline`` bounds the way to the pivot;
+    ``step_timeout`` is for steps, not waits, that say nothing. ``retries`` says for each step how
+    its handlers are tried. Raises one DefinitionError that lists all problems.
     """
 
     name: ClassVar[str]
     key: ClassVar[str]
+    deadline: ClassVar[timedelta | None] = None
+    step_timeout: ClassVar[Timeout] = NEVER
+    retries: ClassVar[Mapping[str, Retry]]
     definition: ClassVar[Definition]
     events: ClassVar[Mapping[str, type[Event]]]
     ended: ClassVar[EndOf]
@@ -71,6 +79,9 @@ class Saga:
             listed = "\n".join(f"- {problem}" for problem in found)
             raise DefinitionError(f"The saga {cls.__qualname__} can not run:\n{listed}")
         cls.events = MappingProxyType({type_.event_type: type_ for type_ in _events_of(cls)})
+        cls.retries = MappingProxyType(
+            {step.name: step.retry or Retry() for step in (*_starts_of(cls), *_steps_of(cls))}
+        )
         cls.ended = EndOf(cls)
 
 
@@ -83,7 +94,7 @@ def _starts_of(saga: type[Saga]) -> list[_AnyStart]:
 
 
 def _steps_of(saga: type[Saga]) -> list[_AnyStep]:
-    return [value for value in vars(saga).values() if isinstance(value, Step)]
+    return [value for value in vars(saga).values() if isinstance(value, Step | Wait)]
 
 
 def _events_of(saga: type[Saga]) -> Iterator[type[Event]]:
@@ -96,8 +107,9 @@ def _events_of(saga: type[Saga]) -> Iterator[type[Event]]:
 
 def _outcomes(step: _AnyStart | _AnyStep) -> Iterator[type[Event]]:
     yield from step.done
-    if isinstance(step, Step):
-        yield from step.refused
+    yield from step.refused
+    if step.otherwise is not None:
+        yield step.otherwise
     if step.undone is not None:
         yield step.undone
 
@@ -125,6 +137,7 @@ def _problems_of_class(saga: type[Saga]) -> Iterator[str]:
         )
     if not isinstance(getattr(saga, "key", None), str) or not saga.key.isidentifier():
         yield f'{where}: no key; write key = "order_id", the field that holds the business key.'
+    yield from _problems_of_times(saga)
     starts = _starts_of(saga)
     if not starts:
         yield f"{where}: no start; declare start = Start(...) with the event that begins the saga."
@@ -139,6 +152,23 @@ def _problems_of_class(saga: type[Saga]) -> Iterator[str]:
                 f"{where}: one declaration has several names ({', '.join(declared.names)}); "
                 f"write a Step for each."
             )
+
+
+def _problems_of_times(saga: type[Saga]) -> Iterator[str]:
+    deadline: object = saga.deadline
+    if not isinstance(deadline, timedelta | None):
+        yield (
+            f"{saga.__qualname__}: deadline is {deadline!r}; write a timedelta such as hours(2), or "
+            f"leave it out."
+        )
+    timeout: object = saga.step_timeout
+    if not isinstance(timeout, timedelta | NoTimeout):
+        yield (
+            f"{saga.__qualname__}: step_timeout is {timeout!r}; write a timedelta such as "
+            f"seconds(30), or NEVER."
+        )
+    elif isinstance(timeout, timedelta) and timeout <= timedelta(0):
+        yield f"{saga.__qualname__}: step_timeout is {timeout}; give steps more than nothing."
 
 
 def _problems_of_start(start: _AnyStart) -> Iterator[str]:
@@ -158,11 +188,18 @@ def _problems_of_step(step: _AnyStep) -> Iterator[str]:
         ("on=", step.triggers),
         ("done=", step.done),
         ("refused=", step.refused),
+        ("otherwise=", () if step.otherwise is None else (step.otherwise,)),
         ("undone=", () if step.undone is None else (step.undone,)),
         ("reads=", step.reads),
     ):
         for type_ in types:
             yield from _problems_of_type(step, word, type_)
+    timeout: object = step.timeout
+    if not isinstance(timeout, timedelta | NoTimeout | None):
+        yield f"{step!r}: timeout= is {timeout!r}; expected a timedelta such as seconds(30), or NEVER."
+    retry: object = step.retry
+    if not isinstance(retry, Retry | None):
+        yield f"{step!r}: retry= is {retry!r}; expected Retry(...), such as Retry(attempts=5)."
 
 
 def _problems_of_type(step: _AnyStart | _AnyStep, word: str, type_: object) -> Iterator[str]:
@@ -201,6 +238,7 @@ def _problems_of_events(saga: type[Saga]) -> Iterator[str]:
         yield from _problems_of_publisher(start)
     for step in _steps_of(saga):
         yield from _problems_of_publisher(step)
+        yield from _problems_of_otherwise(saga, step)
 
 
 def _problems_of_publisher(step: _AnyStart | _AnyStep) -> Iterator[str]:
@@ -211,6 +249,17 @@ def _problems_of_publisher(step: _AnyStart | _AnyStep) -> Iterator[str]:
         for type_ in _outcomes(step)
         if type_.publisher() not in {step.service, FRAMEWORK_PUBLISHER}
     )
+
+
+def _problems_of_otherwise(saga: type[Saga], step: _AnyStep) -> Iterator[str]:
+    """A timer creates this event, and a timer knows nothing but the key."""
+    fields = {} if step.otherwise is None else step.otherwise.model_fields
+    needed = [name for name, field in fields.items() if name != saga.key and field.is_required()]
+    if step.otherwise is not None and needed:
+        yield (
+            f"{step!r}: when its time is up, {step.otherwise.__qualname__} is made of the key alone, "
+            f"but needs {', '.join(needed)}; give every field but {saga.key} a default."
+        )
 
 
 def _problems_of_key(saga: type[Saga], type_: type[Event]) -> Iterator[str]:
@@ -252,10 +301,11 @@ def _compile(saga: type[Saga]) -> Definition:
         undone=None if start.undone is None else start.undone.event_type,
         state=start.state,
     )
-    return Definition(saga.name, saga.key, (first, *map(_compile_step, _steps_of(saga))))
+    steps = tuple(_compile_step(step, saga.step_timeout) for step in _steps_of(saga))
+    return Definition(saga.name, saga.key, (first, *steps), milliseconds_of(saga.deadline))
 
 
-def _compile_step(step: _AnyStep) -> StepDefinition:
+def _compile_step(step: _AnyStep, default: Timeout) -> StepDefinition:
     return StepDefinition(
         name=step.name,
         service=step.service,
@@ -263,8 +313,11 @@ def _compile_step(step: _AnyStep) -> StepDefinition:
         join=step.join if len(step.triggers) > 1 else Join.ALL,
         done=_wire(step.done),
         refused=_wire(step.refused),
+        otherwise=None if step.otherwise is None else step.otherwise.event_type,
         undone=None if step.undone is None else step.undone.event_type,
         pivot=step.pivot,
+        waits=isinstance(step, Wait),
+        timeout_ms=milliseconds_of(default if step.timeout is None else step.timeout),
         reads=_wire(step.reads),
         state=step.state,
     )
@@ -277,8 +330,9 @@ def _wire(types: tuple[type[Event], ...]) -> tuple[str, ...]:
 def _unsaid_undone(saga: type[Saga]) -> Iterator[str]:
     """In the data no undo and NOTHING look alike; only the declaration knows what was not said."""
     for step in _steps_of(saga):
-        kind = saga.definition.kinds[step.name]
-        if kind is StepKind.COMPENSATABLE and not step.says_undone:
+        compensatable = saga.definition.kinds[step.name] is StepKind.COMPENSATABLE
+        without = step.otherwise is not None and not step.pivot
+        if (compensatable or without) and not step.says_undone:
             yield (
                 f"{saga.name}.{step.name}: it may have to be undone; name the event of its "
                 f"compensation with undone=, or say undone=NOTHING if it has no effect."

@@ -1,4 +1,4 @@
-"""The words of a declaration: ``Start``, ``Step``, ``AllOf``, ``AnyOf``, ``OneOf`` and ``NOTHING``.
+"""The words of a declaration: ``Start``, ``Step``, ``Wait``, ``AllOf``, ``AnyOf``, ``OneOf``, ``NOTHING``.
 
 Owns what a developer writes in the body of a saga and the types that a type checker derives from
 it. Nothing is judged here: ``sagas.core.saga`` knows the names that an error needs.
@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Never, final, overload
 from typing_extensions import TypeVar, TypeVarTuple
 
 from sagas.core.definition import Join
+from sagas.core.durations import NEVER, Timeout
 from sagas.core.errors import DefinitionError
 from sagas.core.events import Event
+from sagas.core.retry import Retry
 
 if TYPE_CHECKING:
     from sagas.core.saga import Saga
 
-__all__ = ["NOTHING", "AllOf", "AnyOf", "NothingToUndo", "OneOf", "Start", "Step"]
+__all__ = ["NOTHING", "AllOf", "AnyOf", "NothingToUndo", "OneOf", "Start", "Step", "Wait"]
 
 A = TypeVar("A", bound=Event)
 B = TypeVar("B", bound=Event)
@@ -142,14 +144,25 @@ class OneOf(_Several, Generic[Choice]):
 
 
 class _Declared:
-    """What start and steps have in common: who acts, what happens, and their place in a saga."""
+    """What start, steps and waits have in common: who acts, what happens, and their place in a saga.
+
+    ``timeout`` and ``retry`` are None where nothing is said.
+    """
 
     name: str
     saga: type[Saga]
     service: str
+    triggers: tuple[type[Event], ...] = ()
+    join: Join = Join.ALL
     done: tuple[type[Event], ...]
-    undone: type[Event] | None
+    refused: tuple[type[Event], ...] = ()
+    otherwise: type[Event] | None = None
+    undone: type[Event] | None = None
     says_undone: bool
+    pivot: bool = False
+    reads: tuple[type[Event], ...] = ()
+    timeout: Timeout | None = None
+    retry: Retry | None = None
     state: str | None
     names: tuple[str, ...] = ()
 
@@ -168,11 +181,14 @@ Done = TypeVar("Done")
 Refused = TypeVar("Refused")
 Otherwise = TypeVar("Otherwise")
 Undone = TypeVar("Undone")
+Answer = TypeVar("Answer")
 
 _Trigger = TypeVar("_Trigger", bound=Event)
 _Triggers = TypeVarTuple("_Triggers")
 _Done = TypeVar("_Done", bound=Event)
+_AnswerDone = TypeVar("_AnswerDone", bound=Event, default=Never)
 _Refused = TypeVar("_Refused", bound=Event, default=Never)
+_Otherwise = TypeVar("_Otherwise", bound=Event, default=Never)
 _Undone = TypeVar("_Undone", bound=Event | NothingToUndo, default=NothingToUndo)
 
 
@@ -218,17 +234,13 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
     """One local transaction of one participant: what triggers it and what it may answer.
 
     ``on`` is one event type, ``AllOf`` or ``AnyOf``; ``done`` and ``refused`` are one type or
-    ``OneOf``. ``undone`` names the event of its compensation, or is ``NOTHING``; only the pivot and
-    the retriable steps behind it may leave it out. ``reads`` are events that the handler needs
+    ``OneOf``. ``otherwise`` is the event along which the saga goes on without the step: the handler
+    may return it, and a timeout or a final failure records it. ``undone`` names the event of its
+    compensation, or is ``NOTHING``; only the pivot and the retriable steps behind it may leave it
+    out. ``timeout`` and ``retry`` default to the saga's. ``reads`` are events that the handler needs
     besides its triggers. ``state`` names the business state that is reached; it is shown and
     decides nothing.
     """
-
-    triggers: tuple[type[Event], ...]
-    join: Join
-    refused: tuple[type[Event], ...]
-    pivot: bool
-    reads: tuple[type[Event], ...]
 
     @overload
     def __new__(
@@ -238,11 +250,14 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         on: type[_Trigger] | AnyOf[_Trigger],
         done: type[_Done] | OneOf[_Done],
         refused: type[_Refused] | OneOf[_Refused] | None = None,
+        otherwise: type[_Otherwise] | None = None,
         undone: type[_Undone] | NothingToUndo = _ABSENT,
         pivot: bool = False,
         reads: type[Event] | tuple[type[Event], ...] | None = None,
+        timeout: Timeout | None = None,
+        retry: Retry | None = None,
         state: str | None = None,
-    ) -> Step[_Trigger, _Done, _Refused, Never, _Undone]: ...
+    ) -> Step[_Trigger, _Done, _Refused, _Otherwise, _Undone]: ...
     @overload
     def __new__(
         cls,
@@ -251,11 +266,14 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         on: AllOf[*_Triggers],
         done: type[_Done] | OneOf[_Done],
         refused: type[_Refused] | OneOf[_Refused] | None = None,
+        otherwise: type[_Otherwise] | None = None,
         undone: type[_Undone] | NothingToUndo = _ABSENT,
         pivot: bool = False,
         reads: type[Event] | tuple[type[Event], ...] | None = None,
+        timeout: Timeout | None = None,
+        retry: Retry | None = None,
         state: str | None = None,
-    ) -> Step[AllOf[*_Triggers], _Done, _Refused, Never, _Undone]: ...
+    ) -> Step[AllOf[*_Triggers], _Done, _Refused, _Otherwise, _Undone]: ...
     def __new__(
         cls,
         *,
@@ -263,9 +281,12 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         on: Any,
         done: Any,
         refused: Any = None,
+        otherwise: Any = None,
         undone: Any = _ABSENT,
         pivot: bool = False,
         reads: Any = None,
+        timeout: Timeout | None = None,
+        retry: Retry | None = None,
         state: str | None = None,
     ) -> Any:
         """Keep what was written; the saga checks it, because it knows the names."""
@@ -275,10 +296,70 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         self.join = Join.ANY if isinstance(on, AnyOf) else Join.ALL
         self.done = _types(done, OneOf)
         self.refused = () if refused is None else _types(refused, OneOf)
+        self.otherwise = otherwise
         self.undone = None if isinstance(undone, NothingToUndo) else undone
         self.says_undone = undone is not _ABSENT and undone is not None
         self.pivot = pivot
         self.reads = reads if isinstance(reads, tuple) else () if reads is None else (reads,)
+        self.timeout = timeout
+        self.retry = retry
+        self.state = state
+        return self
+
+
+class Wait(_Declared, Generic[Answer]):
+    """A step without a handler: completed, or refused, from outside by one of its ``Answer`` events.
+
+    ``done`` may be absent: a period of grace that ends at its timeout. When the time is up, the saga
+    goes on along ``otherwise``; where there is none it turns back, or is parked past the pivot. The
+    saga's ``step_timeout`` is not for waits: who says nothing waits for ever.
+    """
+
+    @overload
+    def __new__(
+        cls,
+        *,
+        by: str,
+        on: type[Event] | AllOf[*tuple[Any, ...]] | AnyOf[Any],
+        done: None = None,
+        refused: None = None,
+        otherwise: type[Event] | None = None,
+        timeout: Timeout = NEVER,
+        state: str | None = None,
+    ) -> Wait[Never]: ...
+    @overload
+    def __new__(
+        cls,
+        *,
+        by: str,
+        on: type[Event] | AllOf[*tuple[Any, ...]] | AnyOf[Any],
+        done: type[_AnswerDone] | OneOf[_AnswerDone] | None = None,
+        refused: type[_Refused] | OneOf[_Refused] | None = None,
+        otherwise: type[Event] | None = None,
+        timeout: Timeout = NEVER,
+        state: str | None = None,
+    ) -> Wait[_AnswerDone | _Refused]: ...
+    def __new__(
+        cls,
+        *,
+        by: str,
+        on: Any,
+        done: Any = None,
+        refused: Any = None,
+        otherwise: Any = None,
+        timeout: Timeout = NEVER,
+        state: str | None = None,
+    ) -> Any:
+        """Keep what was written; the saga checks it, because it knows the names."""
+        self = super().__new__(cls)
+        self.service = by
+        self.triggers = _types(on, AllOf, AnyOf)
+        self.join = Join.ANY if isinstance(on, AnyOf) else Join.ALL
+        self.done = () if done is None else _types(done, OneOf)
+        self.refused = () if refused is None else _types(refused, OneOf)
+        self.otherwise = otherwise
+        self.says_undone = True
+        self.timeout = timeout
         self.state = state
         return self
 

@@ -58,6 +58,8 @@ def _shape(definition: Definition) -> Iterator[str]:
         yield (
             f"{saga}: no key; give the name of the field that holds the business key in its events."
         )
+    if definition.deadline_ms is not None and definition.deadline_ms <= 0:
+        yield f"{saga}: its deadline is {definition.deadline_ms} ms; give it more than nothing."
     names = Counter(step.name for step in definition.steps)
     if not names[START]:
         yield f"{saga}: no start; declare start = Start(...) with the event that begins the saga."
@@ -105,6 +107,11 @@ def _time_shape(where: str, step: StepDefinition) -> Iterator[str]:
         yield f"{where}: a wait does nothing itself; it has nothing to undo and reads nothing."
     if step.waits and not step.done and step.timeout_ms is None:
         yield f"{where}: nothing ever ends this wait; give it a timeout=, or say with done= what does."
+    if step.waits and step.otherwise is not None and step.timeout_ms is None:
+        yield (
+            f"{where}: {step.otherwise} can never happen, because this wait has no end; give it a "
+            f"timeout=, or leave otherwise= out."
+        )
     if step.pivot and step.otherwise is not None:
         yield (
             f"{where}: the saga can not go on without its pivot, but names {step.otherwise}; leave "

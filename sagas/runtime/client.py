@@ -1,14 +1,18 @@
-"""The client: start a saga, see where it stands, wait for its end."""
+"""The client: start a saga, complete a step that waits, see where a saga stands, wait for its end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
+from uuid import UUID
 
-from sagas.core.definition import START, Direction
+from sagas.core.completion import Completes, Completion
+from sagas.core.definition import Definition, Direction, StepDefinition
 from sagas.core.errors import ContractViolation, RetriableError
 from sagas.core.events import Event
 from sagas.core.saga import Saga
+from sagas.core.steps import Wait
 from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, SagaTable
 from sagas.runtime.incoming import key_of
 from sagas.runtime.patience import Patience
@@ -18,7 +22,9 @@ from sagas.wire.ids import event_id
 from sagas.wire.topics import Topics
 from sagas.wire.trace import child_of
 
-__all__ = ["SagaClient", "start_record"]
+__all__ = ["SagaClient", "completion_record", "start_record"]
+
+Answer = TypeVar("Answer")
 
 _POLL_S = (0.01, 0.02, 0.05, 0.1, 0.25)
 """The pauses between two looks at the table while waiting; the last one repeats."""
@@ -39,13 +45,48 @@ def start_record(
         )
     definition = starting[0].definition
     saga_id = key_of(event, definition.key)
-    id_ = event_id(
-        definition.saga, saga_id, event.event_type, step=START, direction=Direction.FORWARD
+    record = _record(
+        definition, definition.start, saga_id, event, topics=topics, trail=trail, now_ms=now_ms
     )
+    return saga_id, record
+
+
+def completion_record(
+    completion: Completion, topics: Topics, *, trail: Trail, now_ms: int
+) -> OutgoingRecord:
+    """The record that completes, or refuses, a step that waits: on the topic of that step's service.
+
+    Raises InvalidMessage for an unusable business key.
+    """
+    definition, event = completion.saga.definition, completion.event
+    return _record(
+        definition,
+        definition.by_name[completion.step],
+        key_of(event, definition.key),
+        event,
+        topics=topics,
+        trail=trail,
+        now_ms=now_ms,
+    )
+
+
+def _record(
+    definition: Definition,
+    step: StepDefinition,
+    saga_id: str,
+    event: Event,
+    *,
+    topics: Topics,
+    trail: Trail,
+    now_ms: int,
+) -> OutgoingRecord:
+    """An event from outside the saga's handlers, as its step's service publishes it."""
+    type_ = event.event_type
+    id_ = event_id(definition.saga, saga_id, type_, step=step.name, direction=Direction.FORWARD)
     envelope = Envelope(
         id=id_,
-        type=event.event_type,
-        source=definition.start.service,
+        type=type_,
+        source=step.service,
         time_ms=now_ms,
         saga=definition.saga,
         saga_id=saga_id,
@@ -53,14 +94,13 @@ def start_record(
         fingerprint=definition.fingerprint,
         trail=replace(trail, traceparent=child_of(trail.traceparent, id_)),
     )
-    topic = topics.events(definition.start.service)
-    return saga_id, OutgoingRecord(
-        topic, saga_id.encode(), envelope.payload, encode_headers(envelope)
+    return OutgoingRecord(
+        topics.events(step.service), saga_id.encode(), envelope.payload, encode_headers(envelope)
     )
 
 
 class SagaClient:
-    """Starts sagas and reads them; holds no state of its own."""
+    """Starts sagas, completes their waits and reads them; holds no state of its own."""
 
     def __init__(
         self,
@@ -97,15 +137,43 @@ class SagaClient:
             trail=trail or Trail(),
             now_ms=self._clock.now_ms(),
         )
+        await self._publish(record, within)
+        return saga_id
+
+    async def complete(
+        self,
+        wait: Wait[Answer],
+        saga_id: str | int | UUID,
+        event: Answer,
+        *,
+        trail: Trail | None = None,
+        within: object | None = None,
+    ) -> None:
+        """Complete, or refuse, a step that waits: with one of its done or refused events.
+
+        Safe to repeat, and may come before the step waits; of several answers the first one counts.
+        Returns as ``start`` does, and takes ``within`` as it does. Raises ContractViolation for an event
+        that is no answer there or belongs to another instance.
+        """
+        completion = Completes(wait)(saga_id, event)
+        await self.tell(completion, trail=trail, within=within)
+
+    async def tell(
+        self, completion: Completion, *, trail: Trail | None = None, within: object | None = None
+    ) -> None:
+        """Publish what ``Service.completes`` has checked; otherwise as ``complete``."""
+        record = completion_record(
+            completion, self._topics, trail=trail or Trail(), now_ms=self._clock.now_ms()
+        )
+        await self._publish(record, within)
+
+    async def _publish(self, record: OutgoingRecord, within: object | None) -> None:
         if within is None:
             await self._patience.insist(lambda: self._broker.publish(record))
         elif self._outbox is None:
-            raise ContractViolation(
-                "This client has no outbox; give it one, or start the saga without within=."
-            )
+            raise ContractViolation("This client has no outbox; give it one, or leave within= out.")
         else:
             await self._outbox.add(within, record)
-        return saga_id
 
     async def get(self, saga: type[Saga], saga_id: str) -> SagaView | None:
         """The saga as the table has it now, or None: not started, not seen yet, or expired."""

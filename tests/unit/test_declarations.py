@@ -71,7 +71,7 @@ def test_a_saga_knows_its_events_and_the_frameworks() -> None:
     assert OrderFulfilment.events["inventory.StockUnavailable.v1"] is StockUnavailable
     assert OrderFulfilment.events["orders.OrderCancelled.v1"] is OrderCancelled
     assert OrderFulfilment.events[STEP_FAILED] is framework_events.StepFailed
-    assert len(OrderFulfilment.events) == 11 + 3
+    assert len(OrderFulfilment.events) == 11 + len(framework_events.FRAMEWORK_EVENTS)
 
 
 def test_the_end_of_a_saga_is_a_marker() -> None:
