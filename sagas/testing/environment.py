@@ -20,6 +20,7 @@ from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord
 from sagas.runtime.assembly import Platform
 from sagas.runtime.client import SagaClient
+from sagas.runtime.timers import Timers
 from sagas.runtime.views import SagaView, view_of
 from sagas.runtime.worker import WorkerSettings
 from sagas.service import Lifespan, Service
@@ -71,6 +72,7 @@ class SagaTestEnvironment:
             clock=self.clock,
             ids=_Numbers(),
             settings=WorkerSettings(commit_interval_s=0.0, drain_timeout_s=0.0),
+            timer_duty=False,
         )
         self._interventions = Interventions(self.clock, crash=self.crash)
         self._sagas = {saga.name: saga for service in services for saga in service.sagas}
@@ -93,6 +95,13 @@ class SagaTestEnvironment:
             self._services,
             clock=self.clock,
             broker=self._broker,
+            table=self._table,
+            timers=Timers(
+                topics=self.platform.topics,
+                broker=self._broker,
+                table=self._table,
+                clock=self.clock,
+            ),
             stuck_after_s=stuck_after_s,
         )
         self._started: dict[tuple[str, str], None] = {}
@@ -180,11 +189,14 @@ class SagaTestEnvironment:
             )
 
     async def run(self) -> None:
-        """Run until everything is at rest, skipping whatever time anybody sleeps through."""
+        """Run until everything is at rest, skipping whatever time anybody sleeps through.
+
+        Time does not move to a saga's own timers: a wait goes on waiting. See ``advance``.
+        """
         await self._rest.run_until(lambda: False)
 
     async def wait_for_end(self, saga_id: str, *, saga: type[Saga] | None = None) -> SagaView:
-        """Run until a saga has ended, and return it as a reader sees it.
+        """Run until a saga has ended, its timeouts and waits included, and return it as a reader sees it.
 
         Raises AssertionError, with what it waits for, if everything comes to rest before.
         """
@@ -193,7 +205,7 @@ class SagaTestEnvironment:
             seen = self.view(saga_id, saga=saga)
             return seen is not None and seen.has_ended
 
-        await self._rest.run_until(has_ended)
+        await self._rest.run_until(has_ended, timers=True)
         view = self.view(saga_id, saga=saga)
         if view is None:
             raise AssertionError(f"No saga {saga_id!r} was seen by any service.")

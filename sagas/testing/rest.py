@@ -11,12 +11,15 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
 from sagas.core.errors import RetriableError
+from sagas.ports import BUCKETS, SagaTable
+from sagas.runtime.timers import Timers
 from sagas.testing.accounting import WatchedBroker
 from sagas.testing.clock import Sleeper, VirtualClock
 from sagas.testing.running import RunningService
 
 __all__ = ["Rest"]
 
+_EVER_MS = 2**53
 _SPINS = 2_000
 """Turns of the loop before waiting for threads gives way to short real pauses."""
 _IDLE_SKIPS_MAX = 2_000
@@ -32,11 +35,15 @@ class Rest:
         *,
         clock: VirtualClock,
         broker: WatchedBroker,
+        table: SagaTable,
+        timers: Timers,
         stuck_after_s: float,
     ) -> None:
         self._services = services
         self._clock = clock
         self._broker = broker
+        self._table = table
+        self._timers = timers
         self._stuck_after_s = stuck_after_s
 
     async def settle(self) -> None:
@@ -65,8 +72,10 @@ class Rest:
                     + "\n".join(f"  {words}" for words in self._busy())
                 )
 
-    async def run_until(self, over: Callable[[], bool]) -> None:
+    async def run_until(self, over: Callable[[], bool], *, timers: bool = False) -> None:
         """Settle and skip time, by turns, until it is ``over`` or nobody is asleep in a message.
+
+        With ``timers`` time also moves to the sagas' timers: timeouts, waits, deadlines.
 
         Raises AssertionError where time moves on and on and no message comes of it.
         """
@@ -74,7 +83,7 @@ class Rest:
         while True:
             before = self._broker.activity
             await self.settle()
-            due_ms = self._next_due_ms()
+            due_ms = await self._next_due_ms(timers=timers)
             if over() or due_ms is None:
                 return
             idle = idle + 1 if self._broker.activity == before else 0
@@ -89,7 +98,7 @@ class Rest:
         """Move time on by so much, stopping wherever a message wakes on the way."""
         until_ms = self._clock.now_ms() + round(seconds * 1000)
         await self.settle()
-        while (due_ms := self._next_due_ms()) is not None and due_ms <= until_ms:
+        while (due_ms := await self._next_due_ms(timers=True)) is not None and due_ms <= until_ms:
             self._clock.advance_to(due_ms)
             await self.settle()
         self._clock.advance_to(until_ms)
@@ -111,8 +120,8 @@ class Rest:
             yield from service.busy(asleep)
 
     async def _relay(self) -> bool:
-        """Whether the outboxes held anything; it is published."""
-        published = 0
+        """Whether the outboxes held anything, or a timer was due; it is published."""
+        published = await self._timers.publish_due()
         for service in self._services.values():
             for outbox in service.outboxes:
                 try:
@@ -121,8 +130,12 @@ class Rest:
                     return True
         return published > 0
 
-    def _next_due_ms(self) -> int | None:
-        return min((sleeper.due_ms for sleeper in self._foreground()), default=None)
+    async def _next_due_ms(self, *, timers: bool) -> int | None:
+        due = [sleeper.due_ms for sleeper in self._foreground()]
+        if timers:
+            found = await self._table.due_timers(buckets=range(BUCKETS), now_ms=_EVER_MS, limit=1)
+            due += [timer.due_ms for timer in found]
+        return min(due, default=None)
 
     def _foreground(self) -> Iterator[Sleeper]:
         """Who sleeps in the middle of a message. The others poll: time is not moved for them."""

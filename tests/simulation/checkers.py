@@ -44,6 +44,9 @@ def _effects(model: Model) -> Iterator[str]:
             yield f"I2: the saga went on without {step.name}, which is not undone"
         if status is SagaStatus.COMPLETED and not done and _required(model, step.name):
             yield f"I2: the saga completed without {step.name}"
+        if status is SagaStatus.COMPLETED and done and not _required(model, step.name):
+            if step.name != START and not _left(model, step):
+                yield f"I2: {step.name} took effect, but what triggers it never counted"
         if status is SagaStatus.COMPENSATED and step.undone is not None and done != undone:
             yield f"I2: the saga is compensated and {step.name} is not undone"
         if status is SagaStatus.COMPENSATED and step.name in pivots and done:

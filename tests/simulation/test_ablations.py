@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sagas.core import decide, enabled, handling
+from sagas.core import decide, enabled, handling, timers
 from sagas.core.definition import STEP_FAILED, Definition, Direction, Role, StepDefinition
 from sagas.core.evolve import evolve
 from sagas.core.handling import Handling
@@ -19,16 +19,20 @@ SEEDS = 3000
 
 
 def first_red(
-    *, remembers_refusals: bool = True, checks_stamps: bool = True
+    *,
+    remembers_refusals: bool = True,
+    checks_stamps: bool = True,
+    alternatives: bool = False,
+    seeds: int = SEEDS,
 ) -> tuple[int, list[str]] | None:
     """The first seed whose run breaks an invariant, with what it breaks."""
-    for seed in range(SEEDS):
-        definition = random_definition(seed)
+    for seed in range(seeds):
+        definition = random_definition(seed, alternatives=alternatives)
         model = Model(
             definition,
             random_plans(definition, seed),
             seed=seed,
-            faults=Faults(crashes=3, duplicates=2),
+            faults=Faults(crashes=3, duplicates=2, timers=3 * alternatives, cancels=alternatives),
             remembers_refusals=remembers_refusals,
             checks_stamps=checks_stamps,
         )
@@ -43,6 +47,7 @@ def first_red(
 
 def test_with_every_safeguard_the_campaign_is_green() -> None:
     assert first_red() is None
+    assert first_red(alternatives=True) is None
 
 
 def test_rule_2_store_before_emitting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +126,31 @@ def test_rule_8_a_step_in_flight_is_undone(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(Instance, "needs_undo", without_in_flight)
     assert first_red() is not None
+
+
+def test_rule_6_an_early_answer_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enabled, "_answered_early", lambda *_: False)
+    assert first_red(alternatives=True, seeds=3 * SEEDS) is not None
+
+
+def test_rule_6_an_answer_counts_once_its_wait_is_triggered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Instance, "accepts", lambda self, type_: type_ in self.facts)
+    assert first_red(alternatives=True) is not None
+
+
+def test_rule_6_what_nobody_returned_is_asked_for_until_it_is_proven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(enabled, "awaits_proof", lambda _: False)
+    monkeypatch.setattr(timers, "awaits_proof", lambda _: False)
+    assert first_red(alternatives=True) is not None
+
+
+def test_rule_9a_what_was_left_out_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Instance, "undo_beside", lambda *_: False)
+    assert first_red(alternatives=True) is not None
 
 
 def test_rule_10_outcomes_are_stable() -> None:

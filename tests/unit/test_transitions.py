@@ -9,10 +9,12 @@ from dataclasses import replace
 import pytest
 
 from sagas.core.definition import (
+    SAGA_CANCELLED,
     SAGA_PARKED,
     SAGA_RESUMED,
     START,
     STEP_FAILED,
+    STEP_TIMED_OUT,
     Definition,
     Direction,
     Role,
@@ -26,10 +28,16 @@ from tests.samples import OrderFulfilment
 DEFINITION = OrderFulfilment.definition
 
 EFFECTS = {
-    Situation.BEFORE_PIVOT: "record turn_back turn_back turn_back turn_back park resume",
-    Situation.PAST_PIVOT: "record record turn_back record record park resume",
-    Situation.COMPENSATING: "record record record record record park resume",
-    Situation.ENDED: "absorb absorb absorb absorb absorb absorb absorb",
+    Situation.BEFORE_PIVOT: (
+        "record turn_back turn_back record turn_back turn_back record turn_back park resume"
+    ),
+    Situation.PAST_PIVOT: (
+        "record record turn_back record record record record absorb park resume"
+    ),
+    Situation.COMPENSATING: (
+        "record record record absorb record record record absorb park resume"
+    ),
+    Situation.ENDED: " ".join(["absorb"] * 10),
 }
 """The table once more, by hand, in the order of ``Arrival``."""
 
@@ -54,7 +62,9 @@ def every_event(definition: Definition) -> Iterator[Fact]:
         yield Fact(f"id-{type_}", type_, outcome.step, outcome.role, "cause", direction)
     for step in definition.steps[1:]:
         yield Fact(f"failed-{step.name}", STEP_FAILED, step.name, Role.FAILED, "cause")
+        yield Fact(f"late-{step.name}", STEP_TIMED_OUT, step.name, Role.FAILED, "cause")
         yield Fact(f"parked-{step.name}", SAGA_PARKED, step.name, Role.PARKED, "cause")
+    yield Fact("cancelled", SAGA_CANCELLED, START, Role.CANCELLED, "cause")
     yield Fact("resumed", SAGA_RESUMED, START, Role.RESUMED, "cause")
 
 

@@ -1,0 +1,95 @@
+"""What operators can ask of a saga: cancel, resume, skip; and what would come of it.
+
+Owns the control messages of people. Nothing is decided here: a participant does, when it handles the
+message (rule 6). A dry run asks the same pure function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sagas.core.controls import Control, decide_control
+from sagas.core.decide import Emission
+from sagas.core.events import Event
+from sagas.core.evolve import evolve
+from sagas.core.framework_events import control_of
+from sagas.core.instance import Fact, Instance
+from sagas.core.saga import Saga
+from sagas.ports import Broker, Clock, Ids, OutgoingRecord, SagaTable
+from sagas.wire.envelope import Envelope, encode_headers
+from sagas.wire.stored import decode_instance
+from sagas.wire.topics import Topics
+
+__all__ = ["Operator", "Outlook"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a request would lead to: the events that would be emitted, and where that leaves the saga."""
+
+    emissions: tuple[Emission, ...]
+    before: Instance
+    after: Instance
+
+
+class Operator:
+    """Asks on behalf of somebody. Every request is recorded with who and why by what it leads to."""
+
+    def __init__(
+        self, *, topics: Topics, broker: Broker, table: SagaTable, clock: Clock, ids: Ids
+    ) -> None:
+        self._topics = topics
+        self._broker = broker
+        self._table = table
+        self._clock = clock
+        self._ids = ids
+
+    async def outlook(self, saga: type[Saga], saga_id: str, request: Event) -> Outlook | None:
+        """What the request would lead to now; None for a saga of which nothing is known.
+
+        Changes nothing. Another event may come first, so the outcome may be another one.
+        """
+        row = await self._table.load(saga.definition.saga, saga_id)
+        control = control_of(request)
+        if row is None or control is None:
+            return None
+        before = decode_instance(saga.definition, saga_id, row.state)
+        emissions, after = _followed(before, control, self._clock.now_ms())
+        return Outlook(emissions, before, after)
+
+    async def ask(self, saga: type[Saga], saga_id: str, request: Event) -> None:
+        """Publish the request. At-least-once; a second one finds nothing to do."""
+        envelope = Envelope(
+            id=self._ids.new(),
+            type=request.event_type,
+            source="operator",
+            time_ms=self._clock.now_ms(),
+            saga=saga.definition.saga,
+            saga_id=saga_id,
+            payload=request.model_dump_json().encode(),
+        )
+        record = OutgoingRecord(
+            self._topics.control(saga.definition.saga),
+            saga_id.encode(),
+            envelope.payload,
+            encode_headers(envelope),
+        )
+        await self._broker.publish(record)
+
+
+def _followed(
+    instance: Instance, control: Control, now_ms: int
+) -> tuple[tuple[Emission, ...], Instance]:
+    emissions: list[Emission] = []
+    after = instance
+    while (emission := decide_control(after, control)) is not None:
+        fact = Fact(
+            *(f"outlook {len(emissions)}", emission.type, emission.step, emission.role),
+            *("request", emission.direction),
+            at_ms=now_ms,
+        )
+        if fact.slot in after.facts:
+            break
+        emissions.append(emission)
+        after = evolve(after, fact)
+    return tuple(emissions), after
