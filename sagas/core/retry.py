@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 from sagas.core.errors import ContractViolation, DefinitionError
@@ -39,7 +40,7 @@ class Retry:
         checks = (
             ("attempts", "a whole number from 1", _is_whole(self.attempts) and self.attempts >= 1),
             ("backoff", "a timedelta of 0 or more, such as seconds(0.1)", _is_span(self.backoff)),
-            ("factor", "a number from 1", _is_number(self.factor) and self.factor >= 1),
+            ("factor", "a number from 1", _is_number(self.factor) and 1 <= self.factor < inf),
             ("backoff_max", "a timedelta not below backoff", _is_span(self.backoff_max)
                 and (not _is_span(self.backoff) or self.backoff_max >= self.backoff)),
             ("jitter", "a share from 0 to 1", _is_number(self.jitter) and 0 <= self.jitter <= 1),

@@ -22,7 +22,10 @@ def stub_of(name: str, sagas: Iterable[type[Saga]], report: Callable[[str], None
     for saga in sagas:
         for step in saga.definition.steps_of.get(name, ()):
             declared: Any = getattr(saga, step.name)
-            if step.name != START:
+            if step.waits:
+                if step.done or step.refused:
+                    service.completes(declared)
+            elif step.name != START:
                 service.performs(declared)(_unanswered(saga, step.name, report, undo=False))
             if step.undone is not None:
                 service.undoes(declared)(_unanswered(saga, step.name, report, undo=True))

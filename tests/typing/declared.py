@@ -1,25 +1,52 @@
-"""A saga with every shape of step, for the typing tests."""
+"""Sagas with every shape of step, for the typing tests."""
 
 from __future__ import annotations
 
-from sagas import NOTHING, AllOf, AnyOf, Event, OneOf, Saga, Service, Start, Step
+from sagas import (
+    NEVER,
+    NOTHING,
+    AllOf,
+    AnyOf,
+    Event,
+    OneOf,
+    Retry,
+    Saga,
+    Service,
+    Start,
+    Step,
+    Wait,
+    days,
+    hours,
+    minutes,
+    seconds,
+)
 
 __all__ = [
+    "Assumed",
     "Chosen",
+    "Confirmed",
+    "Contested",
+    "Delivery",
     "Gift",
+    "Graced",
     "Joined",
+    "Late",
+    "Lone",
     "Merged",
     "Packed",
     "Paid",
     "Placed",
+    "Recalled",
     "Refunded",
     "Sale",
     "Sent",
+    "Shipped",
     "Standard",
     "Told",
     "Unjoined",
     "Unpaid",
     "Unplaced",
+    "Unshippable",
     "shop",
 ]
 
@@ -98,6 +125,68 @@ class Lone(Saga):
     key = "sale_id"
     start = Start(Placed, by="shop", undone=NOTHING)
     pack = Step(by="shop", on=Placed, done=Packed, undone=NOTHING)
+
+
+class Shipped(SaleEvent, type="shop.Shipped.v1"):
+    pass
+
+
+class Unshippable(SaleEvent, type="shop.Unshippable.v1"):
+    pass
+
+
+class Late(SaleEvent, type="shop.Late.v1"):
+    pass
+
+
+class Recalled(SaleEvent, type="shop.Recalled.v1"):
+    pass
+
+
+class Confirmed(SaleEvent, type="shop.Confirmed.v1"):
+    pass
+
+
+class Contested(SaleEvent, type="shop.Contested.v1"):
+    pass
+
+
+class Assumed(SaleEvent, type="shop.Assumed.v1"):
+    pass
+
+
+class Graced(SaleEvent, type="shop.Graced.v1"):
+    pass
+
+
+class Delivery(Saga):
+    key = "sale_id"
+    deadline = hours(2)
+    step_timeout = seconds(30)
+    start = Start(Placed, by="shop", undone=NOTHING)
+    ship = Step(
+        by="shop",
+        on=Placed,
+        done=Shipped,
+        refused=Unshippable,
+        otherwise=Late,
+        undone=Recalled,
+        timeout=minutes(5),
+        retry=Retry(attempts=5),
+    )
+    tell = Step(
+        by="shop", on=AllOf(Placed, Late), done=Told, otherwise=Sent, undone=NOTHING, timeout=NEVER
+    )
+    confirm = Wait(
+        by="shop",
+        on=AnyOf(Shipped, Late),
+        done=Confirmed,
+        refused=Contested,
+        timeout=days(7),
+        otherwise=Assumed,
+    )
+    choose = Wait(by="shop", on=Confirmed, done=OneOf(Gift, Standard))
+    grace = Wait(by="shop", on=AllOf(Placed, Assumed), timeout=days(1), otherwise=Graced)
 
 
 shop = Service("shop")

@@ -4,28 +4,50 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, Never, assert_type
 
-from sagas import Event, EventContext, SagaEnded, Service, Start, Step, StepContext
+from sagas import (
+    NEVER,
+    Completion,
+    Event,
+    EventContext,
+    Retry,
+    SagaEnded,
+    Service,
+    Start,
+    Step,
+    StepContext,
+    Wait,
+    seconds,
+)
 from sagas.core.steps import AllOf, NothingToUndo
+from sagas.runtime.client import SagaClient
 from tests.typing.declared import (
     Chosen,
+    Confirmed,
+    Contested,
+    Delivery,
     Gift,
     Joined,
+    Late,
     Merged,
     Paid,
     Placed,
+    Recalled,
     Refunded,
     Sale,
     Sent,
+    Shipped,
     Standard,
     Told,
     Unjoined,
     Unpaid,
     Unplaced,
+    Unshippable,
 )
 
-__all__ = ["shop"]
+__all__ = ["late", "shop"]
 
 shop = Service("shop")
 
@@ -113,6 +135,57 @@ other.performs(Sale.send)(Till().send)
 other.performs(Sale.merge)(merge)
 
 
+# --- otherwise ------------------------------------------------------------------------------------
+
+late = Service("shop")
+
+
+@late.performs(Delivery.ship)
+async def ship(placed: Placed, context: StepContext) -> Shipped | Unshippable | Late:
+    return Late(sale_id=placed.sale_id)
+
+
+@late.undoes(Delivery.ship)
+async def recall(placed: Placed, shipped: Shipped | None, context: StepContext) -> Recalled:
+    return Recalled(sale_id=placed.sale_id)
+
+
+@late.performs(Delivery.tell)
+def tell_late(placed: Placed, late: Late, context: StepContext) -> Told | Sent:
+    return Told(sale_id=placed.sale_id)
+
+
+elsewhere = Service("shop")
+
+
+@elsewhere.performs(Delivery.ship)
+async def always_shipped(placed: Placed, context: StepContext) -> Shipped:
+    return Shipped(sale_id=placed.sale_id)
+
+
+# --- waits ----------------------------------------------------------------------------------------
+
+confirmed = late.completes(Delivery.confirm)
+assert_type(confirmed("1", Confirmed(sale_id="1")), Completion)
+assert_type(confirmed("1", Contested(sale_id="1")), Completion)
+late.completes(Delivery.choose)("1", Gift(sale_id="1"))
+
+
+async def complete(client: SagaClient, either: Confirmed | Contested) -> None:
+    await client.complete(Delivery.confirm, "1", Confirmed(sale_id="1"))
+    await client.complete(Delivery.confirm, "1", Contested(sale_id="1"))
+    await client.complete(Delivery.confirm, "1", either)
+    await client.complete(Delivery.choose, 1, Standard(sale_id="1"), within=None)
+    await client.tell(late.completes(Delivery.confirm)("1", either))
+
+
+# --- times and retries ----------------------------------------------------------------------------
+
+Step(by="shop", on=Placed, done=Paid, timeout=timedelta(minutes=1), retry=Retry(on=OSError))
+Step(by="shop", on=Placed, done=Paid, timeout=NEVER, retry=None)
+Retry(attempts=5, backoff=seconds(1), factor=2, never_on=(KeyError, ValueError))
+
+
 # --- observers ------------------------------------------------------------------------------------
 
 
@@ -139,6 +212,12 @@ def reveal(context: StepContext) -> None:
     assert_type(Sale.merge, Step[Chosen, Merged, Never, Never, NothingToUndo])
     assert_type(Sale.join, Step[AllOf[Paid, Merged], Joined, Never, Never, Unjoined])
     assert_type(Sale.send, Step[Joined, Sent, Never, Never, NothingToUndo])
+    assert_type(Delivery.ship, Step[Placed, Shipped, Unshippable, Late, Recalled])
+    assert_type(Delivery.tell, Step[AllOf[Placed, Late], Told, Never, Sent, NothingToUndo])
+    assert_type(Delivery.confirm, Wait[Confirmed | Contested])
+    assert_type(Delivery.choose, Wait[Gift | Standard])
+    assert_type(Delivery.grace, Wait[Never])
+    assert_type(Delivery.retries["ship"].delay_s(1, 0.5), float | None)
     assert_type(pay, Callable[[Placed, StepContext], Coroutine[Any, Any, Paid | Unpaid]])
     assert_type(choose, Callable[[Placed, StepContext], Gift | Standard])
 

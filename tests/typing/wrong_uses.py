@@ -14,23 +14,35 @@ from sagas import (
     Event,
     EventContext,
     OneOf,
+    Retry,
+    Saga,
     SagaEnded,
     Service,
     Start,
     Step,
     StepContext,
+    Wait,
+    seconds,
 )
+from sagas.runtime.client import SagaClient
 from tests.typing.declared import (
+    Assumed,
+    Confirmed,
+    Delivery,
     Gift,
+    Graced,
     Joined,
+    Late,
     Lone,
     Merged,
     Packed,
     Paid,
     Placed,
+    Recalled,
     Refunded,
     Sale,
     Sent,
+    Shipped,
     Standard,
     Unjoined,
     Unpaid,
@@ -121,6 +133,43 @@ shop.undoes(Sale.start)(unplace)  # wrong: a start has no outcome besides its ev
 shop.undoes(Sale.start)(wrong_unplace)  # wrong: the start is Placed
 
 
+# --- otherwise and waits --------------------------------------------------------------------------
+
+
+async def not_otherwise(placed: Placed, context: StepContext) -> Shipped | Assumed: ...
+async def otherwise_of_none(placed: Placed, context: StepContext) -> Paid | Late: ...
+async def recall_late(placed: Placed, late: Late | None, context: StepContext) -> Recalled: ...
+async def wait_for(shipped: Shipped, context: StepContext) -> Confirmed: ...
+async def unwait(shipped: Shipped, done: Confirmed | None, context: StepContext) -> Recalled: ...
+
+
+shop.performs(Delivery.ship)(not_otherwise)  # wrong: Assumed is the otherwise event of another
+shop.performs(Sale.pay)(otherwise_of_none)  # wrong: this step has no otherwise event
+shop.undoes(Delivery.ship)(recall_late)  # wrong: the recorded outcome is a done event
+shop.performs(Delivery.confirm)(wait_for)  # wrong: a wait has no handler
+shop.undoes(Delivery.confirm)(unwait)  # wrong: nor anything to undo
+shop.completes(Delivery.confirm)("1", Late(sale_id="1"))  # wrong: this is no answer
+shop.completes(Delivery.confirm)("1", Assumed(sale_id="1"))  # wrong: only a timer says otherwise
+shop.completes(Delivery.confirm)("1", Confirmed)  # wrong: an event, not its type
+shop.completes(Delivery.confirm)(None, Confirmed(sale_id="1"))  # wrong: the key is missing
+shop.completes(Delivery.choose)("1", Packed(sale_id="1"))  # wrong: not one of the choice
+shop.completes(Delivery.grace)("1", Graced(sale_id="1"))  # wrong: nothing but time ends it
+shop.completes(Delivery.ship)  # wrong: a step is performed
+shop.completes(Delivery.start)  # wrong: a start is no wait
+
+
+async def complete(client: SagaClient) -> None:
+    await client.complete(Delivery.confirm, "1", Late(sale_id="1"))  # wrong: this is no answer
+    await client.complete(Delivery.choose, "1", Packed(sale_id="1"))  # wrong: nor is this
+    await client.complete(Delivery.ship, "1", Shipped(sale_id="1"))  # wrong: a step is performed
+    await client.complete(Delivery.confirm, None, Confirmed(sale_id="1"))  # wrong: no key
+    await client.tell(Confirmed(sale_id="1"))  # wrong: which wait does it complete?
+
+
+async def nothing_completes(client: SagaClient) -> None:
+    await client.complete(Delivery.grace, "1", Graced(sale_id="1"))  # wrong: nothing but time
+
+
 # --- observes -------------------------------------------------------------------------------------
 
 
@@ -157,10 +206,34 @@ Step(by="shop", on=Placed, done=Paid, reads="Placed")  # wrong: a type, not its 
 Step(by="shop", on=Placed, done=Paid, reads=(Placed, "Paid"))  # wrong: types only
 Step(by="shop", on=Placed, done=Paid, pivot="yes")  # wrong: True or nothing
 Step(by="shop", on=Placed, done=int)  # wrong: an event type
+Step(by="shop", on=Placed, done=Paid, otherwise="Late")  # wrong: a type, not its name
+Step(by="shop", on=Placed, done=Paid, otherwise=OneOf(Gift, Standard))  # wrong: one type
+Step(by="shop", on=Placed, done=Paid, timeout=30)  # wrong: thirty what?
+Step(by="shop", on=Placed, done=Paid, timeout="NEVER")  # wrong: NEVER, not its name
+Step(by="shop", on=Placed, done=Paid, retry=5)  # wrong: Retry(attempts=5)
+Retry(attempts="5")  # wrong: a number
+Retry(backoff=0.1)  # wrong: seconds(0.1)
+Retry(on=Unpaid)  # wrong: errors are tried again, not events
+Retry(5, seconds(1), 2.0, seconds(1), 0.1, KeyError, (), 1)  # wrong: one too many
+Wait(on=Placed, done=Confirmed)  # wrong: who waits?
+Wait(by="shop", done=Confirmed)  # wrong: no trigger
+Wait(by="shop", on=OneOf(Gift, Standard), done=Merged)  # wrong: triggers are AllOf or AnyOf
+Wait(by="shop", on=Placed, done="Confirmed")  # wrong: a type, not its name
+Wait(by="shop", on=Placed, done=Confirmed, undone=Recalled)  # wrong: nothing to undo
+Wait(by="shop", on=Placed, done=Confirmed, reads=Placed)  # wrong: nobody reads
+Wait(by="shop", on=Placed, done=Confirmed, retry=Retry())  # wrong: nothing is tried
+Wait(by="shop", on=Placed, done=Confirmed, timeout=7)  # wrong: days(7)
+Wait(by="shop", on=Placed, done=Confirmed, otherwise=Late(sale_id="1"))  # wrong: a type
 Start(Placed, by="shop")  # wrong: it says nothing of its undo
 Start("Placed", by="shop", undone=NOTHING)  # wrong: a type, not its name
 AllOf(Placed)  # wrong: one is not several
 AnyOf(Placed, "Paid")  # wrong: types only
+
+
+class Hasty(Saga):
+    key = "sale_id"
+    deadline = 7200  # wrong: hours(2)
+    step_timeout = "NEVER"  # wrong: NEVER
 
 
 # --- contexts and decorated functions -------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 from sagas.core.definition import START, Definition, Join, StepDefinition
 from sagas.core.validation import problems
 from tests.samples import OrderFulfilment
+from tests.samples_alternatives import OrderDelivery
 
 
 def event(name: str) -> str:
@@ -51,6 +52,7 @@ def saga(*steps: StepDefinition) -> Definition:
 
 
 CHOICE = step("choose", "Placed", "Left Right")
+WAIT = step("confirm", "Placed", "Confirmed", waits=True)
 PIVOT = step("ship", "Placed", "Shipped", pivot=True)
 
 GOOD: dict[str, Definition] = {
@@ -98,6 +100,26 @@ GOOD: dict[str, Definition] = {
         step("merge", "A B", any_of=True),
         step("other", "Left"),
         step("end", "Merge Other", reads="A"),
+    ),
+    "the sample with alternatives": OrderDelivery.definition,
+    "a wait alone": saga(WAIT),
+    "a wait that is refused before the pivot": saga(
+        replace(WAIT, refused=events(["No"])), step("ship", "Confirmed", pivot=True)
+    ),
+    "a wait past the pivot": saga(PIVOT, step("confirm", "Shipped", waits=True)),
+    "a period of grace": saga(replace(WAIT, done=(), otherwise=event("Over"), timeout_ms=1)),
+    "an otherwise event merged": saga(
+        replace(WAIT, otherwise=event("Over"), timeout_ms=1),
+        step("end", "Confirmed Over", any_of=True),
+    ),
+    "an otherwise event past the pivot, with an undo": saga(
+        PIVOT, step("tell", "Shipped", undone="Untold", otherwise=event("Silent"))
+    ),
+    "a pivot with a timeout, and a deadline": replace(
+        saga(replace(PIVOT, timeout_ms=1)), deadline_ms=1
+    ),
+    "reads of an otherwise event on its way": saga(
+        step("pack", "Placed", otherwise=event("Bare")), step("tell", "Bare", reads="Bare")
     ),
 }
 
@@ -260,6 +282,58 @@ BAD: dict[str, tuple[Definition, list[str]]] = {
             step("end", "Merge", reads="Left"),
         ),
         ["sale.end", "reads shop.Left.v1", "not sure"],
+    ),
+    "deadline of nothing": (replace(saga(PIVOT), deadline_ms=0), ["sale: its deadline is 0 ms"]),
+    "timeout of nothing": (saga(replace(PIVOT, timeout_ms=0)), ["sale.ship", "timeout is 0 ms"]),
+    "wait that nothing ends": (
+        saga(replace(WAIT, done=(), otherwise=event("Over"))),
+        ["sale.confirm", "nothing ever ends this wait", "timeout=", "done="],
+    ),
+    "wait without an outcome": (
+        saga(replace(WAIT, done=(), timeout_ms=1)),
+        ["sale.confirm", "no outcome"],
+    ),
+    "wait with an end that never comes": (
+        saga(replace(WAIT, otherwise=event("Over"))),
+        ["sale.confirm", "shop.Over.v1 can never happen", "timeout="],
+    ),
+    "wait with an undo": (
+        saga(replace(WAIT, undone=event("Undone"))),
+        ["sale.confirm", "nothing to undo"],
+    ),
+    "wait that reads": (saga(replace(WAIT, reads=events(["Placed"]))), ["reads nothing"]),
+    "wait refused past the pivot": (
+        saga(PIVOT, step("confirm", "Shipped", refused="No", waits=True)),
+        ["sale.confirm", "past the point of no return", "shop.No.v1", "leave refused= out"],
+    ),
+    "wait refused beside the pivot": (
+        saga(PIVOT, replace(WAIT, refused=events(["No"]))),
+        ["sale.confirm", "beside the pivot ship"],
+    ),
+    "pivot with an otherwise event": (
+        saga(replace(PIVOT, otherwise=event("Late"))),
+        ["sale.ship", "can not go on without its pivot", "shop.Late.v1"],
+    ),
+    "otherwise and done joined": (
+        saga(
+            step("pack", "Placed", otherwise=event("Bare")),
+            step("end", "Pack Bare"),
+        ),
+        ["sale.end", "wait for ever", "AnyOf"],
+    ),
+    "otherwise event of two steps": (
+        saga(
+            step("pack", "Placed", otherwise=event("Late")),
+            step("wrap", "Placed", otherwise=event("Late")),
+        ),
+        ["shop.Late.v1", "pack (otherwise) and wrap (otherwise)"],
+    ),
+    "reads what otherwise is not there": (
+        saga(
+            step("pack", "Placed", otherwise=event("Bare")),
+            step("end", "Pack Bare", any_of=True, reads="Pack"),
+        ),
+        ["sale.end", "reads shop.Pack.v1", "not sure"],
     ),
 }
 
