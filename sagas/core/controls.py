@@ -24,7 +24,7 @@ from sagas.core.definition import (
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.timers import timers_of
 
-__all__ = ["Cancel", "Control", "Resume", "Skip", "TimerDue", "decide_control"]
+__all__ = ["Cancel", "Control", "Park", "Resume", "Skip", "TimerDue", "decide_control"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,12 @@ class Skip:
     type: str
 
 
-Control = TimerDue | Cancel | Resume | Skip
+@dataclass(frozen=True, slots=True)
+class Park:
+    """A message of the saga became a dead letter: somebody has to look."""
+
+
+Control = TimerDue | Cancel | Resume | Skip | Park
 
 
 def decide_control(instance: Instance, control: Control) -> Emission | None:
@@ -73,6 +78,8 @@ def decide_control(instance: Instance, control: Control) -> Emission | None:
             return _resume(instance)
         case Skip():
             return _skip(instance, control) or _resume(instance)
+        case Park():
+            return _park(instance)
 
 
 def _timer_due(instance: Instance, timer: TimerDue) -> Emission | None:
@@ -113,6 +120,12 @@ def _resume(instance: Instance) -> Emission | None:
     if instance.status is not SagaStatus.PARKED:
         return None
     return Emission(SAGA_RESUMED, START, Role.RESUMED, Direction.FORWARD)
+
+
+def _park(instance: Instance) -> Emission | None:
+    if instance.phase.is_terminal:
+        return None
+    return park(instance, instance.definition.start, Direction.FORWARD).emission
 
 
 def _skip(instance: Instance, skip: Skip) -> Emission | None:

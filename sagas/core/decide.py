@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sagas.core.definition import (
+    SAGA_EXPIRED,
     SAGA_PARKED,
+    START,
     STEP_FAILED,
     Direction,
     Role,
@@ -32,6 +34,8 @@ class ResultKind(StrEnum):
     """The handler raised, and its attempts are used up: the effect is unknown."""
     REJECTED = "rejected"
     """The participant's tombstone rejected a forward action: there is no effect."""
+    EXPIRED = "expired"
+    """The deadline has passed, so a forward action was not begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ def decide(instance: Instance, action: Action, result: ActionResult) -> Decision
     if action.direction is Direction.UNDO:
         return _decide_undo(instance, action.step, result)
     match result.kind:
+        case ResultKind.EXPIRED:
+            return _decide_expired(instance)
         case ResultKind.RETURNED if result.type in action.step.done:
             return _decide_done(instance, action.step, result.type)
         case ResultKind.RETURNED if result.type == action.step.otherwise:
@@ -78,6 +84,12 @@ def decide(instance: Instance, action: Action, result: ActionResult) -> Decision
             return _decide_refused(instance, action.step, result.type)
         case _:
             return _decide_failed(instance, action.step)
+
+
+def _decide_expired(instance: Instance) -> Decision:
+    if instance.phase is not SagaStatus.RUNNING or instance.past_pivot:
+        return Decision()
+    return Decision(Emission(SAGA_EXPIRED, START, Role.CANCELLED, Direction.FORWARD))
 
 
 def _decide_done(instance: Instance, step: StepDefinition, type_: str) -> Decision:

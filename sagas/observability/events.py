@@ -39,6 +39,7 @@ class LogEvent(StrEnum):
     WORKER_STOPPED = "worker.stopped"
     COMMIT_FAILED = "commit.failed"
     DRAIN_STARTED = "drain.started"
+    SAGA_NOT_PARKED = "saga.not_parked"
     TIMERS_PUBLISHED = "timers.published"
     DRAIN_TIMEOUT = "drain.timeout"
     RUN_FAILED = "run.failed"

@@ -98,7 +98,11 @@ class ServiceRunner:
             ids=at.ids,
             patience=patience,
             execution=Execution(
-                resources=resources, journal=journal, clock=at.clock, patience=patience
+                resources=resources,
+                journal=journal,
+                clock=at.clock,
+                ids=at.ids,
+                patience=patience,
             ),
             resources=resources,
         )

@@ -47,6 +47,8 @@ def _event_of(fact: Fact, incoming: Incoming, performed: Performed | None) -> Ev
         case Role.FAILED:
             error, attempts = _failure(performed)
             return StepFailed(step=fact.step, error=error, attempts=attempts)
+        case Role.PARKED if isinstance(asked, SagaParked):
+            return asked
         case Role.PARKED:
             error, attempts = _failure(performed)
             return SagaParked(

@@ -4,16 +4,22 @@ dead-lettered.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 from structlog.contextvars import bind_contextvars
 
 from sagas.context import EventContext
+from sagas.core.controls import Park
 from sagas.core.decide import ActionResult, ResultKind
-from sagas.core.handling import Handling
+from sagas.core.definition import START, Direction, Role
+from sagas.core.framework_events import SagaParked
+from sagas.core.handling import Handling, UnknownInstance
+from sagas.core.retry import Retry
 from sagas.core.saga import SagaEnded
 from sagas.ports import Record
 from sagas.runtime.dead_letters import DeadLetters
-from sagas.runtime.execution import Performed, attempt_until_done, invoke
+from sagas.runtime.execution import Pauses, Performed, attempt_until_done, invoke, words_of
 from sagas.runtime.incoming import Incoming, decode_incoming, decode_payload
 from sagas.runtime.message_world import MessageWorld, Participant
 from sagas.runtime.subscription import Interest
@@ -56,7 +62,13 @@ class Dispatch:
         if interest.saga is not None:
             incoming = decode_incoming(envelope, interest.saga, interest.event_type)
             bind_contextvars(**_log_fields(incoming.envelope))
-            await self._run_saga(incoming)
+            try:
+                await self._run_saga(incoming)
+            except UnknownInstance:
+                raise
+            except Exception as error:
+                await self._park(incoming, error)
+                raise
         else:
             bind_contextvars(**_log_fields(envelope))
         failed: Exception | None = None
@@ -67,6 +79,20 @@ class Dispatch:
                 failed = failed or error
         if failed is not None:
             raise failed
+
+    async def _park(self, incoming: Incoming, error: Exception) -> None:
+        """Park the saga of a message that becomes a dead letter: without it the saga may never end.
+
+        Safe to repeat. A saga that can not even be parked is left as it is, and said so.
+        """
+        name, fact = self._participant.service.name, incoming.fact
+        reason = f"{name} made {fact.type} a dead letter: {words_of(error)}"[:1000]
+        parked = SagaParked(step=START, direction=Direction.FORWARD, error=reason, attempts=0)
+        asking = fact._replace(id=f"{fact.id}-dead", role=Role.CONTROL, step=START)
+        try:
+            await self._run_saga(replace(incoming, fact=asking, event=parked, control=Park()))
+        except Exception as unparkable:  # noqa: BLE001 - the dead letter is what counts
+            _log.error("saga.not_parked", error=words_of(unparkable))
 
     async def _run_saga(self, incoming: Incoming) -> None:
         participant = self._participant
@@ -106,8 +132,8 @@ class Dispatch:
             await invoke(observer.handler, event, context)
             return Performed(ActionResult(ResultKind.RETURNED), attempts=number)
 
-        clock = self._participant.clock
-        done = await attempt_until_done(attempt, clock, observer.handler.name)
+        pauses = Pauses(self._participant.clock, self._participant.ids)
+        done = await attempt_until_done(attempt, pauses, observer.handler.name, Retry())
         if not isinstance(done, Performed):
             raise done[1]
 

@@ -18,16 +18,13 @@ from sagas.core.definition import Direction
 from sagas.core.enabled import Action
 from sagas.core.errors import ContractViolation, InvalidMessage, RetriableError
 from sagas.core.events import Event
-from sagas.ports import Clock, Journal, JournalKey, JournalOutcome, Tombstone
+from sagas.core.retry import Retry
+from sagas.ports import Clock, Ids, Journal, JournalKey, JournalOutcome, Tombstone
 from sagas.runtime.incoming import VALUE_BYTES_MAX, decode_payload
 from sagas.runtime.patience import Patience, cancellations
 from sagas.service import Handler
 
-__all__ = ["Call", "Execution", "Performed", "attempt_until_done", "invoke", "words_of"]
-
-ATTEMPTS_MAX = 3
-BACKOFF_S = (0.1, 0.4)
-"""The pauses between attempts in the process; the last attempt is followed by none."""
+__all__ = ["Call", "Execution", "Pauses", "Performed", "attempt_until_done", "invoke", "words_of"]
 
 _log = structlog.get_logger()
 
@@ -51,6 +48,7 @@ class Call:
     triggers: tuple[Event, ...]
     outcome: Event | None
     context: StepContext
+    retry: Retry
     key_field: str
     outcome_types: Mapping[str, type[Event]]
     starts: bool = False
@@ -65,11 +63,12 @@ class Execution:
         resources: Mapping[type, object],
         journal: Journal | None,
         clock: Clock,
+        ids: Ids,
         patience: Patience,
     ) -> None:
         self._resources = resources
         self._journal = journal
-        self._clock = clock
+        self._pauses = Pauses(clock, ids)
         self._patience = patience
 
     async def perform(self, call: Call) -> Performed:
@@ -94,7 +93,7 @@ class Execution:
             result = ActionResult(ResultKind.RETURNED, outcome.type)
             return Performed(result, payload=outcome.payload, attempts=number)
 
-        done = await attempt_until_done(attempt, self._clock, call.handler.name)
+        done = await attempt_until_done(attempt, self._pauses, call.handler.name, call.retry)
         if isinstance(done, Performed):
             return done
         attempts, error = done
@@ -201,8 +200,25 @@ async def invoke(handler: Handler, *arguments: object) -> object:
     return await asyncio.to_thread(handler.function, *arguments)
 
 
+class Pauses:
+    """Waits between attempts, each for a time of its own."""
+
+    def __init__(self, clock: Clock, ids: Ids) -> None:
+        self._clock = clock
+        self._ids = ids
+
+    def after(self, attempt: int, error: Exception, retry: Retry) -> float | None:
+        """The pause after a failed attempt, in seconds; None if there is to be no other."""
+        chance = int(self._ids.new()[-8:], 16) / 0xFFFFFFFF
+        return retry.delay_s(attempt, chance) if retry.is_retriable(error) else None
+
+    async def wait(self, seconds: float) -> None:
+        """Let that time pass; the message stays in flight and holds back nobody but its own saga."""
+        await self._clock.sleep(seconds)
+
+
 async def attempt_until_done(
-    attempt: Callable[[int], Awaitable[Performed]], clock: Clock, name: str
+    attempt: Callable[[int], Awaitable[Performed]], pauses: Pauses, name: str, retry: Retry
 ) -> Performed | tuple[int, Exception]:
     """The first attempt that ends well, or the number of attempts and the last error.
 
@@ -223,15 +239,16 @@ async def attempt_until_done(
             if cancellations() > cancelled:
                 raise asyncio.CancelledError from error
             failure = error
-        final = number >= ATTEMPTS_MAX or isinstance(failure, ContractViolation)
+        pause_s = pauses.after(number, failure, retry)
         _log.warning(
             "handler.failed",
             handler=name,
             attempt=number,
-            final=final,
+            final=pause_s is None,
+            next_attempt_in_s=pause_s,
             error=f"{type(failure).__name__}: {words_of(failure)}",
-            exc_info=failure if final else None,
+            exc_info=failure if pause_s is None else None,
         )
-        if final:
+        if pause_s is None:
             return number, failure
-        await clock.sleep(BACKOFF_S[number - 1])
+        await pauses.wait(pause_s)

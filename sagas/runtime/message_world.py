@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from sagas.context import StepContext
-from sagas.core.decide import ActionResult, Emission
+from sagas.core.decide import ActionResult, Emission, ResultKind
 from sagas.core.definition import START, Direction, Join, StepDefinition
 from sagas.core.enabled import Action
 from sagas.core.events import Event
 from sagas.core.instance import Fact, Instance
+from sagas.core.retry import Retry
 from sagas.core.timers import timers_of
 from sagas.ports import (
     Broker,
@@ -201,10 +202,21 @@ class MessageWorld:
         )
 
     async def perform(self, action: Action, instance: Instance) -> ActionResult:
-        """Run the handler; its returned payload is kept for the store that follows."""
+        """Run the handler; its returned payload is kept for the store that follows.
+
+        Past the deadline a forward step before the pivot is not begun.
+        """
+        if action.direction is Direction.FORWARD and self._expired(instance):
+            self._performed = Performed(ActionResult(ResultKind.EXPIRED))
+            return self._performed.result
         call = await self._call(action, instance)
         self._performed = await self._at.execution.perform(call)
         return self._performed.result
+
+    def _expired(self, instance: Instance) -> bool:
+        deadline_ms = instance.deadline_ms
+        past = deadline_ms is not None and self._at.clock.now_ms() > deadline_ms
+        return past and not instance.past_pivot
 
     async def _call(self, action: Action, instance: Instance) -> Call:
         step, service = action.step, self._at.service
@@ -223,6 +235,7 @@ class MessageWorld:
             triggers=(outcome,) if starts and outcome is not None else triggers,
             outcome=outcome,
             context=self._context(action, instance, events),
+            retry=saga.retries.get(step.name, Retry()),
             key_field=self._definition.key,
             outcome_types=saga.events,
             starts=starts,

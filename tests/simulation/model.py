@@ -305,6 +305,8 @@ class Model:
         if participant.forward is not None:
             self.seen["repeated"] += 1
             return ActionResult(ResultKind.RETURNED, participant.forward)
+        if self.definition.deadline_ms and not instance.past_pivot and self._random.random() < 0.05:
+            return ActionResult(ResultKind.EXPIRED)
         plan = self.plans.get(action.step.name, Plan())
         match plan.kind:
             case "refused":

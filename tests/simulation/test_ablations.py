@@ -130,14 +130,14 @@ def test_rule_8_a_step_in_flight_is_undone(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_rule_6_an_early_answer_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enabled, "_answered_early", lambda *_: False)
-    assert first_red(alternatives=True, seeds=3 * SEEDS) is not None
+    assert first_red(alternatives=True, seeds=4 * SEEDS) is not None
 
 
 def test_rule_6_an_answer_counts_once_its_wait_is_triggered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Instance, "accepts", lambda self, type_: type_ in self.facts)
-    assert first_red(alternatives=True) is not None
+    assert first_red(alternatives=True, seeds=4 * SEEDS) is not None
 
 
 def test_rule_6_what_nobody_returned_is_asked_for_until_it_is_proven(
@@ -145,12 +145,12 @@ def test_rule_6_what_nobody_returned_is_asked_for_until_it_is_proven(
 ) -> None:
     monkeypatch.setattr(enabled, "awaits_proof", lambda _: False)
     monkeypatch.setattr(timers, "awaits_proof", lambda _: False)
-    assert first_red(alternatives=True) is not None
+    assert first_red(alternatives=True, seeds=4 * SEEDS) is not None
 
 
 def test_rule_9a_what_was_left_out_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Instance, "undo_beside", lambda *_: False)
-    assert first_red(alternatives=True) is not None
+    assert first_red(alternatives=True, seeds=4 * SEEDS) is not None
 
 
 def test_rule_10_outcomes_are_stable() -> None:
