@@ -186,7 +186,8 @@ Answer = TypeVar("Answer")
 _Trigger = TypeVar("_Trigger", bound=Event)
 _Triggers = TypeVarTuple("_Triggers")
 _Done = TypeVar("_Done", bound=Event)
-_AnswerDone = TypeVar("_AnswerDone", bound=Event, default=Never)
+_AnswerDone = TypeVar("_AnswerDone", bound=Event)
+_AnswerRefused = TypeVar("_AnswerRefused", bound=Event)
 _Refused = TypeVar("_Refused", bound=Event, default=Never)
 _Otherwise = TypeVar("_Otherwise", bound=Event, default=Never)
 _Undone = TypeVar("_Undone", bound=Event | NothingToUndo, default=NothingToUndo)
@@ -333,12 +334,24 @@ class Wait(_Declared, Generic[Answer]):
         *,
         by: str,
         on: type[Event] | AllOf[*tuple[Any, ...]] | AnyOf[Any],
-        done: type[_AnswerDone] | OneOf[_AnswerDone] | None = None,
+        done: type[_AnswerDone] | OneOf[_AnswerDone],
         refused: type[_Refused] | OneOf[_Refused] | None = None,
         otherwise: type[Event] | None = None,
         timeout: Timeout = NEVER,
         state: str | None = None,
     ) -> Wait[_AnswerDone | _Refused]: ...
+    @overload
+    def __new__(
+        cls,
+        *,
+        by: str,
+        on: type[Event] | AllOf[*tuple[Any, ...]] | AnyOf[Any],
+        done: None = None,
+        refused: type[_AnswerRefused] | OneOf[_AnswerRefused],
+        otherwise: type[Event] | None = None,
+        timeout: Timeout = NEVER,
+        state: str | None = None,
+    ) -> Wait[_AnswerRefused]: ...
     def __new__(
         cls,
         *,

@@ -47,6 +47,8 @@ __all__ = [
     "Unpaid",
     "Unplaced",
     "Unshippable",
+    "Unvetoed",
+    "Vetoed",
     "shop",
 ]
 
@@ -159,6 +161,14 @@ class Graced(SaleEvent, type="shop.Graced.v1"):
     pass
 
 
+class Vetoed(SaleEvent, type="shop.Vetoed.v1"):
+    pass
+
+
+class Unvetoed(SaleEvent, type="shop.Unvetoed.v1"):
+    pass
+
+
 class Delivery(Saga):
     key = "sale_id"
     deadline = hours(2)
@@ -187,6 +197,7 @@ class Delivery(Saga):
     )
     choose = Wait(by="shop", on=Confirmed, done=OneOf(Gift, Standard))
     grace = Wait(by="shop", on=AllOf(Placed, Assumed), timeout=days(1), otherwise=Graced)
+    veto = Wait(by="shop", on=Graced, refused=Vetoed, timeout=days(1), otherwise=Unvetoed)
 
 
 shop = Service("shop")

@@ -45,6 +45,7 @@ from tests.typing.declared import (
     Unpaid,
     Unplaced,
     Unshippable,
+    Vetoed,
 )
 
 __all__ = ["late", "shop"]
@@ -217,6 +218,7 @@ def reveal(context: StepContext) -> None:
     assert_type(Delivery.confirm, Wait[Confirmed | Contested])
     assert_type(Delivery.choose, Wait[Gift | Standard])
     assert_type(Delivery.grace, Wait[Never])
+    assert_type(Delivery.veto, Wait[Vetoed])
     assert_type(Delivery.retries["ship"].delay_s(1, 0.5), float | None)
     assert_type(pay, Callable[[Placed, StepContext], Coroutine[Any, Any, Paid | Unpaid]])
     assert_type(choose, Callable[[Placed, StepContext], Gift | Standard])
