@@ -153,7 +153,8 @@ def _outcome(call: Call, recorded: JournalOutcome | None) -> Event | None:
 def _checked(call: Call, returned: object) -> JournalOutcome:
     """The returned event, encoded. Raises ContractViolation for anything that was not declared."""
     step = call.action.step
-    allowed: tuple[str, ...] = (*step.done, *step.refused)
+    otherwise = () if step.otherwise is None else (step.otherwise,)
+    allowed: tuple[str, ...] = (*step.done, *step.refused, *otherwise)
     if call.action.direction is Direction.UNDO:
         allowed = (step.undone or "",)
     if not isinstance(returned, Event) or returned.event_type not in allowed:
