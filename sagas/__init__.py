@@ -17,10 +17,13 @@ from sagas.core.errors import (
     SettingsError,
 )
 from sagas.core.events import Event
+from sagas.core.instance import SagaStatus
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga, SagaEnded
 from sagas.core.steps import NOTHING, AllOf, AnyOf, OneOf, Start, Step, Wait
 from sagas.service import Service
+
+__version__ = "0.1.0"
 
 __all__ = [
     "NEVER",
@@ -40,6 +43,7 @@ __all__ = [
     "Saga",
     "SagaEnded",
     "SagaError",
+    "SagaStatus",
     "Service",
     "SettingsError",
     "Start",

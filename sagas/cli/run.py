@@ -252,7 +252,8 @@ async def _livez(plan: _Plan, runners: Sequence[ServiceRunner]) -> AsyncIterator
         raise CommandError(
             ExitCode.USAGE,
             f"--livez-port needs the extra 'web' ({error.name} is not installed): "
-            "pip install 'sagas[web]'.",
+            "install this project as 'sagas-choreography[web]', from its clone: "
+            "pip install '/path/to/clone[web]'.",
         ) from error
 
     def down() -> list[str]:

@@ -1,7 +1,8 @@
 """The code in the documents runs: every fenced ``python`` block in order, a namespace per file.
 
-A block may await at its top level. Functions called ``test_…`` are run at the end, as pytest would
-do. Code that is not meant to run says ``py`` instead.
+A block whose first line is a comment with a file's name, ``# travel/trip.py``, runs in that module,
+which later blocks import. A block may await at its top level. Functions called ``test_…`` are run at
+the end, as pytest would do. Code that is not meant to run says ``py`` instead.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ DOCUMENTS = [
     path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if path.exists()
 ]
 
+_FILE = re.compile(r"# (?P<path>[\w/]+)\.py\n")
 _BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -30,6 +32,21 @@ def blocks(text: str) -> Iterator[tuple[int, str]]:
     """Each block with the number of its first line."""
     for found in _BLOCK.finditer(text):
         yield text.count("\n", 0, found.start("code")) + 1, found["code"]
+
+
+def module_of(source: str, document: ModuleType) -> ModuleType:
+    """The module that a block belongs to: that of the file that its first line names, or the document's."""
+    named = _FILE.match(source)
+    if named is None:
+        return document
+    name = named["path"].replace("/", ".")
+    *packages, _ = name.split(".")
+    for depth in range(len(packages)):
+        package = ".".join(packages[: depth + 1])
+        if package not in sys.modules:
+            sys.modules[package] = ModuleType(package)
+            sys.modules[package].__path__ = []
+    return sys.modules.setdefault(name, ModuleType(name))
 
 
 def run(
@@ -46,22 +63,32 @@ def run(
 
 
 def run_document(module: ModuleType, text: str, path: str) -> None:
-    namespace = module.__dict__
+    modules = {module.__name__: module}
     with asyncio.Runner() as runner:
         for line, source in blocks(text):
-            run(source, namespace, runner, path=path, line=line)
-        for name, function in list(namespace.items()):
-            if name.startswith("test_") and inspect.isfunction(function):
+            place = module_of(source, module)
+            modules[place.__name__] = place
+            run(source, place.__dict__, runner, path=path, line=line)
+        for function in [f for m in modules.values() for f in vars(m).values()]:
+            if inspect.isfunction(function) and function.__name__.startswith("test_"):
                 result = function()
                 if inspect.iscoroutine(result):
                     runner.run(result)
 
 
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     module = ModuleType("document")
+    before = set(sys.modules)
     monkeypatch.setitem(sys.modules, "document", module)  # where annotations look for names
-    return module
+    yield module
+    for name in [n for n, m in sys.modules.items() if n not in before and is_written_here(m)]:
+        del sys.modules[name]
+
+
+def is_written_here(module: ModuleType) -> bool:
+    """Whether a block made it: it comes from no file."""
+    return module.__spec__ is None and module.__name__ != "document"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -94,6 +121,16 @@ def test_an_error_shows_the_line_of_the_document(module: ModuleType) -> None:
     with pytest.raises(ZeroDivisionError) as raised:
         run_document(module, "# Title\n\n```python\nx = 0\n1 / x\n```", "a.md")
     assert (str(raised.traceback[-1].path), raised.traceback[-1].lineno + 1) == ("a.md", 5)
+
+
+def test_blocks_with_a_file_are_modules(module: ModuleType) -> None:
+    text = (
+        "```python\n# trips/events.py\nx = 1\n```\n"
+        "```python\n# trips/use.py\nfrom trips.events import x\n```\n"
+        "```python\n# trips/forgets.py\nx\n```"
+    )
+    with pytest.raises(NameError):
+        run_document(module, text, "a.md")
 
 
 def test_tests_in_documents_are_run(module: ModuleType) -> None:

@@ -44,6 +44,10 @@ def test_only_the_framework_ships(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"sagas"}
 
 
+def test_it_is_not_called_as_somebody_elses_package(wheel: Path) -> None:
+    assert wheel.name.startswith("sagas_choreography-")
+
+
 def test_it_ships_its_types(wheel: Path) -> None:
     assert "sagas/py.typed" in zipfile.ZipFile(wheel).namelist()
 
