@@ -7,12 +7,12 @@ light, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
+from sagas import __version__
 from sagas.cli.check import check
 from sagas.cli.errors import ExitCode, code_of, line_of
 from sagas.cli.listing import list_sagas
@@ -55,7 +55,7 @@ _CLICK_ERROR: type[Exception] = _USAGE_ERROR.__mro__[1]
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"sagas {version('sagas')}")
+        typer.echo(f"sagas {__version__}")
         raise typer.Exit
 
 
