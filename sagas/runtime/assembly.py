@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -52,6 +52,7 @@ class ServiceRunner:
         self._platform = platform
         self._resources = resources or service.resources
         self._stopped = False
+        self._failure: BaseException | None = None
 
     def stop(self) -> None:
         """Finish what is begun, commit, close the resources."""
@@ -63,17 +64,32 @@ class ServiceRunner:
         """Open the service's resources, then work until stopped."""
         async with AsyncExitStack() as stack:
             opened = tuple(await stack.enter_async_context(self._resources()))
-            outbox = next((r for r in opened if isinstance(r, Outbox)), None)
-            if outbox is not None:
-                relay = asyncio.create_task(self._relay(outbox).run())
-                stack.push_async_callback(_cancelled, relay)
-            if self._platform.timer_duty:
-                for saga in self.service.sagas:
-                    duty = asyncio.create_task(self._duty(saga.name).run())
-                    stack.push_async_callback(_cancelled, duty)
+            for name, work in self._background(opened):
+                task = asyncio.create_task(work, name=f"{self.service.name}-{name}")
+                task.add_done_callback(self._background_ended)
+                stack.push_async_callback(_cancelled, task)
             self.worker = self._worker(opened)
             if not self._stopped:
                 await self.worker.run(on_running)
+        if self._failure is not None:
+            raise self._failure
+
+    def _background(
+        self, opened: tuple[object, ...]
+    ) -> Iterator[tuple[str, Coroutine[None, None, None]]]:
+        """What runs beside the worker: the relay of an outbox, and a share in the duty of timers."""
+        outbox = next((r for r in opened if isinstance(r, Outbox)), None)
+        if outbox is not None:
+            yield "relay", self._relay(outbox).run()
+        if self._platform.timer_duty:
+            for saga in self.service.sagas:
+                yield f"timers-{saga.name}", self._duty(saga.name).run()
+
+    def _background_ended(self, task: asyncio.Task[None]) -> None:
+        """Nothing of it ends by itself: a service without it would only look as if it worked."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
+            self.stop()
 
     def _relay(self, outbox: Outbox) -> OutboxRelay:
         at = self._platform

@@ -11,11 +11,13 @@ import asyncio
 import structlog
 
 from sagas.core.definition import START, Direction
+from sagas.core.errors import RetriableError
 from sagas.core.framework_events import TimerFired
 from sagas.ports import (
     BUCKETS,
     Broker,
     Clock,
+    Consumer,
     OutgoingRecord,
     RebalanceListener,
     SagaTable,
@@ -34,6 +36,9 @@ INTERVAL_S = 0.5
 
 AGAIN_AFTER_MS = 30_000
 """A published timer that nobody has cleared is published again after that time."""
+
+PAUSE_S = 1.0
+"""Before another attempt to take part."""
 
 TIMERS_MAX = 1_000
 """How many timers one look publishes; the next look follows at once if there are more."""
@@ -101,17 +106,17 @@ class TimerDuty(RebalanceListener):
         self, saga: str, *, topics: Topics, broker: Broker, clock: Clock, timers: Timers
     ) -> None:
         self._control = topics.control(saga)
-        self._consumer = broker.consumer(
-            frozenset({self._control}), group=f"{self._control}.timers", listener=self
-        )
+        self._broker = broker
         self._clock = clock
         self._timers = timers
         self._patience = Patience(clock)
         self._on_duty = asyncio.Event()
+        self._consumer: Consumer | None = None
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """On duty with partition 0. Its records are for others."""
-        self._consumer.pause(partitions)
+        if self._consumer is not None:
+            self._consumer.pause(partitions)
         if TopicPartition(self._control, 0) in partitions:
             self._on_duty.set()
 
@@ -121,20 +126,31 @@ class TimerDuty(RebalanceListener):
             self._on_duty.clear()
 
     async def run(self) -> None:
-        """Take part until cancelled."""
-        await self._patience.insist(self._consumer.start)
+        """Take part until cancelled. Raises SettingsError if the control topic does not exist."""
+        tasks = [asyncio.create_task(self._belong()), asyncio.create_task(self._look())]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._stay())
-                group.create_task(self._look())
+            await asyncio.gather(*tasks)
         finally:
-            await self._consumer.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _stay(self) -> None:
+    async def _belong(self) -> None:
+        """Be a member of the group; a new one whenever the broker has lost the last."""
         while True:
-            await self._patience.insist(
-                lambda: self._consumer.poll(records_max=1, timeout_ms=1_000)
+            self._consumer = self._broker.consumer(
+                frozenset({self._control}), group=f"{self._control}.timers", listener=self
             )
+            try:
+                await self._consumer.start()
+                while True:
+                    await self._consumer.poll(records_max=1, timeout_ms=1_000)
+            except RetriableError as error:
+                _log.warning("server.unavailable", error=str(error), pause_s=PAUSE_S)
+            finally:
+                self._on_duty.clear()
+                await self._consumer.stop()
+            await self._clock.sleep(PAUSE_S)
 
     async def _look(self) -> None:
         while True:

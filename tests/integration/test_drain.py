@@ -315,6 +315,7 @@ async def test_servers_that_go_away_cost_nothing_but_time(
     names = [
         of(name) for of in (topics.events, topics.dead_letters) for name in ("shop", "pack", "post")
     ]
+    names.append(topics.control("parcel"))
     admin = KafkaAdmin(kafka_servers, client_id="tests", settings=SETTINGS)
     await admin.create_topics([NewTopic(name=name, partitions=2) for name in names])
     await asyncio.to_thread(redis.start, **durable)
