@@ -80,7 +80,9 @@ class Execution:
         """
 
         async def attempt(number: int) -> Performed:
-            numbered = replace(call, context=replace(call.context, attempt=number))
+            numbered = call
+            if number > 1:
+                numbered = replace(call, context=replace(call.context, attempt=number))
             try:
                 if self._journal is None:
                     outcome = await self._run(numbered, self._resources, call.outcome)
@@ -124,7 +126,9 @@ class Execution:
     async def _run(
         self, call: Call, resources: Mapping[type, object], outcome: Event | None
     ) -> JournalOutcome:
-        context = replace(call.context, resources=resources)
+        context = call.context
+        if resources is not self._resources:
+            context = replace(context, resources=resources)
         arguments: tuple[object, ...] = call.triggers
         if call.action.direction is Direction.UNDO and not call.starts:
             arguments = (*arguments, outcome)

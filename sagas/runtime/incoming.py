@@ -67,7 +67,8 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     id_ = envelope.id or event_id(
         definition.saga, saga_id, type_, step=step, direction=direction, epoch=envelope.epoch
     )
-    envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
+    if not (envelope.id and envelope.type and envelope.saga and envelope.saga_id):
+        envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
     fact = Fact(
         *(id_, type_, step, role, envelope.causation_id, direction),
         published=True,

@@ -15,11 +15,11 @@ import structlog
 
 from sagas.context import StepContext
 from sagas.core.decide import ActionResult, Emission, ResultKind
-from sagas.core.definition import START, Direction, Join, StepDefinition
+from sagas.core.definition import START, Direction, Join, Role, StepDefinition
 from sagas.core.enabled import Action
 from sagas.core.events import Event
+from sagas.core.framework_events import SagaParked
 from sagas.core.instance import Fact, Instance
-from sagas.core.retry import Retry
 from sagas.core.timers import timers_of
 from sagas.ports import (
     Broker,
@@ -136,14 +136,18 @@ class MessageWorld:
             return None
         self._stored_slots, self._stored_timers = stored.facts.keys(), timers
         if recorded is not None:
-            _log.info(
-                "saga.event",
-                step=recorded.step,
-                type=recorded.type,
-                status=str(stored.status),
-                version=stored.version,
-            )
+            fields = {"step": recorded.step, "type": recorded.type, "status": str(stored.status)}
+            if recorded.role is Role.PARKED:
+                reason = self._why_parked()
+                _log.warning("saga.event", **fields, version=stored.version, reason=reason)
+            else:
+                _log.info("saga.event", **fields, version=stored.version)
         return stored
+
+    def _why_parked(self) -> str:
+        event = self._incoming.event
+        asked = event.error if isinstance(event, SagaParked) else ""
+        return self._performed.error if self._performed is not None else asked
 
     def _encode(self, stored: Instance, fact: Fact) -> tuple[Headers, bytes]:
         incoming = self._incoming.envelope
@@ -235,7 +239,7 @@ class MessageWorld:
             triggers=(outcome,) if starts and outcome is not None else triggers,
             outcome=outcome,
             context=self._context(action, instance, events),
-            retry=saga.retries.get(step.name, Retry()),
+            retry=saga.retries[step.name],
             key_field=self._definition.key,
             outcome_types=saga.events,
             starts=starts,
