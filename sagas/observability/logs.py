@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import structlog
@@ -17,12 +18,13 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from sagas.core.errors import SettingsError
 from sagas.observability.events import LogEvent
 
-__all__ = ["FORMATS", "LEVELS", "configure_logs"]
+__all__ = ["FORMATS", "LEVELS", "configure_logs", "plain_logs"]
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMATS = ("console", "json")
 
 _FIRST = ("time", "level", "event")
+_IDS = frozenset({"message_id", "causation_id", "correlation_id", "trace_id"})
 _LIBRARIES_AT_LEAST = logging.WARNING
 
 
@@ -49,7 +51,7 @@ def configure_logs(
         structlog.processors.add_log_level,
         _time_stamper(format),
     ]
-    ending = _ending(format, colors=target.isatty())
+    ending = _ending(format, colors=target.isatty(), short=number > logging.DEBUG)
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -65,7 +67,27 @@ def _time_stamper(format: str) -> Processor:  # noqa: A002
     return structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False, key="time")
 
 
-def _ending(format: str, *, colors: bool) -> list[Processor]:  # noqa: A002
+@contextmanager
+def plain_logs() -> Iterator[None]:
+    """Lines for people, tracebacks without boxes and locals, where nothing else is configured."""
+    if structlog.is_configured():
+        yield
+        return
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _time_stamper("console"),
+            *_ending("console", colors=False, short=True),
+        ]
+    )
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+
+
+def _ending(format: str, *, colors: bool, short: bool) -> list[Processor]:  # noqa: A002
     if format == "json":
         return [
             structlog.processors.format_exc_info,
@@ -73,13 +95,19 @@ def _ending(format: str, *, colors: bool) -> list[Processor]:  # noqa: A002
             structlog.processors.JSONRenderer(serializer=_json),
         ]
     return [
+        *((_without_ids,) if short else ()),
         structlog.dev.ConsoleRenderer(
             colors=colors,
             timestamp_key="time",
             pad_event_to=20,
             exception_formatter=structlog.dev.plain_traceback,
-        )
+        ),
     ]
+
+
+def _without_ids(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
+    """A line that a person reads at once; who searches by these ids reads JSON, or DEBUG."""
+    return {name: value for name, value in fields.items() if name not in _IDS}
 
 
 def _in_order(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Never, Self
 
 from sagas.adapters.memory.broker import MemoryBroker
 from sagas.core.definition import Direction
@@ -17,6 +17,7 @@ from sagas.core.errors import ContractViolation
 from sagas.core.events import Event
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
+from sagas.observability.logs import plain_logs
 from sagas.ports import OutgoingRecord
 from sagas.runtime.assembly import Platform
 from sagas.runtime.client import SagaClient
@@ -29,10 +30,11 @@ from sagas.testing.clock import START_TIME, VirtualClock
 from sagas.testing.history import DeadLetter, RecordedEvent, RecordedTable, history_of
 from sagas.testing.interventions import Answer, AnyStep, Interventions, Place
 from sagas.testing.publishing import dead_letter_of, outside_record
-from sagas.testing.report import dead_letters_wrong, unfinished, where
+from sagas.testing.report import dead_letters_wrong, not_seen, unfinished, waits, where
 from sagas.testing.rest import Rest
 from sagas.testing.running import RunningService
 from sagas.testing.stub import stub_of
+from sagas.testing.taking import services_of
 from sagas.wire.topics import Topics
 
 __all__ = ["SagaTestEnvironment"]
@@ -55,11 +57,12 @@ class SagaTestEnvironment:
     def __init__(
         self,
         services: Sequence[Service],
-        *,
+        *more: Never,
         resources: Mapping[str, Lifespan] = _NOTHING,
         start_time: datetime = START_TIME,
         stuck_after_s: float = 10.0,
     ) -> None:
+        services = services_of(services, more)
         self.clock = VirtualClock(start_time)
         self._broker = WatchedBroker(
             MemoryBroker(self.clock, auto_create=True, poll_timeouts=False)
@@ -108,6 +111,8 @@ class SagaTestEnvironment:
         self._may_be_unfinished: set[str] = set()
         self._dead_letters_expected = 0
         self._problems: list[str] = []
+        self.begun_sentences: dict[object, str] = {}
+        self._logs = plain_logs()
 
     def _add(self, service: Service, resources: Lifespan | None) -> None:
         if service.name in self._services:
@@ -121,6 +126,7 @@ class SagaTestEnvironment:
         )
 
     async def __aenter__(self) -> Self:
+        self._logs.__enter__()
         for service in self._services.values():
             service.launch()
         try:
@@ -314,6 +320,7 @@ class SagaTestEnvironment:
 
     def _complaints(self) -> Iterator[str]:
         yield from self._problems
+        yield from self.begun_sentences.values()
         seen = {saga_id for _, saga_id in self._table.rows}
         for (name, saga_id), row in self._table.rows.items():
             view = view_of(self._sagas[name].definition, saga_id, row)
@@ -324,7 +331,7 @@ class SagaTestEnvironment:
                 yield self._unfinished(view)
         for name, saga_id in self._started:
             if saga_id not in seen:
-                yield f"{name} {saga_id!r} was started, and no service has handled its start."
+                yield not_seen(self._sagas[name], saga_id, self._services)
         if not self._may_be_unfinished:
             for service in self._services.values():
                 yield from service.unacknowledged()
@@ -334,11 +341,20 @@ class SagaTestEnvironment:
         history = history_of(self._sagas[view.saga], view, self.clock)
         return unfinished(view, history, self._services, self._rest.asleep())
 
+    def why(self, saga_id: str) -> str:
+        """What keeps a saga from going on, in words; empty where nothing does."""
+        view = self.view(saga_id)
+        if view is not None:
+            return "\n".join(waits(view, self._services))
+        names = [name for name, id_ in self._started if id_ == saga_id]
+        return "\n".join(not_seen(self._sagas[name], saga_id, self._services) for name in names)
+
     # --- inside -----------------------------------------------------------------------------------
 
     async def _stop(self) -> list[Exception]:
         errors = await asyncio.gather(*(service.stop() for service in self._services.values()))
         await self._broker.stop()
+        self._logs.__exit__(None, None, None)
         return [error for error in errors if error is not None]
 
     def _running(self, service: Service | str) -> RunningService:

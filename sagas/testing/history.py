@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
 
 from sagas.adapters.memory.table import MemorySagaTable
 from sagas.core.events import Event
@@ -16,7 +17,7 @@ from sagas.ports import Row, RowChange
 from sagas.runtime.views import SagaView
 from sagas.testing.clock import VirtualClock
 
-__all__ = ["DeadLetter", "RecordedEvent", "RecordedTable", "history_of", "told"]
+__all__ = ["DeadLetter", "RecordedEvent", "RecordedTable", "history_of", "shown", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class RecordedEvent:
         return type(self.event)
 
     def __repr__(self) -> str:
-        return f"+{self.at.total_seconds():.3f}s {self.service}: {self.event!r}"
+        return f"+{self.at.total_seconds():.3f}s {self.service}: {shown(self.event)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,15 @@ def history_of(saga: type[Saga], view: SagaView, clock: VirtualClock) -> list[Re
         )
         for entry in view.timeline
     ]
+
+
+def shown(event: Event) -> str:
+    """An event as a reader wants it: an enumeration's member is its value."""
+    fields = (
+        f"{name}={value.value if isinstance(value, Enum) else value!r}"
+        for name, value in event.__repr_args__()
+    )
+    return f"{type(event).__name__}({', '.join(fields)})"
 
 
 def told(history: Sequence[RecordedEvent]) -> str:

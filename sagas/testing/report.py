@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sagas.core.definition import Direction
 from sagas.core.instance import SagaStatus
+from sagas.core.saga import Saga
 from sagas.runtime.views import SagaView, Waiting
 from sagas.testing.history import DeadLetter, RecordedEvent, told
 from sagas.testing.running import RunningService
 
-__all__ = ["dead_letters_wrong", "unfinished", "where"]
+__all__ = ["dead_letters_wrong", "not_seen", "unfinished", "waits", "where"]
 
 
 def where(view: SagaView) -> str:
@@ -33,11 +34,30 @@ def unfinished(
     asleep: Iterable[str],
 ) -> str:
     """Why a saga has not ended: what it waits for, and what became of it so far."""
-    waits = [f"  waits for {_waited(waiting, services)}" for waiting in view.waits_for]
     sleeping = [f"  {words}; await env.run() lets that time pass" for words in list(asleep)[:5]]
+    return "\n".join(
+        (f"{where(view)}:", *waits(view, services), *sleeping, "  so far:", told(history))
+    )
+
+
+def waits(view: SagaView, services: Mapping[str, RunningService]) -> list[str]:
+    """What a saga waits for, one indented line for each."""
     if view.status is SagaStatus.PARKED:
-        waits = ["  waits for an operator; if that is right, say env.expect_unfinished(saga_id)"]
-    return "\n".join((f"{where(view)}:", *waits, *sleeping, "  so far:", told(history)))
+        return ["  waits for an operator; if that is right, say env.expect_unfinished(saga_id)"]
+    return [f"  waits for {_waited(waiting, services)}" for waiting in view.waits_for]
+
+
+def not_seen(saga: type[Saga], saga_id: str, services: Mapping[str, RunningService]) -> str:
+    """Why the start of a saga came to nothing."""
+    definition = saga.definition
+    started = {*definition.start.done}
+    first = {step.service for step in definition.steps if started & {*step.triggers}}
+    missing = sorted(first - services.keys())
+    remark = ""
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        remark = f" {', '.join(missing)} {are} not in this environment: add the service."
+    return f"{saga.name} {saga_id!r} was started, and no service has handled its start.{remark}"
 
 
 def _waited(waiting: Waiting, services: Mapping[str, RunningService]) -> str:

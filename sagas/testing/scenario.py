@@ -11,8 +11,9 @@ from typing import Self
 from sagas.core.events import Event
 from sagas.core.instance import SagaStatus
 from sagas.testing.environment import SagaTestEnvironment
-from sagas.testing.history import RecordedEvent, told
+from sagas.testing.history import RecordedEvent, shown, told
 from sagas.testing.interventions import Answer, AnyStep
+from sagas.testing.taking import status_of
 
 __all__ = ["Given", "When", "given"]
 
@@ -34,6 +35,7 @@ class Given:
 
     def __init__(self, env: SagaTestEnvironment) -> None:
         self._env = env
+        env.begun_sentences[self] = "a given(env) leads to nothing; write `await given(env)…`"
 
     def fail(
         self,
@@ -59,32 +61,41 @@ class Given:
 
     def when(self, event: Event) -> When:
         """What starts the saga."""
-        return When(self._env, event)
+        name = event.__name__ if isinstance(event, type) else type(event).__name__
+        self._env.begun_sentences[self] = (
+            f"a given(…).when({name}).then(…) was never awaited; write `await given(env)…`"
+        )
+        return When(self._env, event, said_by=self)
 
 
 class When:
     """A saga that is about to start."""
 
-    def __init__(self, env: SagaTestEnvironment, event: Event) -> None:
+    def __init__(self, env: SagaTestEnvironment, event: Event, *, said_by: Given) -> None:
         self._env = env
+        self._said_by = said_by
         self._event = event
 
-    async def then(self, *expected: Expected, ends: SagaStatus) -> str:
+    async def then(self, *expected: Expected, ends: SagaStatus | str) -> str:
         """Run to rest; assert what followed the start, in order, and where that leaves the saga.
 
-        Returns the saga id. A saga that is to end PARKED may stay so when the block is left. Raises
-        AssertionError with the whole history.
+        ``ends`` is a status or its name. Returns the saga id. A saga that is to end PARKED may stay
+        so when the block is left. Raises AssertionError with the whole history.
         """
         env = self._env
+        env.begun_sentences.pop(self._said_by, None)
+        wanted = status_of(ends)
         saga_id = await env.start(self._event)
         await env.run()
         history = env.history(saga_id)
         story = f"\nWhat happened:\n{told(history)}"
         status = env.status(saga_id)
-        if status is not ends:
-            raise AssertionError(f"{saga_id!r} is {status}, expected {ends}.{story}")
+        if status is not wanted:
+            stands = "unknown" if status is None else status
+            why = "" if status is not None and status.is_terminal else f"\n{env.why(saga_id)}"
+            raise AssertionError(f"{saga_id!r} is {stands}, expected {wanted}.{why}{story}")
         _compare(history[1:], expected, story)
-        if not ends.is_terminal:
+        if not wanted.is_terminal:
             env.expect_unfinished(saga_id)
         return saga_id
 
@@ -97,11 +108,11 @@ def _compare(recorded: list[RecordedEvent], expected: tuple[Expected, ...], stor
             event = left.pop(0) if left else None
             fitting = next((one for one in wanted if event is not None and _fits(one, event)), None)
             if fitting is None:
-                seen = "nothing" if event is None else repr(event)
+                seen = "nothing" if event is None else shown(event)
                 raise AssertionError(f"Then {seen}, expected {_shown(wanted)}.{story}")
             wanted.remove(fitting)
     if left:
-        raise AssertionError(f"Then {left[0]!r}, expected nothing more.{story}")
+        raise AssertionError(f"Then {shown(left[0])}, expected nothing more.{story}")
 
 
 def _fits(expected: _Expected, event: Event) -> bool:
@@ -109,5 +120,5 @@ def _fits(expected: _Expected, event: Event) -> bool:
 
 
 def _shown(expected: list[_Expected]) -> str:
-    names = (one.__name__ if isinstance(one, type) else repr(one) for one in expected)
+    names = (one.__name__ if isinstance(one, type) else shown(one) for one in expected)
     return " or ".join(sorted(names))

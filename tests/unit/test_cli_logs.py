@@ -61,6 +61,14 @@ def test_json_lines(logs: io.StringIO) -> None:
     assert datetime.fromisoformat(str(line["time"])).tzinfo is not None
 
 
+@pytest.mark.parametrize(("level", "shown"), [("INFO", False), ("DEBUG", True)])
+def test_ids_are_not_for_the_eye(logs: io.StringIO, level: str, shown: bool) -> None:
+    configure_logs(level, "console", logs)
+    structlog.get_logger().info(LogEvent.SAGA_EVENT, saga_id="o1", message_id="m1", trace_id="t1")
+    assert "o1" in logs.getvalue()
+    assert ("m1" in logs.getvalue()) is shown
+
+
 def test_an_exception_stays_on_one_line(logs: io.StringIO) -> None:
     configure_logs("INFO", "json", logs)
     error = ValueError("no")

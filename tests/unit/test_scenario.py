@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from sagas.core.definition import Direction
+from sagas.core.errors import ContractViolation
 from sagas.core.framework_events import SagaParked, StepFailed
 from sagas.core.instance import SagaStatus
 from sagas.testing import SagaTestEnvironment, given
+from sagas.testing.history import shown
 from tests.handlers import Shop
 from tests.samples import (
     CustomerNotified,
@@ -151,3 +154,83 @@ async def test_a_stand_in_is_asked_for_more_than_it_knows(shop: Shop) -> None:
         "OrderFulfilment.authorize_payment was to be undone, by a stand-in: answer with "
         "env.replace(OrderFulfilment.authorize_payment, returns=..., undo=True)."
     ) in str(raised.value)
+
+
+# --- what a beginner writes -----------------------------------------------------------------------
+
+
+async def test_a_sentence_that_is_never_awaited_fails(shop: Shop) -> None:
+    with pytest.raises(AssertionError, match=r"when\(OrderPlaced\).*never awaited; write `await"):
+        async with SagaTestEnvironment(shop.services) as env:
+            forgotten = given(env).when(ORDER).then(StockReserved, ends=SagaStatus.COMPLETED)
+    forgotten.close()
+
+
+async def test_an_end_may_be_named_as_text() -> None:
+    shop = Shop(declined=frozenset({"o-1"}))
+    async with SagaTestEnvironment(shop.services) as env:
+        story = (StockReserved, PaymentDeclined, StockReleased, OrderCancelled)
+        await given(env).when(ORDER).then(*story, ends="COMPENSATED")
+        with pytest.raises(ContractViolation, match=r"expected one of SagaStatus.RUNNING"):
+            await given(env).when(ORDER).then(*story, ends="DONE")
+
+
+async def test_a_story_without_a_service_names_it(shop: Shop) -> None:
+    async with SagaTestEnvironment([shop.inventory()]) as env:
+        with pytest.raises(
+            AssertionError, match=r"RUNNING, expected COMPLETED.*\n.*payments"
+        ) as raised:
+            await given(env).when(ORDER).then(StockReserved, ends=SagaStatus.COMPLETED)
+        assert "which is not in this environment: add the service" in str(raised.value)
+        env.expect_unfinished("o-1")
+
+
+async def test_a_start_that_nobody_handles_names_the_service(shop: Shop) -> None:
+    payments = next(service for service in shop.services if service.name == "notifications")
+    said = "no service has handled its start. inventory is not in this environment: add the service"
+    with pytest.raises(AssertionError, match=said):
+        async with SagaTestEnvironment([payments]) as env:
+            await env.start(ORDER)
+
+
+def test_an_environment_says_what_it_takes(shop: Shop) -> None:
+    orders, inventory, *_ = shop.services
+    with pytest.raises(ContractViolation, match=r"give a list: SagaTestEnvironment\(\[orders, inv"):
+        SagaTestEnvironment(orders, inventory)  # type: ignore[arg-type]
+    with pytest.raises(ContractViolation, match="got the saga OrderFulfilment; give the services"):
+        SagaTestEnvironment([OrderFulfilment])  # type: ignore[list-item]
+    with pytest.raises(ContractViolation, match="expected one list of services"):
+        SagaTestEnvironment(OrderFulfilment)  # type: ignore[arg-type]
+
+
+async def test_a_class_is_no_event(shop: Shop) -> None:
+    async with SagaTestEnvironment(shop.services) as env:
+        with pytest.raises(
+            ContractViolation, match=r"OrderPlaced is a class; .* OrderPlaced\(...\)"
+        ):
+            await given(env).when(OrderPlaced).then(ends=SagaStatus.COMPLETED)  # type: ignore[arg-type]
+
+
+def test_enumerations_are_told_by_their_value() -> None:
+    event = SagaParked(step="s", direction=Direction.UNDO, error="no", attempts=3)
+    assert "direction='undo'" in shown(event)
+
+
+async def test_a_failing_handler_prints_no_locals(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with SagaTestEnvironment(shop.services) as env:
+        env.fail(create_shipment, times=None)
+        await (
+            given(env)
+            .when(ORDER)
+            .then(StockReserved, PaymentAuthorized, SagaParked, ends=SagaStatus.PARKED)
+        )
+    printed = capsys.readouterr().out
+    assert "InjectedFailure: as the test ordered" in printed
+    assert "─ locals" not in printed
+    assert "╭" not in printed
+    assert "message_id" not in printed
+    (parked,) = [line for line in printed.splitlines() if "SagaParked" in line]
+    assert "[warning" in parked
+    assert "as the test ordered" in parked
