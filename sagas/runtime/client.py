@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
 
 from sagas.core.completion import Completes, Completion
-from sagas.core.definition import Definition, Direction, StepDefinition
+from sagas.core.definition import Definition, Direction, Role, StepDefinition
 from sagas.core.errors import ContractViolation, RetriableError
 from sagas.core.events import Event
+from sagas.core.framework_events import SagaParked
+from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
 from sagas.core.steps import Wait
 from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, SagaTable
@@ -25,6 +28,7 @@ from sagas.wire.trace import child_of
 __all__ = ["SagaClient", "completion_record", "start_record"]
 
 Answer = TypeVar("Answer")
+_T = TypeVar("_T")
 
 _POLL_S = (0.01, 0.02, 0.05, 0.1, 0.25)
 """The pauses between two looks at the table while waiting; the last one repeats."""
@@ -36,6 +40,7 @@ def start_record(
     """The saga id and the record that starts a saga. Raises ContractViolation for an event that starts
     none of the sagas, and InvalidMessage for an unusable business key.
     """
+    _checked_event(event)
     starting = [saga for saga in sagas if event.event_type in saga.definition.start.done]
     if len(starting) != 1:
         known = ", ".join(t for saga in sagas for t in saga.definition.start.done) or "nothing"
@@ -68,6 +73,25 @@ def completion_record(
         trail=trail,
         now_ms=now_ms,
     )
+
+
+def _checked_event(event: object) -> None:
+    """Raise ContractViolation, in words, for what is no event."""
+    if isinstance(event, Event):
+        return
+    if isinstance(event, type):
+        said = f"{event.__name__} is a class; give an event, such as {event.__name__}(...)"
+    else:
+        said = f"{event!r:.200} is no event; give an instance of an event's class"
+    raise ContractViolation(f"{said}.")
+
+
+def _checked_saga(saga: object) -> None:
+    """Raise ContractViolation, in words, for what is no saga's class."""
+    if not (isinstance(saga, type) and issubclass(saga, Saga) and saga is not Saga):
+        raise ContractViolation(
+            f"{saga!r:.200} is no saga; give its class, such as OrderFulfilment."
+        )
 
 
 def _record(
@@ -121,13 +145,20 @@ class SagaClient:
         self._patience = Patience(clock)
 
     async def start(
-        self, event: Event, *, trail: Trail | None = None, within: object | None = None
+        self,
+        event: Event,
+        *,
+        trail: Trail | None = None,
+        within: object | None = None,
+        timeout_s: float | None = None,
     ) -> str:
         """Start a saga with its start event and return the saga id.
 
         Returns once the event is acknowledged by the broker; safe to repeat: the same key starts nothing
-        twice. With ``within``, a transaction of the service's own database, the event is stored in the
-        outbox instead and published after the commit, or never if the transaction is rolled back.
+        twice. Waits for a broker that is away, with ``timeout_s`` no longer than that: then it raises
+        TimeoutError, and whether the saga has started is not known. With ``within``, a transaction of
+        the service's own database, the event is stored in the outbox instead and published after the
+        commit, or never if the transaction is rolled back.
         Raises ContractViolation for an event that starts no saga.
         """
         saga_id, record = start_record(
@@ -137,7 +168,7 @@ class SagaClient:
             trail=trail or Trail(),
             now_ms=self._clock.now_ms(),
         )
-        await self._publish(record, within)
+        await self._publish(record, within, timeout_s)
         return saga_id
 
     async def complete(
@@ -148,36 +179,64 @@ class SagaClient:
         *,
         trail: Trail | None = None,
         within: object | None = None,
+        timeout_s: float | None = None,
     ) -> None:
         """Complete, or refuse, a step that waits: with one of its done or refused events.
 
         Safe to repeat, and may come before the step waits; of several answers the first one counts.
-        Returns as ``start`` does, and takes ``within`` as it does. Raises ContractViolation for an event
-        that is no answer there or belongs to another instance.
+        Returns as ``start`` does, and takes ``within`` and ``timeout_s`` as it does. Raises
+        ContractViolation for an event that is no answer there or belongs to another instance.
         """
         completion = Completes(wait)(saga_id, event)
-        await self.tell(completion, trail=trail, within=within)
+        await self.tell(completion, trail=trail, within=within, timeout_s=timeout_s)
 
     async def tell(
-        self, completion: Completion, *, trail: Trail | None = None, within: object | None = None
+        self,
+        completion: Completion,
+        *,
+        trail: Trail | None = None,
+        within: object | None = None,
+        timeout_s: float | None = None,
     ) -> None:
         """Publish what ``Service.completes`` has checked; otherwise as ``complete``."""
         record = completion_record(
             completion, self._topics, trail=trail or Trail(), now_ms=self._clock.now_ms()
         )
-        await self._publish(record, within)
+        await self._publish(record, within, timeout_s)
 
-    async def _publish(self, record: OutgoingRecord, within: object | None) -> None:
+    async def _publish(
+        self, record: OutgoingRecord, within: object | None, timeout_s: float | None
+    ) -> None:
         if within is None:
-            await self._patience.insist(lambda: self._broker.publish(record))
+            await self._insist(lambda: self._broker.publish(record), timeout_s)
         elif self._outbox is None:
             raise ContractViolation("This client has no outbox; give it one, or leave within= out.")
         else:
             await self._outbox.add(within, record)
 
-    async def get(self, saga: type[Saga], saga_id: str) -> SagaView | None:
-        """The saga as the table has it now, or None: not started, not seen yet, or expired."""
-        return await self._patience.insist(lambda: self._look(saga, saga_id))
+    async def _insist(self, call: Callable[[], Awaitable[_T]], timeout_s: float | None) -> _T:
+        """Wait for a server that is away, but not for ever where a limit is given (in real time)."""
+        limit = asyncio.timeout(timeout_s)
+        try:
+            async with limit:
+                return await self._patience.insist(call)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TimeoutError(
+                f"No answer after {timeout_s} s; the log says why. If it is to last longer, give a "
+                "larger timeout_s=, or none."
+            ) from error
+
+    async def get(
+        self, saga: type[Saga], saga_id: str, *, timeout_s: float | None = None
+    ) -> SagaView | None:
+        """The saga as the table has it now, or None: not started, not seen yet, or expired.
+
+        Waits for a table that is away; with ``timeout_s`` no longer than that, then TimeoutError.
+        """
+        _checked_saga(saga)
+        return await self._insist(lambda: self._look(saga, saga_id), timeout_s)
 
     async def _look(self, saga: type[Saga], saga_id: str) -> SagaView | None:
         row = await self._table.load(saga.definition.saga, str(saga_id), events=True)
@@ -187,6 +246,7 @@ class SagaClient:
         self, saga: type[Saga], saga_id: str, *, timeout_s: float | None = None
     ) -> SagaView:
         """The saga once it has ended. Raises TimeoutError after ``timeout_s`` of the clock's time."""
+        _checked_saga(saga)
         deadline_ms = None if timeout_s is None else self._clock.now_ms() + timeout_s * 1000
         looks = 0
         while True:
@@ -197,7 +257,7 @@ class SagaClient:
             else:
                 if view is not None and view.has_ended:
                     return view
-                status = "unknown" if view is None else f"{view.status}, waits for {view.waits_for}"
+                status = "unknown: no service has seen it" if view is None else _stands(view)
             if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
                 raise TimeoutError(
                     f"{saga.definition.saga} {saga_id!r} has not ended after {timeout_s} s; it is "
@@ -205,3 +265,21 @@ class SagaClient:
                 )
             await self._clock.sleep(_POLL_S[min(looks, len(_POLL_S) - 1)])
             looks += 1
+
+
+def _stands(view: SagaView) -> str:
+    """Where a saga stands that has not ended, in words."""
+    if view.status is SagaStatus.PARKED:
+        return f"{view.status} and waits for an operator{_why_parked(view)}"
+    verbs = {Direction.FORWARD: "perform", Direction.UNDO: "undo"}
+    waits = [f"{one.service} to {verbs[one.direction]} {one.step}" for one in view.waits_for]
+    return f"{view.status} and waits for {' and '.join(waits) or 'nothing'}"
+
+
+def _why_parked(view: SagaView) -> str:
+    for entry in reversed(view.timeline):
+        if entry.role is Role.PARKED:
+            said = SagaParked.model_validate_json(entry.payload)
+            attempts = f" (attempts: {said.attempts})" if said.attempts else ""
+            return f", because of {said.step}: {said.error}{attempts}"
+    return ""

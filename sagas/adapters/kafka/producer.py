@@ -24,7 +24,7 @@ from sagas.adapters.kafka.closing import close_producer
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
 from sagas.core.errors import ContractViolation
-from sagas.ports import BrokerUnavailable, MessageTooLarge, OutgoingRecord
+from sagas.ports import MessageTooLarge, OutgoingRecord
 
 __all__ = ["KafkaProducer"]
 
@@ -107,7 +107,10 @@ class KafkaProducer:
     async def _open(self) -> _Live:
         """Get the live producer; of many callers, one connects and all share the outcome."""
         if not self._running:
-            raise BrokerUnavailable("this broker is stopped or was never started: start it")
+            raise ContractViolation(
+                "This broker is stopped or was never started: the platform of this client is closed; "
+                "use it inside 'async with real_platform(…)'."
+            )
         if self._opening is None:
             self._opening = asyncio.get_running_loop().create_task(self._connect())
             self._opening.add_done_callback(self._opened)

@@ -285,8 +285,9 @@ class RedisSagaTable:
 
     async def _call(self, *command: bytes | str | int) -> Any:
         if self._batches is None:
-            raise TableUnavailable(
-                f"The saga table on Redis at {self._settings.address} is not started, or stopped."
+            raise ContractViolation(
+                f"The saga table on Redis at {self._settings.address} is stopped or was never started: "
+                "the platform of this client is closed; use it inside 'async with real_platform(…)'."
             )
         try:
             return await self._batches.call(*command)

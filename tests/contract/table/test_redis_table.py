@@ -229,7 +229,7 @@ async def test_a_stopped_table_says_so(settings: RedisTableSettings) -> None:
     await table.start()
     await table.stop()
     await table.stop()
-    with pytest.raises(TableUnavailable, match="not started, or stopped"):
+    with pytest.raises(ContractViolation, match="stopped or was never started: the platform"):
         await table.load("S", "o-1")
 
 
