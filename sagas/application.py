@@ -29,6 +29,7 @@ from sagas.observability.logs import FORMATS, LEVELS
 from sagas.ports import BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescription
 from sagas.runtime.assembly import Platform, ServiceRunner
 from sagas.runtime.client import SagaClient
+from sagas.runtime.operator import Operator
 from sagas.runtime.patience import Patience
 from sagas.runtime.views import SagaView
 from sagas.runtime.worker import WorkerSettings
@@ -47,6 +48,7 @@ __all__ = [
     "ensure_topics",
     "real_platform",
     "run_services",
+    "saga_operator",
     "saga_table",
     "topics_of",
 ]
@@ -148,14 +150,42 @@ def _redis_table(settings: SagaSettings, **given: int) -> RedisSagaTable:
     )
 
 
+@asynccontextmanager
+async def saga_operator(
+    settings: SagaSettings, table: SagaTable, *, client_id: str, timeout_s: float
+) -> AsyncIterator[Operator]:
+    """Who asks something of sagas on behalf of people, connected to Kafka.
+
+    Does not wait for a server that is away: raises BrokerUnavailable, and ``ask`` does, once a call has
+    taken ``timeout_s``.
+    """
+    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(timeout_s))
+    try:
+        await broker.start()
+        yield Operator(
+            topics=Topics(settings.namespace),
+            broker=broker,
+            table=table,
+            clock=SystemClock(),
+            ids=RandomIds(),
+        )
+    finally:
+        await broker.stop()
+
+
+def _hasty(timeout_s: float) -> KafkaSettings:
+    usual = KafkaSettings()
+    limit_ms = max(1, min(round(timeout_s * 1000), usual.request_timeout_ms))
+    return KafkaSettings(
+        connect_timeout_ms=limit_ms, request_timeout_ms=limit_ms, stop_timeout_ms=limit_ms
+    )
+
+
 def broker_admin(
     settings: SagaSettings, *, client_id: str, timeout_s: float | None = None
 ) -> BrokerAdmin:
     """What looks at Kafka's topics and creates them; connects for each call."""
-    limits = KafkaSettings()
-    if timeout_s is not None:
-        limit_ms = max(1, min(round(timeout_s * 1000), limits.request_timeout_ms))
-        limits = KafkaSettings(connect_timeout_ms=limit_ms, request_timeout_ms=limit_ms)
+    limits = KafkaSettings() if timeout_s is None else _hasty(timeout_s)
     return KafkaAdmin(settings.kafka, client_id=client_id, settings=limits)
 
 

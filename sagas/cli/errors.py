@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     DIFFERENCES = 3
     NOT_FOUND = 4
     UNAVAILABLE = 5
+    REFUSED = 6
 
 
 class CommandError(SagaError):

@@ -16,8 +16,10 @@ from sagas import __version__
 from sagas.cli.check import check
 from sagas.cli.errors import ExitCode, code_of, line_of
 from sagas.cli.listing import list_sagas
+from sagas.cli.operate import cancel, resume, skip
 from sagas.cli.run import run
 from sagas.cli.show import show
+from sagas.cli.timers import timers
 from sagas.cli.topics import topics
 from sagas.core.errors import SagaError
 
@@ -30,7 +32,8 @@ Where the servers are is read from the environment: SAGAS_KAFKA, SAGAS_REDIS, SA
 """
 _EPILOG = (
     "Exit codes: 0 ok, 1 something to mend in the project, 2 wrong usage or settings, "
-    "3 topics are missing or differ, 4 not found, 5 a server is not available."
+    "3 topics are missing or differ, 4 not found, 5 a server or service is not available, "
+    "6 refused: it can not be done to this saga now."
 )
 
 app = typer.Typer(
@@ -45,6 +48,10 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("list")(list_sagas)
 app.command("show")(show)
+app.command("timers")(timers)
+app.command("cancel")(cancel)
+app.command("resume")(resume)
+app.command("skip")(skip)
 app.add_typer(topics)
 app.command("check")(check)
 

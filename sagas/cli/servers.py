@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sagas.adapters.redis.settings import redacted
-from sagas.application import SagaSettings, broker_admin, saga_table
+from sagas.application import SagaSettings, broker_admin, saga_operator, saga_table
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.observability.logs import configure_logs
 from sagas.ports import BrokerAdmin, BrokerUnavailable, SagaTable, TableUnavailable
+from sagas.runtime.operator import Operator
 
-__all__ = ["open_admin", "open_table", "read_settings"]
+__all__ = ["open_admin", "open_operator", "open_table", "read_settings"]
 
 
 def read_settings() -> SagaSettings:
@@ -30,10 +31,18 @@ def read_settings() -> SagaSettings:
 
 
 @asynccontextmanager
-async def open_table(settings: SagaSettings, timeout_s: float) -> AsyncIterator[SagaTable]:
-    """The saga table. Raises CommandError for a Redis that does not answer in time, also later."""
+async def open_table(
+    settings: SagaSettings, timeout_s: float, *, within_s: float | None = None
+) -> AsyncIterator[SagaTable]:
+    """The saga table. Raises CommandError for a Redis that does not answer in time, also later.
+
+    ``within_s`` bounds all that is done with it, ``timeout_s`` if left out.
+    """
     try:
-        async with asyncio.timeout(timeout_s), saga_table(settings, timeout_s=timeout_s) as table:
+        async with (
+            asyncio.timeout(timeout_s if within_s is None else within_s),
+            saga_table(settings, timeout_s=timeout_s) as table,
+        ):
             yield table
     except (TableUnavailable, TimeoutError) as error:
         address = redacted(settings.redis)
@@ -46,6 +55,19 @@ async def open_admin(settings: SagaSettings, timeout_s: float) -> AsyncIterator[
     try:
         async with asyncio.timeout(timeout_s):
             yield broker_admin(settings, client_id="sagas-cli", timeout_s=timeout_s)
+    except (BrokerUnavailable, TimeoutError) as error:
+        raise _away("Kafka", settings.kafka, "SAGAS_KAFKA", timeout_s, error) from error
+
+
+@asynccontextmanager
+async def open_operator(
+    settings: SagaSettings, table: SagaTable, timeout_s: float
+) -> AsyncIterator[Operator]:
+    """Who asks something of sagas. Raises CommandError for a Kafka that does not answer in time."""
+    asking = saga_operator(settings, table, client_id="sagas-cli", timeout_s=timeout_s)
+    try:
+        async with asyncio.timeout(timeout_s), asking as operator:
+            yield operator
     except (BrokerUnavailable, TimeoutError) as error:
         raise _away("Kafka", settings.kafka, "SAGAS_KAFKA", timeout_s, error) from error
 

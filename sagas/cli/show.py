@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.listing import chosen_sagas
 from sagas.cli.options import Output, OutputOption, ProjectOption, SagaOption, TimeoutOption
 from sagas.core.instance import SagaStatus
-from sagas.core.saga import Saga
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from sagas.ports import SagaTable
+    from sagas.cli.lookup import Found
     from sagas.runtime.views import SagaView, TimelineEntry
 
 __all__ = ["show"]
@@ -38,57 +35,45 @@ def show(
     project: ProjectOption = None,
     timeout: TimeoutOption = 5.0,
 ) -> None:
-    """Show one saga: its status, its timeline, and what it waits for or why it turned back.
+    """Show one saga: its status, its timeline, what it waits for or why it turned back, its timers.
+
+    For a parked saga, also the commands that could mend it.
 
     Example: [bold]sagas show o-1042 --payloads[/bold]
     """
+    from sagas.cli.lookup import find_saga
     from sagas.cli.project import open_project
     from sagas.cli.servers import open_table, read_settings
 
     settings = read_settings()
     sagas = chosen_sagas(open_project(project), saga)
 
-    async def look() -> list[SagaView]:
+    async def look() -> Found:
         async with open_table(settings, timeout) as table:
-            found = await asyncio.gather(*(_view(table, one, saga_id) for one in sagas))
-            return [view for view in found if view is not None]
+            return await find_saga(table, sagas, saga_id, settings.namespace)
 
-    view = _only(asyncio.run(look()), saga_id, sagas, settings.namespace)
+    found = asyncio.run(look())
     if output is Output.JSON:
-        _print_json(view, payloads=payloads)
+        _print_json(found, payloads=payloads)
     else:
-        _print_tables(view, payloads=payloads)
+        _print_tables(found, payloads=payloads)
 
 
-async def _view(table: SagaTable, saga: type[Saga], saga_id: str) -> SagaView | None:
+def _view(found: Found) -> SagaView:
     from sagas.runtime.views import view_of
 
-    row = await table.load(saga.name, saga_id, events=True)
-    return None if row is None else view_of(saga.definition, saga_id, row)
+    return view_of(found.saga.definition, found.saga_id, found.row)
 
 
-def _only(
-    views: Sequence[SagaView], saga_id: str, sagas: Sequence[type[Saga]], namespace: str
-) -> SagaView:
-    if len(views) == 1:
-        return views[0]
-    if views:
-        names = " or ".join(f"--saga {view.saga}" for view in views)
-        raise CommandError(ExitCode.USAGE, f"{saga_id!r} is in several sagas: say {names}.")
-    looked = ", ".join(saga.name for saga in sagas)
-    raise CommandError(
-        ExitCode.NOT_FOUND,
-        f"There is no {saga_id!r} in {looked} (namespace {namespace}): not started, not seen by a "
-        "worker yet, or expired. `sagas list` shows which there are; SAGAS_NAMESPACE and "
-        "SAGAS_REDIS say where it looks.",
-    )
-
-
-def _print_json(view: SagaView, *, payloads: bool) -> None:
+def _print_json(found: Found, *, payloads: bool) -> None:
+    from sagas.cli.mending import mends_of
     from sagas.cli.output import print_json, rfc3339
+    from sagas.cli.timers import json_of, lines_of
     from sagas.cli.words import reason_of, waiting_json
 
+    view, deadline_ms = _view(found), found.instance.deadline_ms
     reason = reason_of(view)
+    mends = mends_of(found.instance, found.saga, several=found.several)
     timeline = [
         {
             "event": entry.event,
@@ -111,6 +96,9 @@ def _print_json(view: SagaView, *, payloads: bool) -> None:
             "generation": view.generation,
             "waits_for": waiting_json(view),
             "reason": None if reason is None else reason.as_json(),
+            "deadline": None if deadline_ms is None else rfc3339(deadline_ms),
+            "timers": list(map(json_of, lines_of(found.instance))),
+            "mend": [{"command": mend.command, "does": mend.does} for mend in mends],
             "timeline": timeline,
         }
     )
@@ -123,11 +111,13 @@ def _payload(entry: TimelineEntry) -> object:
         return entry.payload.decode(errors="replace")
 
 
-def _print_tables(view: SagaView, *, payloads: bool) -> None:
+def _print_tables(found: Found, *, payloads: bool) -> None:
     from sagas.cli.output import console, duration, local_time, table
 
-    out = console()
+    out, view = console(), _view(found)
     _print_head(out, view)
+    _print_timers(out, found)
+    _print_mends(out, found)
     rows = table("time", "after", "service", "step", "event", right=frozenset({"after"}))
     one_day = len({local_time(entry.time_ms)[:10] for entry in view.timeline}) == 1
     for entry in view.timeline:
@@ -140,6 +130,29 @@ def _print_tables(view: SagaView, *, payloads: bool) -> None:
         )
     out.print()
     out.print(rows)
+
+
+def _print_timers(out: Console, found: Found) -> None:
+    from sagas.cli.output import local_time, table
+    from sagas.cli.timers import due_words, lines_of
+
+    rows = table("timer", "due", "", "then")
+    for line in lines_of(found.instance):
+        rows.add_row(line.timer, local_time(line.due_ms), due_words(line.due_ms), line.then)
+    if rows.row_count:
+        out.print()
+        out.print(rows)
+
+
+def _print_mends(out: Console, found: Found) -> None:
+    """Each command on one line however long it is, to be copied."""
+    from sagas.cli.mending import mends_of
+
+    mends = mends_of(found.instance, found.saga, several=found.several)
+    if mends:
+        out.print("\nOnce what failed is mended:", style="bold")
+    for mend in mends:
+        out.print(f"  {mend.command}  # {mend.does}", markup=False, soft_wrap=True)
 
 
 def _event(entry: TimelineEntry, *, payloads: bool) -> Text:

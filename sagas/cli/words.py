@@ -12,7 +12,15 @@ from sagas.core.definition import SAGA_PARKED, STEP_FAILED, Direction
 from sagas.core.instance import SagaStatus
 from sagas.runtime.views import SagaView, Waiting
 
-__all__ = ["Reason", "awaited_words", "reason_of", "waiting_json", "waiting_words"]
+__all__ = [
+    "Reason",
+    "awaited_words",
+    "reason_of",
+    "short_name",
+    "waiting_json",
+    "waiting_text",
+    "waiting_words",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +58,14 @@ def _explained(event: str, payload: object) -> str:
         named = f"the undo of {step}" if undo else str(step)
         return f"{named} failed for good after {attempts} {times}: {fields.get('error', '?')}"
     told = ", ".join(f"{name}={_plain(value)}" for name, value in fields.items())
-    return f"{_short(event)} ({told})" if told else _short(event)
+    return f"{short_name(event)} ({told})" if told else short_name(event)
 
 
 def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _short(event: str) -> str:
+def short_name(event: str) -> str:
     """``StockReserved`` of ``inventory.StockReserved.v1``."""
     parts = event.split(".")
     return parts[1] if len(parts) > 1 else event
@@ -76,10 +84,11 @@ def waiting_words(view: SagaView) -> str:
 
 def awaited_words(view: SagaView) -> str:
     """The steps that would come next, and by whom."""
-    return ", ".join(map(_one, view.waits_for))
+    return ", ".join(map(waiting_text, view.waits_for))
 
 
-def _one(waiting: Waiting) -> str:
+def waiting_text(waiting: Waiting) -> str:
+    """One step that would come next, and by whom."""
     undo = "undo of " if waiting.direction is Direction.UNDO else ""
     return f"{undo}{waiting.step} ({waiting.service})"
 

@@ -77,7 +77,7 @@ def decide_control(instance: Instance, control: Control) -> Emission | None:
         case Resume():
             return _resume(instance)
         case Skip():
-            return _skip(instance, control) or _resume(instance)
+            return _skip(instance, control)
         case Park():
             return _park(instance)
 
@@ -129,12 +129,18 @@ def _park(instance: Instance) -> Emission | None:
 
 
 def _skip(instance: Instance, skip: Skip) -> Emission | None:
+    """The outcome, then the resumption. A saga that is parked for something else stays parked."""
     outcome = instance.definition.outcome_of.get(skip.type)
-    if outcome is None or skip.type in instance.facts:
+    if outcome is None or outcome.role not in _SKIPPABLE:
         return None
+    if skip.type in instance.facts:
+        return _resume(instance)
     undo = outcome.role is Role.UNDONE
     direction = Direction.UNDO if undo else Direction.FORWARD
     parked: list[Fact] = [instance.facts[slot] for slot in instance.parked]
     if not any(fact.step == outcome.step and fact.direction is direction for fact in parked):
         return None
     return Emission(skip.type, outcome.step, outcome.role, direction)
+
+
+_SKIPPABLE = frozenset({Role.DONE, Role.UNDONE})

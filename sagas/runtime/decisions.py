@@ -5,8 +5,10 @@ Owns what such an event says: of a failure its error, of a timer its step, of an
 
 from __future__ import annotations
 
+import json
+
 from sagas.core.definition import STEP_TIMED_OUT, Role
-from sagas.core.errors import ContractViolation
+from sagas.core.errors import ContractViolation, InvalidMessage
 from sagas.core.events import Event
 from sagas.core.framework_events import (
     CancelRequested,
@@ -20,10 +22,11 @@ from sagas.core.framework_events import (
     StepTimedOut,
 )
 from sagas.core.instance import Fact
+from sagas.core.saga import Saga
 from sagas.runtime.execution import Performed
-from sagas.runtime.incoming import Incoming
+from sagas.runtime.incoming import Incoming, decode_payload, key_of
 
-__all__ = ["payload_of"]
+__all__ = ["payload_of", "skip_event"]
 
 
 def payload_of(fact: Fact, incoming: Incoming, performed: Performed | None) -> bytes:
@@ -64,9 +67,24 @@ def _event_of(fact: Fact, incoming: Incoming, performed: Performed | None) -> Ev
             key = incoming.saga.definition.key
             return incoming.saga.events[fact.type].model_validate({key: incoming.saga_id})
         case Role.DONE | Role.UNDONE if isinstance(asked, SkipRequested):
-            return incoming.saga.events[fact.type].model_validate(asked.payload)
+            return skip_event(incoming.saga, incoming.saga_id, asked)
         case _:
             raise ContractViolation(f"{asked.event_type} can not lead to {fact.type}.")
+
+
+def skip_event(saga: type[Saga], saga_id: str, asked: SkipRequested) -> Event:
+    """The event by which an operator says that a step is done, or undone.
+
+    Raises InvalidMessage for a payload that does not fit the event, or is another instance's.
+    """
+    payload = json.dumps(asked.payload).encode()
+    event = decode_payload(saga.events[asked.event], asked.event, payload)
+    key = saga.definition.key
+    if key_of(event, key) != saga_id:
+        raise InvalidMessage(
+            f"{asked.event} has {key}={key_of(event, key)!r}; the saga is {saga_id!r}."
+        )
+    return event
 
 
 def _failure(performed: Performed | None) -> tuple[str, int]:

@@ -20,7 +20,7 @@ from sagas.wire.envelope import Envelope, encode_headers
 from sagas.wire.stored import decode_instance
 from sagas.wire.topics import Topics
 
-__all__ = ["Operator", "Outlook"]
+__all__ = ["Operator", "Outlook", "outlook_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +54,34 @@ class Operator:
         if row is None or control is None:
             return None
         before = decode_instance(saga.definition, saga_id, row.state)
-        emissions, after = _followed(before, control, self._clock.now_ms())
-        return Outlook(emissions, before, after)
+        return outlook_of(before, control, self._clock.now_ms())
 
-    async def ask(self, saga: type[Saga], saga_id: str, request: Event) -> None:
-        """Publish the request. At-least-once; a second one finds nothing to do."""
+    async def ask(self, saga: str, saga_id: str, request: Event) -> str:
+        """Publish the request and return its id, which the events that it leads to name as their cause.
+
+        At-least-once; a second one finds nothing to do.
+        """
         envelope = Envelope(
             id=self._ids.new(),
             type=request.event_type,
             source="operator",
             time_ms=self._clock.now_ms(),
-            saga=saga.definition.saga,
+            saga=saga,
             saga_id=saga_id,
             payload=request.model_dump_json().encode(),
         )
         record = OutgoingRecord(
-            self._topics.control(saga.definition.saga),
+            self._topics.control(saga),
             saga_id.encode(),
             envelope.payload,
             encode_headers(envelope),
         )
         await self._broker.publish(record)
+        return envelope.id
 
 
-def _followed(
-    instance: Instance, control: Control, now_ms: int
-) -> tuple[tuple[Emission, ...], Instance]:
+def outlook_of(instance: Instance, control: Control, now_ms: int) -> Outlook:
+    """What would follow from a control message, by the function that decides it."""
     emissions: list[Emission] = []
     after = instance
     while (emission := decide_control(after, control)) is not None:
@@ -92,4 +94,4 @@ def _followed(
             break
         emissions.append(emission)
         after = evolve(after, fact)
-    return tuple(emissions), after
+    return Outlook(tuple(emissions), instance, after)

@@ -10,7 +10,7 @@ from sagas.ports import Row
 from sagas.wire.envelope import Envelope, decode_headers
 from sagas.wire.stored import decode_event, decode_instance
 
-__all__ = ["SagaView", "TimelineEntry", "Waiting", "view_of"]
+__all__ = ["SagaView", "TimelineEntry", "Waiting", "view_of", "waits_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
         version=row.stamp.version,
         generation=row.stamp.generation,
         timeline=tuple(timeline),
-        waits_for=tuple(_waits_for(instance)),
+        waits_for=tuple(waits_for(instance)),
         reason=_reason(instance, envelopes),
     )
 
@@ -98,7 +98,8 @@ def _since(time_ms: int, cause_ms: int | None) -> int | None:
     return None if cause_ms is None else max(0, time_ms - cause_ms)
 
 
-def _waits_for(instance: Instance) -> list[Waiting]:
+def waits_for(instance: Instance) -> list[Waiting]:
+    """What would come next for an instance."""
     steps = instance.definition.steps
     if instance.phase is SagaStatus.RUNNING:
         return [

@@ -72,6 +72,12 @@ class Running:
         assert len(found) >= times, "".join(self.lines)
         return found
 
+    def wait_for_line(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        """Until such a line is logged."""
+        with self._news:
+            self._news.wait_for(lambda: self._ended or any(map(wanted, self.logged)), DEADLINE_S)
+        assert any(map(wanted, self.logged)), "".join(self.lines)
+
     def _count(self, event: str) -> int:
         return sum(line["event"] == event for line in self.logged)
 

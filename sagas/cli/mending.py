@@ -1,0 +1,124 @@
+"""What can be asked of a saga: why a request is refused, and the commands that could mend a parked one.
+
+Owns the words. Whether something is refused, the function says that the participants ask, too.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+
+from sagas.cli.words import short_name, waiting_text
+from sagas.core.controls import Cancel, Control, Resume, Skip
+from sagas.core.definition import START, Direction, Role
+from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.saga import Saga
+from sagas.runtime.operator import outlook_of
+from sagas.runtime.views import waits_for
+
+__all__ = ["Mend", "mends_of", "refusal_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """A command to be typed as it is, but for its reason, and what it is for."""
+
+    command: str
+    does: str
+
+
+def refusal_of(instance: Instance, control: Control) -> str:
+    """Why nothing would come of a request."""
+    match control:
+        case Cancel():
+            return _not_cancelled(instance)
+        case Skip():
+            return _not_skipped(instance, control.type)
+        case _:
+            return f"it is not parked; {_standing(instance)}"
+
+
+def _not_cancelled(instance: Instance) -> str:
+    if instance.phase is SagaStatus.COMPENSATING:
+        return "it has turned back already"
+    if instance.phase.is_terminal:
+        return f"too late: it is {instance.phase}"
+    pivots = [step.name for step in instance.definition.pivots if instance.triggered(step)]
+    return f"too late: the pivot {' and '.join(pivots)} is triggered"
+
+
+def _not_skipped(instance: Instance, type_: str) -> str:
+    if instance.status is not SagaStatus.PARKED:
+        return f"it is not parked; {_standing(instance)}"
+    outcome = instance.definition.outcome_of[type_]
+    named = outcome.step if outcome.role is Role.DONE else f"the undo of {outcome.step}"
+    parked = " and ".join(dict.fromkeys(_parked_words(fact) for fact in _parkings(instance)))
+    return f"it is not parked for {named}, but for {parked}"
+
+
+def _standing(instance: Instance) -> str:
+    waits = ", ".join(map(waiting_text, waits_for(instance)))
+    return f"it is {instance.status}" + (f" and waits for {waits}" if waits else "")
+
+
+def _parkings(instance: Instance) -> list[Fact]:
+    return [instance.facts[slot] for slot in instance.parked]
+
+
+def _parked_words(fact: Fact) -> str:
+    if fact.direction is Direction.UNDO:
+        return f"the undo of {fact.step}"
+    return "a dead letter" if fact.step == START else fact.step
+
+
+def mends_of(instance: Instance, saga: type[Saga], *, several: bool) -> list[Mend]:
+    """The commands that could mend a parked saga; none for another one.
+
+    ``several`` says that the saga has to be named, because the project has others.
+    """
+    if instance.status is not SagaStatus.PARKED:
+        return []
+    mends = [Mend(_command("resume", instance, several=several), "tries again what failed")]
+    for type_ in dict.fromkeys(_skippable(instance)):
+        if _leads_somewhere(instance, Skip(type_)):
+            outcome = instance.definition.outcome_of[type_]
+            ended = "done" if outcome.role is Role.DONE else "undone"
+            rest = [short_name(type_), *_payload_option(saga, instance.saga_id, type_)]
+            command = _command("skip", instance, *rest, several=several)
+            mends.append(Mend(command, f"says that {outcome.step} is {ended}, by hand"))
+    if _leads_somewhere(instance, Cancel()):
+        command = _command("cancel", instance, several=several)
+        mends.append(Mend(command, "turns the saga back, once it is resumed"))
+    return mends
+
+
+def _leads_somewhere(instance: Instance, control: Cancel | Resume | Skip) -> bool:
+    return bool(outlook_of(instance, control, 0).emissions)
+
+
+def _skippable(instance: Instance) -> list[str]:
+    found = []
+    for fact in _parkings(instance):
+        step = instance.definition.by_name[fact.step]
+        types = step.done if fact.direction is Direction.FORWARD else (step.undone,)
+        found += [type_ for type_ in types if type_ is not None and type_ not in instance.facts]
+    return found
+
+
+def _payload_option(saga: type[Saga], saga_id: str, type_: str) -> list[str]:
+    """Nothing where the key alone will do; else what has to be filled in."""
+    key, fields = saga.definition.key, saga.events[type_].model_fields
+    asked = [
+        field.alias or name for name, field in fields.items() if field.is_required() and name != key
+    ]
+    if not asked:
+        return []
+    payload = {key: saga_id} | dict.fromkeys(asked, "...")
+    return ["--payload", shlex.quote(json.dumps(payload, ensure_ascii=False))]
+
+
+def _command(verb: str, instance: Instance, *rest: str, several: bool) -> str:
+    chosen = ["--saga", instance.definition.saga] if several else []
+    words = ["sagas", verb, shlex.quote(instance.saga_id), *rest, *chosen, "--why", '"..."']
+    return " ".join(words)

@@ -1,0 +1,246 @@
+"""``sagas cancel``, ``resume`` and ``skip``: what people ask of a saga.
+
+Owns what can be typed, and its defaults.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import JsonValue
+
+from sagas.cli.asking import Asked, operate
+from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.cli.options import Output, OutputOption, ProjectOption, SagaOption, TimeoutOption
+from sagas.core.definition import Role
+from sagas.core.errors import InvalidMessage
+from sagas.core.events import Event
+from sagas.core.framework_events import CancelRequested, ResumeRequested, SkipRequested
+
+if TYPE_CHECKING:
+    from sagas.cli.lookup import Found
+
+__all__ = ["cancel", "resume", "skip"]
+
+IdArgument = Annotated[
+    str, typer.Argument(metavar="SAGA_ID", help="The business key, such as an order's id.")
+]
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--by", metavar="NAME", help="Who asks. Default: who is logged in.", show_default=False
+    ),
+]
+WhyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--why",
+        metavar="TEXT",
+        help="Why; it is recorded. Only --dry-run does without.",
+        show_default=False,
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would follow, and publish nothing.")
+]
+
+
+def cancel(
+    *,
+    saga_id: IdArgument,
+    saga: SagaOption = None,
+    by: ByOption = None,
+    why: WhyOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Output.TABLE,
+    project: ProjectOption = None,
+    timeout: TimeoutOption = 10.0,
+) -> None:
+    """Turn a saga back before its pivot is triggered: what was done is undone.
+
+    Example: [bold]sagas cancel o-1042 --why "the customer called"[/bold]
+    """
+    asked = _asked(
+        verb="cancelled",
+        saga_id=saga_id,
+        saga=saga,
+        by=by,
+        why=why,
+        dry_run=dry_run,
+        output=output,
+        project=project,
+        timeout_s=timeout,
+    )
+    operate(asked, lambda _: CancelRequested(by=asked.by, why=asked.why))
+
+
+def resume(
+    *,
+    saga_id: IdArgument,
+    saga: SagaOption = None,
+    by: ByOption = None,
+    why: WhyOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Output.TABLE,
+    project: ProjectOption = None,
+    timeout: TimeoutOption = 10.0,
+) -> None:
+    """Let a parked saga go on: what failed is tried again.
+
+    Example: [bold]sagas resume o-1042 --why "the carrier is back"[/bold]
+    """
+    asked = _asked(
+        verb="resumed",
+        saga_id=saga_id,
+        saga=saga,
+        by=by,
+        why=why,
+        dry_run=dry_run,
+        output=output,
+        project=project,
+        timeout_s=timeout,
+    )
+    operate(asked, lambda _: ResumeRequested(by=asked.by, why=asked.why))
+
+
+def skip(
+    *,
+    saga_id: IdArgument,
+    event: Annotated[
+        str,
+        typer.Argument(
+            metavar="EVENT", help="The done or undone event of the step, such as StockReleased."
+        ),
+    ],
+    payload: Annotated[
+        str | None,
+        typer.Option(
+            "--payload",
+            metavar="JSON|@FILE",
+            help="What the event carries. Default: the business key alone.",
+            show_default=False,
+        ),
+    ] = None,
+    saga: SagaOption = None,
+    by: ByOption = None,
+    why: WhyOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Output.TABLE,
+    project: ProjectOption = None,
+    timeout: TimeoutOption = 10.0,
+) -> None:
+    """Say that the step a saga is parked for was done, or undone, by hand, and let the saga go on.
+
+    Example: [bold]sagas skip o-1042 StockReleased --why "put back by hand"[/bold]
+    """
+    asked = _asked(
+        verb="skipped",
+        saga_id=saga_id,
+        saga=saga,
+        by=by,
+        why=why,
+        dry_run=dry_run,
+        output=output,
+        project=project,
+        timeout_s=timeout,
+    )
+    content = None if payload is None else _content(payload)
+
+    def request(found: Found) -> Event:
+        from sagas.runtime.decisions import skip_event
+
+        alone: dict[str, JsonValue] = {found.saga.definition.key: found.saga_id}
+        built = SkipRequested(
+            event=_full_name(found, event),
+            payload=alone if content is None else content,
+            by=asked.by,
+            why=asked.why,
+        )
+        try:
+            skip_event(found.saga, found.saga_id, built)
+        except InvalidMessage as error:
+            raise CommandError(
+                ExitCode.USAGE, f"{error}. Give what it carries by --payload."
+            ) from error
+        return built
+
+    operate(asked, request)
+
+
+def _asked(
+    *,
+    verb: str,
+    saga_id: str,
+    saga: str | None,
+    by: str | None,
+    why: str | None,
+    dry_run: bool,
+    output: Output,
+    project: Path | None,
+    timeout_s: float,
+) -> Asked:
+    if not dry_run and not (why or "").strip():
+        raise CommandError(
+            ExitCode.USAGE, 'Say why, for those who look later: --why "the customer called".'
+        )
+    return Asked(
+        verb=verb,
+        saga_id=saga_id,
+        saga=saga,
+        by=by or _login(),
+        why=why or "",
+        dry_run=dry_run,
+        output=output,
+        project=project,
+        timeout_s=timeout_s,
+    )
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise CommandError(
+            ExitCode.USAGE, "Nobody is logged in by name: say who asks, --by NAME."
+        ) from None
+
+
+def _content(given: str) -> dict[str, JsonValue]:
+    """The JSON object that was typed, or that a file holds. Raises CommandError."""
+    try:
+        text = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+        content = json.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(
+            ExitCode.USAGE, f"--payload {given} can not be read: {error}."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise CommandError(ExitCode.USAGE, f"--payload is no JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise CommandError(
+            ExitCode.USAGE, '--payload is no JSON object such as {"order_id": "o1"}.'
+        )
+    return content
+
+
+def _full_name(found: Found, given: str) -> str:
+    """The event's name on the wire, given that or the part between the dots. Raises CommandError."""
+    from sagas.cli.words import short_name
+
+    known = [
+        type_
+        for type_, outcome in found.saga.definition.outcome_of.items()
+        if outcome.role in {Role.DONE, Role.UNDONE}
+    ]
+    meant = [type_ for type_ in known if given in {type_, short_name(type_)}]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise CommandError(ExitCode.USAGE, f"{given!r} is one of {', '.join(meant)}: say which.")
+    hint = nearest(given, map(short_name, known), "Its done and undone events")
+    name = found.saga.definition.saga
+    raise CommandError(ExitCode.USAGE, f"{name} has no done or undone event {given!r}.{hint}")
