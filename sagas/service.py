@@ -288,6 +288,17 @@ class Service:
                 f"{self!r} can not complete {step!r}: only a Wait is completed from outside. Register "
                 f"a handler, or declare it as a Wait."
             )
+        if isinstance(step, Start) and fits is Step and hasattr(step, "saga"):
+            raise DefinitionError(
+                f"{self!r} can not {verb} {step!r}: a start has no handler; it is done when its event "
+                f"is there, by client.start({_shown(step.done[0])}(...)). What takes it back is registered "
+                f"with undoes({step!r})."
+            )
+        if inspect.isfunction(step):
+            raise DefinitionError(
+                f"{self!r} can not {verb} {step.__name__}: the decorator stands without its step. Write "
+                f"it with the step in brackets, such as {_DECORATORS[verb]}(OrderFulfilment.reserve_stock)."
+            )
         if not isinstance(step, fits) or not hasattr(step, "saga"):
             raise DefinitionError(
                 f"{self!r} can not {verb} {step!r}; give a step of a saga, such as "
@@ -320,6 +331,9 @@ class Service:
             return function
 
         return register
+
+
+_DECORATORS = {"perform": "performs", "undo": "undoes", "complete": "completes"}
 
 
 def _triggers(step: Step[Any, Any, Any, Any, Any]) -> tuple[tuple[type[Event], ...], ...]:

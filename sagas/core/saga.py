@@ -7,12 +7,13 @@ sagas, and never looks at handlers.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, NewType, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NewType, get_args, get_origin
 from uuid import UUID
 
 from sagas.core.definition import START, Definition, Join, StepDefinition, StepKind
@@ -48,7 +49,23 @@ class EndOf:
     saga: type[Saga]
 
 
-class Saga:
+class _Named(type):
+    """Says which attribute of a saga was probably meant. Type checkers know better, and see nothing."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name: str) -> object:
+            steps = [
+                key for key, value in vars(cls).items() if isinstance(value, Start | Step | Wait)
+            ]
+            near = difflib.get_close_matches(name, [*steps, "ended"], n=1)
+            mend = (
+                f"did you mean {near[0]}?" if near else f"it has {', '.join(steps) or 'no steps'}."
+            )
+            raise AttributeError(f"The saga {cls.__name__} has no {name!r}; {mend}")
+
+
+class Saga(metaclass=_Named):
     """The base of every saga: its subclass's body declares start and steps, and is checked at once.
 
     ``key`` is the field that holds the business key in each of its events; ``name`` defaults to the
@@ -122,6 +139,7 @@ def _problems_of_declaration(saga: type[Saga]) -> Iterator[str]:
         *_problems_of_class(saga),
         *(problem for start in _starts_of(saga) for problem in _problems_of_start(start)),
         *(problem for step in _steps_of(saga) for problem in _problems_of_step(step)),
+        *_problems_of_unnamed(saga),
     ]
     yield from found
     if not found:
@@ -203,7 +221,7 @@ def _problems_of_step(step: _AnyStep) -> Iterator[str]:
 
 
 def _problems_of_type(step: _AnyStart | _AnyStep, word: str, type_: object) -> Iterator[str]:
-    if not (isinstance(type_, type) and issubclass(type_, Event)):
+    if not _is_event(type_):
         fits = {
             "on=": "an event type, AllOf(...) or AnyOf(...)",
             "done=": "an event type or OneOf(...)",
@@ -213,13 +231,28 @@ def _problems_of_type(step: _AnyStart | _AnyStep, word: str, type_: object) -> I
         }.get(word, "an event type")
         shown = "NOTHING" if isinstance(type_, NothingToUndo) else repr(type_)
         yield f"{step!r}: {word} is {shown}; expected {fits}."
-    elif is_abstract(type_):
-        yield (
-            f"{step!r}: {word} names {type_.__qualname__}, which has no name on the wire; give it "
-            "one "
-            f'on its class line, such as type="{step.service}.{type_.__name__}.v1", or use a '
-            "subclass."
-        )
+
+
+def _problems_of_unnamed(saga: type[Saga]) -> Iterator[str]:
+    """Events without ``type=``: each once, named after the service that emits it."""
+    declared = (*_starts_of(saga), *_steps_of(saga))
+    emitted = [(step, step.service, type_) for step in declared for type_ in _outcomes(step)]
+    used = [
+        (step, "publisher", type_) for step in declared for type_ in (*step.triggers, *step.reads)
+    ]
+    said: set[object] = set()
+    for step, publisher, type_ in (*emitted, *used):
+        if _is_event(type_) and type_ not in said and is_abstract(type_):
+            said.add(type_)
+            yield (
+                f"{step!r}: it names {type_.__qualname__}, which has no name on the wire; give it one "
+                f'on its class line, such as type="{publisher}.{type_.__name__}.v1", or use a '
+                "subclass."
+            )
+
+
+def _is_event(type_: object) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Event)
 
 
 def _problems_of_events(saga: type[Saga]) -> Iterator[str]:
@@ -234,6 +267,7 @@ def _problems_of_events(saga: type[Saga]) -> Iterator[str]:
     for type_ in by_name.values():
         if type_ not in FRAMEWORK_EVENTS:
             yield from _problems_of_key(saga, type_)
+    yield from _problems_of_key_types(saga, by_name.values())
     for start in _starts_of(saga):
         yield from _problems_of_publisher(start)
     for step in _steps_of(saga):
@@ -277,11 +311,30 @@ def _problems_of_key(saga: type[Saga], type_: type[Event]) -> Iterator[str]:
         )
 
 
-def _is_key_type(annotation: Any) -> bool:
+def _problems_of_key_types(saga: type[Saga], types: Iterable[type[Event]]) -> Iterator[str]:
+    """One instance is one key: 7 and "7" would be the same instance to one handler and not to another."""
+    found: dict[str, list[str]] = {}
+    for type_ in types:
+        field = type_.model_fields.get(saga.key)
+        if field is not None and type_ not in FRAMEWORK_EVENTS and _is_key_type(field.annotation):
+            plain = _plain(field.annotation)
+            base = next(base for base in _KEY_TYPES if issubclass(plain, base))
+            found.setdefault(base.__name__, []).append(type_.__qualname__)
+    if len(found) > 1:
+        seen = "; ".join(f"{name} in {', '.join(events)}" for name, events in found.items())
+        yield f"{saga.__qualname__}: the key {saga.key} is {seen}. Give it one type in all events."
+
+
+def _plain(annotation: Any) -> Any:
     while isinstance(annotation, NewType) or get_origin(annotation) is Annotated:
         annotation = (
             annotation.__supertype__ if isinstance(annotation, NewType) else get_args(annotation)[0]
         )
+    return annotation
+
+
+def _is_key_type(annotation: Any) -> bool:
+    annotation = _plain(annotation)
     return (
         isinstance(annotation, type)
         and issubclass(annotation, _KEY_TYPES)

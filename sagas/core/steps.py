@@ -20,6 +20,7 @@ from sagas.core.definition import Join
 from sagas.core.durations import NEVER, Timeout
 from sagas.core.errors import DefinitionError
 from sagas.core.events import Event
+from sagas.core.keywords import check_words
 from sagas.core.retry import Retry
 
 if TYPE_CHECKING:
@@ -220,13 +221,23 @@ class Start(_Declared, Generic[In, Undone]):
         undone: type[_Done],
         state: str | None = None,
     ) -> Start[_Trigger, _Done]: ...
-    def __new__(cls, event: Any, /, *, by: str, undone: Any, state: str | None = None) -> Any:
+    def __new__(
+        cls,
+        event: Any,
+        /,
+        *,
+        by: str,
+        undone: Any = _ABSENT,
+        state: str | None = None,
+        **unknown: object,
+    ) -> Any:
         """Keep what was written; the saga checks it, because it knows the names."""
         self = super().__new__(cls)
+        check_words("Start", unknown)
         self.service = by
         self.done = (event,)
         self.undone = None if isinstance(undone, NothingToUndo) else undone
-        self.says_undone = undone is not None
+        self.says_undone = undone is not _ABSENT and undone is not None
         self.state = state
         return self
 
@@ -289,9 +300,11 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         timeout: Timeout | None = None,
         retry: Retry | None = None,
         state: str | None = None,
+        **unknown: object,
     ) -> Any:
         """Keep what was written; the saga checks it, because it knows the names."""
         self = super().__new__(cls)
+        check_words("Step", unknown)
         self.service = by
         self.triggers = _types(on, AllOf, AnyOf)
         self.join = Join.ANY if isinstance(on, AnyOf) else Join.ALL
@@ -362,9 +375,11 @@ class Wait(_Declared, Generic[Answer]):
         otherwise: Any = None,
         timeout: Timeout = NEVER,
         state: str | None = None,
+        **unknown: object,
     ) -> Any:
         """Keep what was written; the saga checks it, because it knows the names."""
         self = super().__new__(cls)
+        check_words("Wait", unknown)
         self.service = by
         self.triggers = _types(on, AllOf, AnyOf)
         self.join = Join.ANY if isinstance(on, AnyOf) else Join.ALL
@@ -378,9 +393,7 @@ class Wait(_Declared, Generic[Answer]):
 
 
 def _types(written: Any, *words: type[_Several]) -> tuple[type[Event], ...]:
-    # Another word than the ones that fit here stays as it is, and the saga's check rejects it by
-    # name.
-    return written.types if isinstance(written, words) else (written,)
+    return written.types if isinstance(written, words) else (written,)  # judged by the saga
 
 
 def _names(types: Iterable[Any]) -> str:

@@ -6,6 +6,7 @@ Owns what an exception means. Never touches the saga table or a topic.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,9 @@ from sagas.service import Handler
 __all__ = ["Call", "Execution", "Pauses", "Performed", "attempt_until_done", "invoke", "words_of"]
 
 _log = structlog.get_logger()
+
+_RAISED_NO_EXCEPTION = "exceptions must derive from BaseException"
+"""What Python says of ``raise`` with an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,13 @@ class Execution:
             returned = await invoke(call.handler, *arguments, context)
         except RetriableError as error:
             raise _HandlerError(error) from error
+        except TypeError as error:
+            if str(error) != _RAISED_NO_EXCEPTION:
+                raise
+            raise ContractViolation(
+                f"{call.handler.name} raises what is no exception. If it is an event: a refusal is "
+                "returned, not raised."
+            ) from error
         return _checked(call, returned)
 
 
@@ -161,6 +172,12 @@ def _checked(call: Call, returned: object) -> JournalOutcome:
     allowed: tuple[str, ...] = (*step.done, *step.refused, *otherwise)
     if call.action.direction is Direction.UNDO:
         allowed = (step.undone or "",)
+    if inspect.isawaitable(returned):
+        if inspect.iscoroutine(returned):
+            returned.close()
+        raise ContractViolation(
+            f"{call.handler.name} returned {returned!r:.200}, which is not run yet: an `await` is missing."
+        )
     if not isinstance(returned, Event) or returned.event_type not in allowed:
         seen = returned.event_type if isinstance(returned, Event) else repr(returned)[:200]
         raise ContractViolation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from typing import Annotated, Any, NewType
 from uuid import UUID
 
@@ -210,7 +211,9 @@ def declare(class_name: str = "Sale", **body: Any) -> type[Saga]:
 
 @pytest.mark.parametrize("event", [NewTypeKey, UuidKey, IntKey])
 def test_keys_are_strings_integers_or_uuids(event: type[Event]) -> None:
-    declare(pack=pack(done=event))
+    done = types.new_class("Done", (event,), {"type": "shop.Done.v1"})
+    begin: Any = Start(event, by="shop", undone=NOTHING)
+    declare(start=begin, pack=pack(on=event, done=done))
 
 
 make_start: Any = Start
@@ -247,11 +250,19 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "reads a name": ({"pack": pack(reads="Placed")}, "reads= is 'Placed'; expected .* a tuple"),
     "abstract event": (
         {"pack": pack(done=SaleEvent)},
-        'done= names SaleEvent, which has no name on the wire.*type="shop.SaleEvent.v1"',
+        'names SaleEvent, which has no name on the wire.*type="shop.SaleEvent.v1"',
     ),
     "abstract start": (
         {"start": Start(SaleEvent, by="shop", undone=NOTHING)},
-        "Sale.start: its event names SaleEvent, which has no name",
+        "Sale.start: it names SaleEvent, which has no name",
+    ),
+    "start that says nothing of its undo": (
+        {"start": make_start(Placed, by="shop")},
+        "Sale.start: nothing said of its undo; name its event with undone=, or say NOTHING",
+    ),
+    "keys of several types": (
+        {"pack": pack(done=IntKey)},
+        "the key sale_id is str in Placed; int in IntKey. Give it one type in all events",
     ),
     "two classes of one name": (
         {"pack": pack(), "again": pack(on=Packed, done=PackedAgain)},
@@ -296,6 +307,32 @@ def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(DefinitionError) as caught:
         declare(start=None, pack=pack(done=SaleEvent, reads="Placed"))
     assert str(caught.value).count("\n- ") == 3
+
+
+def test_an_event_without_a_name_is_told_once_and_with_its_emitter() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        declare(pack=pack(done=SaleEvent), ship=pack(by="post", on=SaleEvent, reads=SaleEvent))
+    assert str(caught.value).count("SaleEvent, which has no name") == 1
+    assert 'type="shop.SaleEvent.v1"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: make_start(Placed, by="shop", undo=NOTHING), "no undo=; did you mean undone="),
+        (lambda: pack(refuse=Left), r"Step\(\.\.\.\) knows no refuse=; did you mean refused="),
+        (lambda: pack(colour=1), "knows no colour=; it takes by, on"),
+    ],
+)
+def test_an_unknown_keyword_is_told_with_the_nearest(make: Any, said: str) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        make()
+
+
+def test_an_unknown_step_is_told_with_the_nearest() -> None:
+    saga: Any = OrderFulfilment
+    with pytest.raises(AttributeError, match="has no 'reserve_stok'; did you mean reserve_stock"):
+        _ = saga.reserve_stok
 
 
 def test_a_step_under_two_names_is_refused() -> None:

@@ -192,7 +192,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "abstract otherwise": (
         {"pack": pack(otherwise=SaleEvent)},
-        "Sale.pack: otherwise= names SaleEvent, which has no name on the wire",
+        "Sale.pack: it names SaleEvent, which has no name on the wire",
     ),
     "otherwise that a timer can not make": (
         {"pack": pack(otherwise=Explained)},

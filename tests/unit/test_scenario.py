@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sagas.core.definition import Direction
@@ -234,3 +236,32 @@ async def test_a_failing_handler_prints_no_locals(
     (parked,) = [line for line in printed.splitlines() if "SagaParked" in line]
     assert "[warning" in parked
     assert "as the test ordered" in parked
+
+
+async def _forgets_to_await(order: OrderPlaced, *_: object) -> StockReserved:
+    return StockReserved(order_id=order.order_id)
+
+
+async def _raises_an_event(order: OrderPlaced, *_: object) -> StockReserved:
+    raise StockReserved(order_id=order.order_id)  # type: ignore[misc]
+
+
+async def _returns_a_coroutine(order: OrderPlaced, *_: object) -> Any:
+    return _forgets_to_await(order)
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        (_returns_a_coroutine, "not run yet: an `await` is missing"),
+        (_raises_an_event, "a refusal is returned, not raised"),
+    ],
+)
+async def test_a_handlers_slip_is_told_in_words(shop: Shop, handler: Any, said: str) -> None:
+    async with SagaTestEnvironment(shop.services) as env:
+        env.replace(reserve_stock, returns=handler)
+        saga_id = await env.start(ORDER)
+        await env.run()
+        (failed,) = [one for one in env.history(saga_id) if one.type is StepFailed]
+    assert said in repr(failed)
+    assert "attempts=1" in repr(failed)

@@ -191,9 +191,21 @@ def test_undoing_where_there_is_nothing_to_undo_is_refused() -> None:
         undoes(shop, First.start)
 
 
+def test_a_start_has_no_handler() -> None:
+    with pytest.raises(DefinitionError, match=r"by client\.start\(OrderPlaced\(\.\.\.\)\)"):
+        performs(Service("orders"), OrderFulfilment.start)
+
+
+def test_a_decorator_without_its_step_is_refused(inventory: Service) -> None:
+    async def reserve(order: OrderPlaced, context: object) -> None: ...
+
+    with pytest.raises(DefinitionError, match=r"such as performs\(OrderFulfilment\.reserve_stock"):
+        performs(inventory, reserve)
+
+
 def test_only_steps_of_a_saga_have_handlers(inventory: Service) -> None:
     loose: Any = Step(by="inventory", on=OrderPlaced, done=StockReserved, undone=NOTHING)
-    for wrong in (loose, "reserve_stock", OrderFulfilment, OrderFulfilment.start):
+    for wrong in (loose, "reserve_stock", OrderFulfilment):
         with pytest.raises(DefinitionError, match="give a step of a saga"):
             performs(inventory, wrong)
 
