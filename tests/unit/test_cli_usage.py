@@ -125,6 +125,10 @@ HELPS: list[list[str]] = [
     ["run"],
     ["list"],
     ["show"],
+    ["timers"],
+    ["cancel"],
+    ["resume"],
+    ["skip"],
     ["check"],
     ["topics", "plan"],
     ["topics", "apply"],
@@ -144,7 +148,7 @@ def test_help_tells_the_exit_codes(tmp_path: Path) -> None:
     assert bare.out == asked.out
     assert bare.code == asked.code == 0
     text = " ".join(asked.out.split())
-    for code in ("0 ok", "1 something to mend", "2 wrong usage", "3 topics", "4 not", "5 a server"):
+    for code in ("0 ok", "1 something to mend", "2 wrong usage", "3 topics", "4 not", "5 a server", "6 ref"):
         assert code in text
 
 
