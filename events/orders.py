@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sagas import Event
 
-__all__ = ["OrderCancelled", "OrderLine", "OrderPlaced"]
+__all__ = ["OrderCancelled", "OrderLine", "OrderPlaced", "ReceiptAssumed", "ReceiptConfirmed"]
 
 
 class OrderLine(BaseModel):
@@ -39,3 +39,15 @@ class OrderCancelled(Event, type="orders.OrderCancelled.v1"):
 
     order_id: str
     reason: str = ""
+
+
+class ReceiptConfirmed(Event, type="orders.ReceiptConfirmed.v1"):
+    """The customer says that the parcel has arrived."""
+
+    order_id: str
+
+
+class ReceiptAssumed(Event, type="orders.ReceiptAssumed.v1"):
+    """The customer has said nothing for so long that the parcel must have arrived."""
+
+    order_id: str

@@ -1,25 +1,27 @@
-"""From a placed order to a paid parcel, or back to where it began."""
+"""From a placed order to a received parcel, or back to where it began."""
 
 from __future__ import annotations
 
 from events.inventory import StockReleased, StockReserved, StockUnavailable
 from events.notifications import CustomerNotified
-from events.orders import OrderCancelled, OrderPlaced
+from events.orders import OrderCancelled, OrderPlaced, ReceiptAssumed, ReceiptConfirmed
 from events.payments import PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentVoided
 from events.shipping import ShipmentCreated
-from sagas import Saga, Start, Step
+from sagas import Retry, Saga, Start, Step, Wait, days, hours, seconds
 
 __all__ = ["OrderFulfilment"]
 
 
 class OrderFulfilment(Saga):
-    """Reserve the stock, block the money, ship; then take the money and tell the customer.
+    """Reserve the stock, block the money, ship; then take the money and wait for the customer's word.
 
-    Up to the shipment everything can be undone, last first. The shipment is the pivot: what follows
-    it is done sooner or later, whatever happens.
+    Up to the shipment everything can be undone, last first, and is once it takes too long. The
+    shipment is the pivot: what follows it is done sooner or later, whatever happens.
     """
 
     key = "order_id"
+    deadline = hours(2)
+    step_timeout = seconds(30)
 
     start = Start(OrderPlaced, by="orders", undone=OrderCancelled, state="CREATED")
 
@@ -37,6 +39,7 @@ class OrderFulfilment(Saga):
         done=PaymentAuthorized,
         refused=PaymentDeclined,
         undone=PaymentVoided,
+        retry=Retry(attempts=5),
         state="PAID",
     )
     create_shipment = Step(
@@ -51,10 +54,17 @@ class OrderFulfilment(Saga):
         on=ShipmentCreated,
         done=PaymentCaptured,
         reads=OrderPlaced,
-        state="FULFILLED",
     )
     notify_customer = Step(
         by="notifications",
         on=ShipmentCreated,
         done=CustomerNotified,
+    )
+    confirm_receipt = Wait(
+        by="orders",
+        on=PaymentCaptured,
+        done=ReceiptConfirmed,
+        timeout=days(7),
+        otherwise=ReceiptAssumed,
+        state="FULFILLED",
     )

@@ -186,13 +186,15 @@ class Instance(NamedTuple):
 
     @property
     def state(self) -> str | None:
-        """The business state reached last, by a step that is not undone.
+        """The business state reached last, by a step that is not undone, or by a wait whose time was up
+        and with which the saga went on.
 
         It is shown, and decides nothing.
         """
         reached = None
         for fact in self.facts.values():
             step = self.definition.by_name[fact.step]
-            if fact.role is Role.DONE and not self.undone(step):
+            waited = fact.role is Role.OTHERWISE and step.waits
+            if (fact.role is Role.DONE and not self.undone(step)) or waited:
                 reached = step.state or reached
         return reached

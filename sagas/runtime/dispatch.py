@@ -15,6 +15,7 @@ from sagas.core.decide import ActionResult, ResultKind
 from sagas.core.definition import START, Direction, Role
 from sagas.core.framework_events import SagaParked
 from sagas.core.handling import Handling, UnknownInstance
+from sagas.core.instance import Instance
 from sagas.core.retry import Retry
 from sagas.core.saga import SagaEnded
 from sagas.ports import Record
@@ -96,17 +97,20 @@ class Dispatch:
 
     async def _run_saga(self, incoming: Incoming) -> None:
         participant = self._participant
+        world = MessageWorld(participant, incoming)
         handling = Handling(
             incoming.saga.definition,
             participant.service.name,
             incoming.saga_id,
             incoming.fact,
-            MessageWorld(participant, incoming),
+            world,
             control=incoming.control,
             deadline_ms=incoming.envelope.trail.deadline_ms,
             confirmed=participant.confirmed,
         )
-        await handling.run()
+        instance = await handling.run()
+        if _ended_from_outside(instance, incoming, participant.service.name):
+            await world.tell_end(instance)
 
     async def _tell(self, observer: Observer, type_: str, envelope: Envelope) -> None:
         """Tell one observer; after the last attempt its error makes the record a dead letter."""
@@ -136,6 +140,27 @@ class Dispatch:
         done = await attempt_until_done(attempt, pauses, observer.handler.name, Retry())
         if not isinstance(done, Performed):
             raise done[1]
+
+
+def _ended_from_outside(instance: Instance, incoming: Incoming, service: str) -> bool:
+    """Whether the message is an answer to one of the service's waits, of a saga that has ended, and
+    does not say so.
+
+    Whoever answers from outside does not know that nothing else is open. Every event that a service
+    decides on carries the status that it leads to.
+    """
+    fact, envelope = incoming.fact, incoming.envelope
+    step = instance.definition.by_name[fact.step]
+    recorded = instance.facts.get(fact.slot)
+    return (
+        instance.status.is_terminal
+        and envelope.status != str(instance.status)
+        and incoming.control is None
+        and step.waits
+        and step.service == service
+        and recorded is not None
+        and recorded.id == fact.id
+    )
 
 
 def _place(record: Record) -> str:

@@ -181,7 +181,21 @@ class MessageWorld:
             if row is None or fact.slot not in row.events:
                 return  # the row went away since: the next load sees it
             encoded = decode_event(row.events[fact.slot])
-        headers, payload = encoded
+        await self._publish(*encoded)
+
+    async def tell_end(self, instance: Instance) -> None:
+        """Publish the event in hand again, with the status to which it has led: of a saga that was
+        ended from outside nobody else tells the observers.
+        """
+        envelope = replace(
+            self._incoming.envelope,
+            seq=instance.version,
+            generation=instance.generation,
+            status=instance.status,
+        )
+        await self._publish(encode_headers(envelope), envelope.payload)
+
+    async def _publish(self, headers: Headers, payload: bytes) -> None:
         record = OutgoingRecord(
             self._at.topics.events(self._at.service.name),
             self._saga_id.encode(),

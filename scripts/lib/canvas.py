@@ -19,7 +19,7 @@ TOPICS = Topics("sagas")
 
 def canvas(service: Service, purpose: str) -> str:
     sections = {
-        "Performs": table("Step|Kind|On|Reads|Emits|Or refuses with", performed(service)),
+        "Performs": table("Step|Kind|On|Reads|Emits|Or refuses with|Or else", performed(service)),
         "Undoes": table("Step|Emits", undone(service)),
         "Is woken by": [f"- {names([type_])}" for type_ in woken(service)],
         "Observes": observed(service),
@@ -39,7 +39,8 @@ def performed(service: Service) -> Iterator[tuple[str, ...]]:
     for saga, step in steps(service):
         kind = "start" if step is saga.start else saga.kinds[step.name].value
         events = (names(types) for types in (step.reads, step.done, step.refused))
-        yield (f"{saga.saga}.{step.name}", kind, on(step), *events)
+        otherwise = names(filter(None, [step.otherwise]))
+        yield (f"{saga.saga}.{step.name}", kind, on(step), *events, otherwise)
 
 
 def undone(service: Service) -> Iterator[tuple[str, ...]]:
@@ -48,9 +49,7 @@ def undone(service: Service) -> Iterator[tuple[str, ...]]:
 
 
 def woken(service: Service) -> list[str]:
-    return sorted(
-        {type_ for saga in service.sagas for type_ in saga.definition.wakes[service.name]}
-    )
+    return sorted(set().union(*(saga.definition.wakes[service.name] for saga in service.sagas)))
 
 
 def steps(service: Service) -> Iterator[tuple[Definition, StepDefinition]]:
@@ -81,12 +80,12 @@ def table(headings: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
 
 def main() -> None:
     outdated: list[str] = []
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
-    for reference in tool["sagas"]["services"]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for reference in project["tool"]["sagas"]["services"]:
         module, _, attribute = reference.partition(":")
         service = getattr(importlib.import_module(module), attribute)
         package = importlib.import_module(module.rpartition(".")[0])
-        path = Path(str(package.__file__)).with_name("CANVAS.md")
+        path = Path(*package.__path__) / "CANVAS.md"
         wanted = canvas(service, (package.__doc__ or "").strip())
         if not path.exists() or path.read_text() != wanted:
             outdated.append(str(path.relative_to(ROOT)))

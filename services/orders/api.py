@@ -1,7 +1,8 @@
 """The HTTP interface of orders.
 
-Owns what is accepted from outside and how it is answered: ``POST /orders`` and
-``GET /orders/{order_id}``. What is wrong with a request is said in words.
+Owns what is accepted from outside and how it is answered: ``POST /orders``,
+``GET /orders/{order_id}`` and ``POST /orders/{order_id}/receipt``. What is wrong with a request is
+said in words.
 """
 
 from __future__ import annotations
@@ -71,10 +72,21 @@ def api(desk: Desk) -> Starlette:
             return _error(404, f"There is no order {order_id}.")
         return JSONResponse(_standing(standing))
 
+    async def confirm(request: Request) -> Response:
+        order_id = request.path_params["order_id"]
+        async with asyncio.timeout(_PATIENCE_S):
+            answer = await desk.confirm(order_id)
+        if answer is Answer.UNKNOWN:
+            return _error(404, f"There is no order {order_id}.")
+        if answer is Answer.CONFLICT:
+            return _error(409, f"The receipt of {order_id} can not be confirmed any more.")
+        return JSONResponse({"order_id": order_id}, 202 if answer is Answer.ACCEPTED else 200)
+
     return Starlette(
         routes=[
             Route("/orders", place, methods=["POST"]),
             Route("/orders/{order_id}", look, methods=["GET"]),
+            Route("/orders/{order_id}/receipt", confirm, methods=["POST"]),
         ],
         exception_handlers={
             SQLAlchemyError: _unavailable,

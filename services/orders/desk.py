@@ -8,21 +8,27 @@ from enum import Enum, auto
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.choreographies.order_fulfilment import OrderFulfilment
-from events.orders import OrderPlaced
+from events.orders import OrderPlaced, ReceiptConfirmed
 from sagas.application import SagaClient, SagaView
+from sagas.core.definition import Direction
+from sagas.core.instance import SagaStatus
 from services.orders import store
 
 __all__ = ["Answer", "Desk", "Standing"]
 
+_TURNED_BACK = {SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.FAILED}
+
 
 class Answer(Enum):
-    """What the desk says to an order."""
+    """What the desk says to an order, or to the receipt of one."""
 
     ACCEPTED = auto()
     KNOWN = auto()
-    """The very same order was accepted before."""
+    """The very same was accepted before."""
     CONFLICT = auto()
-    """Another order was accepted under this id."""
+    """It is not to be had any more: another order has this id, or this one is settled otherwise."""
+    UNKNOWN = auto()
+    """There is no such order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,31 @@ class Standing:
 
     order: store.Order
     saga: SagaView | None
+
+    @property
+    def turned_back(self) -> bool:
+        """Whether the order is cancelled, or about to be."""
+        if self.order.status is store.OrderStatus.CANCELLED:
+            return True
+        return self.saga is not None and (
+            self.saga.status in _TURNED_BACK
+            or any(one.direction is Direction.UNDO for one in self.saga.waits_for)
+        )
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the customer's word was heard before."""
+        if self.order.status is store.OrderStatus.RECEIVED:
+            return True
+        timeline = () if self.saga is None else self.saga.timeline
+        return any(entry.event == ReceiptConfirmed.event_type for entry in timeline)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the saga has come to its end without the customer's word, or is about to."""
+        if self.order.status is store.OrderStatus.ASSUMED:
+            return True
+        return self.saga is not None and self.saga.has_ended
 
 
 class Desk:
@@ -56,6 +87,31 @@ class Desk:
             placed.lines,
         )
         return Answer.KNOWN if same else Answer.CONFLICT
+
+    async def confirm(self, order_id: str) -> Answer:
+        """The customer has the parcel. Accepted as long as the saga can make something of it.
+
+        Safe to repeat. Goes out through the outbox, like the order itself, and so behind it; where
+        the time is up in the same moment, the saga decides which of the two came first. Waits for a
+        saga table that is away.
+        """
+        standing = await self.look(order_id)
+        if standing is None:
+            return Answer.UNKNOWN
+        if standing.turned_back:
+            return Answer.CONFLICT
+        if standing.confirmed:
+            return Answer.KNOWN
+        if standing.settled:
+            return Answer.CONFLICT
+        async with self._engine.begin() as connection:
+            await self._client.complete(
+                OrderFulfilment.confirm_receipt,
+                order_id,
+                ReceiptConfirmed(order_id=order_id),
+                within=connection,
+            )
+        return Answer.ACCEPTED
 
     async def look(self, order_id: str) -> Standing | None:
         """How the order stands, or None if there is none. Waits for a saga table that is away."""

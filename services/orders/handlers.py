@@ -1,14 +1,17 @@
-"""Orders' part in the sagas: the last compensation."""
+"""Orders' part in the sagas: the last compensation, and what becomes of the receipt.
+
+The observers are no steps, and may be told twice. The customer's word itself comes in at the desk.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from events.choreographies.order_fulfilment import OrderFulfilment
 from events.inventory import StockUnavailable
-from events.orders import OrderCancelled, OrderPlaced
+from events.orders import OrderCancelled, OrderPlaced, ReceiptAssumed, ReceiptConfirmed
 from events.payments import PaymentDeclined
-from sagas import Event, Service, StepContext
+from sagas import Event, EventContext, Service, StepContext
 from services.orders import store
 
 __all__ = ["orders"]
@@ -22,6 +25,20 @@ async def cancel(order: OrderPlaced, context: StepContext) -> OrderCancelled:
     reason = _reason(context.because)
     await store.cancel(context.resource(AsyncConnection), order.order_id, reason)
     return OrderCancelled(order_id=order.order_id, reason=reason)
+
+
+@orders.observes(ReceiptConfirmed)
+async def note_received(confirmed: ReceiptConfirmed, context: EventContext) -> None:
+    """Note that the customer has the parcel."""
+    async with context.resource(AsyncEngine).begin() as connection:
+        await store.receive(connection, confirmed.order_id)
+
+
+@orders.observes(ReceiptAssumed)
+async def note_assumed(assumed: ReceiptAssumed, context: EventContext) -> None:
+    """Note that nobody has said anything for long enough."""
+    async with context.resource(AsyncEngine).begin() as connection:
+        await store.assume(connection, assumed.order_id)
 
 
 def _reason(because: Event | None) -> str:

@@ -39,7 +39,7 @@ async def open_resources(
             app = api(desk_of(engine, platform))
             host, port = settings.orders_http_host, settings.orders_http_port
             await stack.enter_async_context(serving(app, host=host, port=port))
-        yield SqlJournal(engine, store.tables), SqlOutbox(engine, store.tables)
+        yield SqlJournal(engine, store.tables), SqlOutbox(engine, store.tables), engine
 
 
 def desk_of(engine: AsyncEngine, platform: Platform) -> Desk:

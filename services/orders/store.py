@@ -5,6 +5,7 @@ All functions work in the caller's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,7 +16,7 @@ from events.orders import OrderLine, OrderPlaced
 from sagas.adapters.sql import SqlTables
 from services import insert_new
 
-__all__ = ["Order", "OrderStatus", "add", "cancel", "find", "tables"]
+__all__ = ["Order", "OrderStatus", "add", "assume", "cancel", "find", "receive", "tables"]
 
 tables = SqlTables()
 
@@ -35,6 +36,10 @@ class OrderStatus(StrEnum):
     """What the customer is told of the order itself; how far it is, the saga knows."""
 
     PLACED = "PLACED"
+    RECEIVED = "RECEIVED"
+    """The customer has said so."""
+    ASSUMED = "ASSUMED"
+    """Received as far as we know: nobody has said so in time."""
     CANCELLED = "CANCELLED"
 
 
@@ -81,9 +86,31 @@ async def find(connection: AsyncConnection, order_id: str) -> Order | None:
 
 
 async def cancel(connection: AsyncConnection, order_id: str, reason: str) -> None:
-    """Mark the order as cancelled. Safe to repeat; without such an order nothing happens."""
-    await connection.execute(
-        update(_orders)
-        .where(_orders.c.order_id == order_id, _orders.c.status == OrderStatus.PLACED)
-        .values(status=OrderStatus.CANCELLED, reason=reason)
-    )
+    """Mark the order as cancelled, whatever was said of its receipt. Safe to repeat; without such an
+    order nothing happens.
+    """
+    before = (OrderStatus.PLACED, OrderStatus.RECEIVED, OrderStatus.ASSUMED)
+    await _move(connection, order_id, before, OrderStatus.CANCELLED, reason)
+
+
+async def receive(connection: AsyncConnection, order_id: str) -> None:
+    """Note that the customer has the parcel; no more of a cancelled order. Safe to repeat."""
+    before = (OrderStatus.PLACED, OrderStatus.ASSUMED)
+    await _move(connection, order_id, before, OrderStatus.RECEIVED)
+
+
+async def assume(connection: AsyncConnection, order_id: str) -> None:
+    """Assume that the customer has the parcel, unless more is known. Safe to repeat."""
+    await _move(connection, order_id, (OrderStatus.PLACED,), OrderStatus.ASSUMED)
+
+
+async def _move(
+    connection: AsyncConnection,
+    order_id: str,
+    before: Sequence[OrderStatus],
+    after: OrderStatus,
+    reason: str = "",
+) -> None:
+    # Whichever is heard first, the order ends alike: cancelled before received before assumed.
+    known = (_orders.c.order_id == order_id) & _orders.c.status.in_(before)
+    await connection.execute(update(_orders).where(known).values(status=after, reason=reason))

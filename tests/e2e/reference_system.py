@@ -17,9 +17,9 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.choreographies.order_fulfilment import OrderFulfilment
-from events.orders import OrderLine, OrderPlaced
+from events.orders import OrderLine, OrderPlaced, ReceiptConfirmed
 from sagas.adapters.sql import create_tables
-from sagas.application import SagaSettings, client_of, real_platform
+from sagas.application import SagaSettings, SagaView, client_of, real_platform
 from sagas.runtime.client import SagaClient
 from services import books
 from services.inventory.settings import InventorySettings
@@ -43,6 +43,9 @@ SAGAS = Path(sys.executable).with_name("sagas")
 PROJECT = Path(__file__).parents[2]
 
 
+_SETTLE_S = 15
+
+
 def an_order(number: int) -> OrderPlaced:
     """Every tenth customer has no credit, every twentieth article is out of stock."""
     return OrderPlaced(
@@ -56,6 +59,10 @@ def an_order(number: int) -> OrderPlaced:
             ),
         ),
     )
+
+
+def _waits_for_receipt(view: SagaView | None) -> bool:
+    return view is not None and any(one.step == "confirm_receipt" for one in view.waits_for)
 
 
 class ReferenceSystem:
@@ -125,19 +132,43 @@ class ReferenceSystem:
             for order in orders:
                 group.create_task(one(order))
 
-    async def statuses(self, saga_ids: Iterable[str], *, timeout_s: float) -> dict[str, str]:
-        """The status of each saga once it has ended. Raises TimeoutError."""
-        found: dict[str, str] = {}
+    async def statuses(
+        self, saga_ids: Iterable[str], *, timeout_s: float, at_once: int = 20
+    ) -> dict[str, str]:
+        """The status of each saga once it has ended, whose customers confirm the receipt of what was
+        paid. Raises TimeoutError.
+        """
+        gate = asyncio.Semaphore(at_once)
+
+        async def one(saga_id: str) -> tuple[str, str]:
+            async with gate:
+                return saga_id, (await self.end_of(saga_id, timeout_s=timeout_s)).status
+
         async with asyncio.timeout(timeout_s):
-            for saga_id in saga_ids:
-                view = await self.client.wait_for_end(OrderFulfilment, saga_id, timeout_s=timeout_s)
-                found[saga_id] = view.status
-        return found
+            return dict(await asyncio.gather(*map(one, saga_ids)))
+
+    async def end_of(self, saga_id: str, *, timeout_s: float) -> SagaView:
+        """A saga once it has ended; its customer confirms the receipt when it waits for that."""
+        async with asyncio.timeout(timeout_s):
+            while not _waits_for_receipt(view := await self.client.get(OrderFulfilment, saga_id)):
+                if view is not None and view.has_ended:
+                    return view
+                await self._platform.clock.sleep(0.1)
+        receipt = ReceiptConfirmed(order_id=saga_id)
+        await self.client.complete(OrderFulfilment.confirm_receipt, saga_id, receipt)
+        return await self.client.wait_for_end(OrderFulfilment, saga_id, timeout_s=timeout_s)
 
     async def findings(self, *, endings: int) -> list[str]:
-        """What is wrong with the books, once notifications has seen that many ends."""
+        """What is wrong with the books, once notifications has seen that many ends; whoever only
+        observes may be told of an end a little later, and is waited for.
+        """
         while len((found := await books.read(self.databases)).endings) < endings:
             await self._platform.clock.sleep(0.1)
+        for _ in range(_SETTLE_S * 10):
+            if not books.findings(found):
+                break
+            await self._platform.clock.sleep(0.1)
+            found = await books.read(self.databases)
         return books.findings(found)
 
     @asynccontextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from events.choreographies.order_fulfilment import OrderFulfilment
 from tests.e2e.reference_system import an_order, reference_system
 
 
@@ -39,7 +38,7 @@ async def test_a_plain_record_runs_a_saga_to_its_end(
         output, _ = await producer.communicate(line.encode())
         assert producer.returncode == 0, output.decode()
 
-        view = await system.client.wait_for_end(OrderFulfilment, order.order_id, timeout_s=120)
+        view = await system.end_of(order.order_id, timeout_s=120)
         assert view.status == "COMPLETED"
         assert view.state == "FULFILLED"
         assert [entry.event for entry in view.timeline][:4] == [
@@ -48,3 +47,4 @@ async def test_a_plain_record_runs_a_saga_to_its_end(
             "payments.PaymentAuthorized.v1",
             "shipping.ShipmentCreated.v1",
         ]
+        assert view.timeline[-1].event == "orders.ReceiptConfirmed.v1"

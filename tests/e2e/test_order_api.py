@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,21 @@ async def http(tmp_path: Path, ends: Ends) -> AsyncIterator[httpx.AsyncClient]:
             stop.set()
 
 
+async def seen_when(http: httpx.AsyncClient, fits: Callable[[dict[str, Any]], bool]) -> Any:
+    """The order once it is as expected: services get to know of each other's doings in time."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            seen = (await http.get("/orders/one")).json()
+            if fits(seen):
+                return seen
+            await asyncio.sleep(0.01)
+
+
+def waits_for_receipt(order: dict[str, Any]) -> bool:
+    waits = order["saga"]["waits_for"] if order["saga"] else []
+    return any(one["step"] == "confirm_receipt" for one in waits)
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
@@ -114,9 +129,12 @@ async def test_an_order_is_placed_and_fulfilled(http: httpx.AsyncClient, ends: E
     placed = await http.post("/orders", json=ORDER)
     assert placed.status_code == 201, placed.text
     assert placed.json() == {"order_id": "one", "amount_cents": 1380}
+    await seen_when(http, waits_for_receipt)
+    confirmed = await http.post("/orders/one/receipt")
+    assert (confirmed.status_code, confirmed.json()) == (202, {"order_id": "one"})
     await ends.of("one")
-    seen = (await http.get(placed.headers["Location"])).json()
-    assert (seen["status"], seen["reason"], seen["amount_cents"]) == ("PLACED", None, 1380)
+    seen = await seen_when(http, lambda order: order["status"] != "PLACED")
+    assert (seen["status"], seen["reason"], seen["amount_cents"]) == ("RECEIVED", None, 1380)
     assert seen["lines"] == ORDER["lines"]
     saga = seen["saga"]
     assert (saga["status"], saga["state"], saga["waits_for"]) == ("COMPLETED", "FULFILLED", [])
@@ -126,6 +144,19 @@ async def test_an_order_is_placed_and_fulfilled(http: httpx.AsyncClient, ends: E
         "payments.PaymentAuthorized.v1",
         "shipping.ShipmentCreated.v1",
     ]
+    assert saga["timeline"][-1]["event"] == "orders.ReceiptConfirmed.v1"
+    again = await http.post("/orders/one/receipt")
+    assert (again.status_code, again.json()) == (200, {"order_id": "one"})
+
+
+async def test_a_receipt_may_be_confirmed_early_and_many_times(
+    http: httpx.AsyncClient, ends: Ends
+) -> None:
+    await http.post("/orders", json=ORDER)
+    answers = await asyncio.gather(*(http.post("/orders/one/receipt") for _ in range(5)))
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    await ends.of("one")
+    assert (await http.get("/orders/one")).json()["saga"]["status"] == "COMPLETED"
 
 
 @pytest.mark.parametrize(
@@ -146,11 +177,17 @@ async def test_a_refused_order_is_cancelled(
     seen = (await http.get("/orders/one")).json()
     assert (seen["status"], seen["reason"]) == ("CANCELLED", reason)
     assert seen["saga"]["status"] == "COMPENSATED"
+    late = await http.post("/orders/one/receipt")
+    assert (late.status_code, late.json()) == (
+        409,
+        {"errors": ["The receipt of one can not be confirmed any more."]},
+    )
 
 
 async def test_an_order_without_an_id_gets_one(http: httpx.AsyncClient, ends: Ends) -> None:
     placed = await http.post("/orders", json={k: ORDER[k] for k in ("customer_id", "lines")})
     assert placed.status_code == 201
+    await http.post(f"{placed.headers['Location']}/receipt")
     await ends.of(placed.json()["order_id"])
 
 
@@ -160,6 +197,7 @@ async def test_a_repeated_request_places_nothing_twice(http: httpx.AsyncClient, 
     other = await http.post("/orders", json=ORDER | {"customer_id": "another"})
     assert other.status_code == 409
     assert other.json() == {"errors": ["There is another order one; choose another id."]}
+    await http.post("/orders/one/receipt")
     await ends.of("one")
 
 
@@ -194,7 +232,10 @@ async def test_other_bad_requests(http: httpx.AsyncClient) -> None:
     )
     unknown = await http.get("/orders/nobody")
     assert (unknown.status_code, unknown.json()) == (404, {"errors": ["There is no order nobody."]})
+    receipt = await http.post("/orders/nobody/receipt")
+    assert (receipt.status_code, receipt.json()) == (404, unknown.json())
     assert (await http.get("/orders")).status_code == 405
+    assert (await http.get("/orders/nobody/receipt")).status_code == 405
 
 
 async def test_a_database_that_is_away_is_said_so() -> None:
@@ -204,6 +245,10 @@ async def test_a_database_that_is_away_is_said_so() -> None:
         platform = await stack.enter_async_context(embedded_platform())
         transport = httpx.ASGITransport(api(orders.desk_of(engine, platform)))
         async with httpx.AsyncClient(transport=transport, base_url="http://orders") as client:
-            answers = [await client.post("/orders", json=ORDER), await client.get("/orders/one")]
-    assert [answer.status_code for answer in answers] == [503, 503]
+            answers = [
+                await client.post("/orders", json=ORDER),
+                await client.get("/orders/one"),
+                await client.post("/orders/one/receipt"),
+            ]
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
     assert answers[0].json()["errors"][0].endswith("Send the same request again.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -142,10 +143,38 @@ async def test_cancels_an_order_once(databases: Databases) -> None:
     assert (order.lines, order.amount_cents) == (placed.lines, 200)
 
 
+async def after(databases: Databases, *said: str) -> tuple[str, str]:
+    """What has become of an order of which this was said, in this order."""
+    order_id = "-".join(said)
+    placed = OrderPlaced(order_id=order_id, customer_id="any", lines=(line("tea", 2),))
+    async with databases["orders"].begin() as connection:
+        await orders.add(connection, placed)
+        for word in said:
+            if word == "cancelled":
+                await orders.cancel(connection, order_id, "late")
+            else:
+                note = orders.receive if word == "received" else orders.assume
+                await note(connection, order_id)
+        order = await orders.find(connection, order_id)
+    assert order is not None
+    return order.status, order.reason
+
+
+@pytest.mark.parametrize("said", list(permutations(("cancelled", "received", "assumed"))))
+async def test_an_order_ends_alike_in_whatever_order_it_is_told(
+    databases: Databases, said: tuple[str, ...]
+) -> None:
+    assert await after(databases, *said, *said) == ("CANCELLED", "late")
+    receipts = [word for word in said if word != "cancelled"]
+    assert await after(databases, *receipts, *receipts) == ("RECEIVED", "")
+    assert await after(databases, "assumed") == ("ASSUMED", "")
+
+
 async def test_the_books_are_read_from_the_databases(databases: Databases) -> None:
     placed = OrderPlaced(order_id="one", customer_id="any", lines=(line("tea", 2),))
     async with databases["orders"].begin() as connection:
         await orders.add(connection, placed)
+        await orders.receive(connection, "one")
     async with databases["inventory"].begin() as connection:
         await inventory.reserve(connection, "one", placed.lines)
     async with databases["payments"].begin() as connection:

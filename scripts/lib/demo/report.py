@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 from rich.console import Console
@@ -13,11 +13,13 @@ from rich.text import Text
 from demo.screen import COLOURS
 from demo.watch import Watch
 from demo.workload import Workload
+from events.choreographies.order_fulfilment import OrderFulfilment
 from sagas.application import SagaView
 from sagas.core.definition import Role
 
 __all__ = ["books", "summary", "timeline"]
 
+_PATIENCE_MS = OrderFulfilment.definition.by_name["confirm_receipt"].timeout_ms
 _STYLES = {Role.REFUSED: "red", Role.FAILED: "red", Role.UNDONE: "yellow"}
 
 
@@ -29,6 +31,9 @@ def summary(watch: Watch, work: Workload, console: Console) -> list[str]:
     table.add_row(Text("COMPLETED", COLOURS["COMPLETED"]), str(ends["COMPLETED"]))
     refused = f"{ends['COMPENSATED']} ({work.declined} declined, {work.short} out of stock)"
     table.add_row(Text("COMPENSATED", COLOURS["COMPENSATED"]), refused)
+    patience = f"{timedelta(milliseconds=_PATIENCE_MS or 0).days} days"
+    receipts = f"{len(watch.confirmed)}; of who says nothing it is assumed after {patience}"
+    table.add_row("receipts confirmed", receipts)
     for status in sorted(ends.keys() - {"COMPLETED", "COMPENSATED"}):
         table.add_row(Text(status, "red"), str(ends[status]))
     table.add_row("elapsed", f"{watch.elapsed_s:.1f} s, {watch.rate:.0f} sagas/s")

@@ -14,12 +14,13 @@ from events.choreographies.order_fulfilment import OrderFulfilment
 from sagas.application import SagaView, client_of
 from sagas.core.instance import SagaStatus
 from services import books
+from services.orders.desk import Answer
 from services.orders.main import desk_of
 
 __all__ = ["examples", "placed_by", "settled", "until"]
 
 _CUSTOMERS = 20
-"""How many place their orders at the same time."""
+"""How many place their orders, and how many confirm receipts, at the same time."""
 
 _SETTLE_S = 15
 """Observers may learn of an end a little later than we do."""
@@ -27,17 +28,29 @@ _SETTLE_S = 15
 
 @asynccontextmanager
 async def placed_by(world: World, work: Workload, watch: Watch) -> AsyncIterator[None]:
-    """Place all orders in the background, each in a transaction of its own, as customers would."""
+    """Place all orders in the background and confirm their receipt, as customers would.
+
+    Each is placed in a transaction of its own, and confirmed by the customer who sees it paid.
+    """
     desk = desk_of(world.databases["orders"], world.platform)
     waiting = iter(work.orders)
 
     async def customer() -> None:
         for order in waiting:
+            await watch.unfinished.acquire()
             watch.placing(order.order_id)
             await desk.place(order)
 
+    async def receiver() -> None:
+        while True:
+            order_id = await watch.paid.get()
+            if await desk.confirm(order_id) is Answer.ACCEPTED:
+                watch.confirmed.add(order_id)
+
     async with asyncio.TaskGroup() as group:
-        customers = [group.create_task(customer()) for _ in range(_CUSTOMERS)]
+        customers = [
+            group.create_task(one()) for one in (customer, receiver) for _ in range(_CUSTOMERS)
+        ]
         yield
         for task in customers:
             task.cancel()
