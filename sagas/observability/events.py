@@ -17,6 +17,7 @@ class LogEvent(StrEnum):
     # sagas
     SAGA_EVENT = "saga.event"
     HANDLER_FAILED = "handler.failed"
+    RECORD_UNKNOWN_TYPE = "record.unknown_type"
     MESSAGE_DEAD_LETTERED = "message.dead_lettered"
     TABLE_CONFLICT = "table.conflict"
 

@@ -55,7 +55,8 @@ class DeadLetters:
         _log.error(
             "message.dead_lettered",
             reason=reason,
-            exception=type(error).__qualname__,
+            error_type=type(error).__qualname__,
+            dlq=self._topic,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import FRAMEWORK_PUBLISHER
 from sagas.core.framework_events import CONTROL_EVENTS
@@ -19,6 +21,10 @@ from sagas.wire.topics import Topics
 
 __all__ = ["Interest", "Subscription"]
 
+_log = structlog.get_logger()
+
+_NOTED_MAX = 100
+"""So many unknown types are told; a producer that makes up names must not fill the memory."""
 _TERMINAL = frozenset(status.encode() for status in SagaStatus if status.is_terminal)
 
 
@@ -48,6 +54,7 @@ class Subscription:
         }
         self._observers = tuple(service.observers)
         self._starts = _sole_starts(service, topics)
+        self._noted: set[str] = set()
         self._own_topic = topics.events(service.name)
         # A framework event comes from whichever participant, so every one's topic is read.
         emitters = {name for saga in service.sagas for name in saga.definition.services}
@@ -78,7 +85,18 @@ class Subscription:
             or (name in observer.ended and headers.get("ce_sagastatus") in _TERMINAL)
         )
         saga = self._saga(record, name, type_)
-        return Interest(type_, saga, observers) if saga is not None or observers else None
+        if saga is None and not observers:
+            self._note_unknown(record, name, type_)
+            return None
+        return Interest(type_, saga, observers)
+
+    def _note_unknown(self, record: Record, name: str, type_: str) -> None:
+        """Say it once for each type; the service whose topic it is speaks, the others keep still."""
+        if name or record.topic != self._own_topic or type_ in self._noted:
+            return
+        if len(self._noted) < _NOTED_MAX and all(type_ not in k for k in self._known.values()):
+            self._noted.add(type_)
+            _log.warning("record.unknown_type", type=type_[:200], topic=record.topic)
 
     def _saga(self, record: Record, name: str, type_: str) -> type[Saga] | None:
         if not name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from sagas import Event, EventContext, Service
 from sagas.core.errors import InvalidMessage
@@ -64,3 +65,21 @@ def test_an_unknown_type_under_our_saga_s_name_is_invalid() -> None:
     headers: Headers = (("ce_type", b"x.Y.v1"), ("ce_saganame", b"order-fulfilment"))
     with pytest.raises(InvalidMessage, match=r"knows no event 'x\.Y\.v1'"):
         subscription("inventory").interest(record("shop.orders.events", headers))
+
+
+def test_an_unknown_type_is_noted_once_by_the_service_whose_topic_it_is() -> None:
+    misspelt = record("shop.orders.events", (("ce_type", b"orders.OrderPlacd.v1"),))
+    orders, inventory = subscription("orders"), subscription("inventory")
+    with capture_logs() as logs:
+        for reader in (orders, orders, inventory):
+            assert reader.interest(misspelt) is None
+    (line,) = logs
+    assert (line["event"], line["log_level"]) == ("record.unknown_type", "warning")
+    assert (line["type"], line["topic"]) == ("orders.OrderPlacd.v1", "shop.orders.events")
+
+
+def test_a_known_type_that_wakes_nobody_here_is_not_noted() -> None:
+    ours = record("shop.inventory.events", (("ce_type", b"inventory.StockReserved.v1"),))
+    with capture_logs() as logs:
+        assert subscription("inventory").interest(ours) is None
+    assert logs == []

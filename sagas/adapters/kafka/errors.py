@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from aiokafka import errors
 
 from sagas.adapters.kafka.settings import Connection
@@ -27,16 +29,23 @@ _REFUSALS = (
 def translated(error: Exception, connection: Connection, doing: str) -> Exception:
     """SettingsError for what only a deployer can change, BrokerUnavailable for all the rest."""
     servers = connection["bootstrap_servers"]
-    seen = str(error) or type(error).__name__
+    seen = _words(error)
     if isinstance(error, _REFUSALS):
         return SettingsError(
-            f"Kafka at {servers} refuses {doing}: {type(error).__name__} {seen}; "
-            "change the access rules or the settings"
+            f"Kafka at {servers} refuses {doing}: {seen}; change the access rules or the settings"
         )
     return BrokerUnavailable(
-        f"Kafka at {servers} did not confirm {doing}: {type(error).__name__} {seen}; "
+        f"Kafka at {servers} did not confirm {doing}: {seen}; "
         "if it lasts, check that it runs, its address and the credentials"
     )
+
+
+def _words(error: Exception) -> str:
+    """Its class once, and its text without Python's way of writing addresses."""
+    name = type(error).__name__
+    text = re.sub(r"^(\[Error \d+\] )?" + name + r"(: )?", "", str(error))
+    text = re.sub(r"\('([^']*)', (\d+), <[^>]*>\)", r"\1:\2", text)
+    return f"{name}: {text}" if text else name
 
 
 def missing_topic(topic: str, connection: Connection) -> SettingsError:

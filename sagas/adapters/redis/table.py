@@ -40,6 +40,8 @@ from sagas.ports import (
 __all__ = ["RedisSagaTable"]
 
 _EVENT: Final = b"e:"
+_WRITING: Final = frozenset({"EVALSHA", "EVAL"})
+"""The commands that change anything; the others only look."""
 _SEPARATOR: Final = "\x1f"
 _TIMERS_PAGE: Final = 500
 _TIMERS_LOOKED_AT: Final = 5_000
@@ -88,7 +90,7 @@ class RedisSagaTable:
             ) from error
         except (RedisError, OSError) as error:
             await batches.stop()
-            self._unavailable(error)
+            self._unavailable(error, writing=False)
         except BaseException:
             await batches.stop()
             raise
@@ -294,13 +296,14 @@ class RedisSagaTable:
         except NoScriptError:
             raise
         except (RedisError, OSError) as error:
-            self._unavailable(error)
+            self._unavailable(error, writing=command[0] in _WRITING)
 
-    def _unavailable(self, error: Exception) -> NoReturn:
+    def _unavailable(self, error: Exception, *, writing: bool) -> NoReturn:
+        unknown = "Whether the write took place is not known: send it again. " if writing else ""
         raise TableUnavailable(
             f"Redis at {self._settings.address} did not answer as it should "
-            f"({type(error).__name__}: {error}). Whether a write took place is not known: send it "
-            "again. If this stays, see that the server runs, is reachable from here and may write."
+            f"({type(error).__name__}: {error}). {unknown}If this stays, see that the server runs, "
+            "is reachable from here and may write."
         ) from error
 
     def _pool(self) -> BlockingConnectionPool:

@@ -62,12 +62,12 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     except DBAPIError as error:
         if not _is_trouble(error):
             raise
-        raise _unavailable(engine, error) from error
+        raise _unavailable(engine, error, begun=begun is not None) from error
     except (OSError, PoolTimeout) as error:
         # asyncpg lets the socket's errors through; so may a caller's own client of something else.
         if begun is not None and begun.foreign:
             raise
-        raise _unavailable(engine, error) from error
+        raise _unavailable(engine, error, begun=begun is not None) from error
 
 
 def _is_trouble(error: DBAPIError) -> bool:
@@ -80,11 +80,12 @@ def _is_trouble(error: DBAPIError) -> bool:
     return isinstance(code, int) and code & 0xFF in _SQLITE_CODES
 
 
-def _unavailable(engine: AsyncEngine, error: Exception) -> JournalUnavailable:
+def _unavailable(engine: AsyncEngine, error: Exception, *, begun: bool) -> JournalUnavailable:
     address = engine.url.render_as_string(hide_password=True)
     reason = getattr(error, "orig", None) or error
+    unknown = "Whether the transaction took place is not known: run it again. " if begun else ""
     return JournalUnavailable(
         f"The database {address} did not answer as it should ({type(reason).__name__}: {reason}). "
-        "Whether the transaction took place is not known: run it again. If this stays, see that it"
-        " runs, is reachable from here, and that no transaction holds its locks for long."
+        f"{unknown}If this stays, see that it runs, is reachable from here, and that no transaction "
+        "holds its locks for long."
     )
