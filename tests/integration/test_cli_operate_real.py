@@ -222,6 +222,8 @@ def events(document: dict[str, Any]) -> list[str]:
 def parked(shop: Shop, id_: str) -> None:
     shop.place(id_, confirmed=True)
     shop.wait_for(id_, "sagas.SagaParked.v1")
+    while any(one["timer"] == "proof" for one in shop.json("show", id_)["timers"]):
+        pass  # until the proof of the parking has changed the row, too
 
 
 def waiting(shop: Shop, id_: str) -> None:
