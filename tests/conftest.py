@@ -5,7 +5,7 @@ tests at once, so every test makes topics, keys and schemas with names of its ow
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -21,6 +21,14 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     for item in items:
         if not SERVERS.keys().isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say right before pytest's counts that something else has failed; `scripts/test` tells it."""
+    yield
+    if os.environ.get("SAGAS_CHECK_FAILED") == "1":
+        terminalreporter.write_line("scripts/check FAILED: see above", red=True)
 
 
 @pytest.fixture(scope="session")
