@@ -147,13 +147,30 @@ class ReferenceSystem:
         async with asyncio.timeout(timeout_s):
             return dict(await asyncio.gather(*map(one, saga_ids)))
 
+    async def serve(
+        self, orders: Iterable[OrderPlaced], *, timeout_s: float, under_way: int = 150
+    ) -> dict[str, str]:
+        """Place orders and see each to its end; the statuses. So many are under way at a time: a step's
+        time runs while it is queued, too, and a longer queue would turn sagas back.
+        """
+        gate = asyncio.Semaphore(under_way)
+
+        async def one(order: OrderPlaced) -> tuple[str, str]:
+            async with gate:
+                await self.place([order])
+                view = await self.end_of(order.order_id, timeout_s=timeout_s)
+            return order.order_id, view.status
+
+        async with asyncio.timeout(timeout_s):
+            return dict(await asyncio.gather(*map(one, orders)))
+
     async def end_of(self, saga_id: str, *, timeout_s: float) -> SagaView:
         """A saga once it has ended; its customer confirms the receipt when it waits for that."""
         async with asyncio.timeout(timeout_s):
             while not _waits_for_receipt(view := await self.client.get(OrderFulfilment, saga_id)):
                 if view is not None and view.has_ended:
                     return view
-                await self._platform.clock.sleep(0.1)
+                await self._platform.clock.sleep(0.25)
         receipt = ReceiptConfirmed(order_id=saga_id)
         await self.client.complete(OrderFulfilment.confirm_receipt, saga_id, receipt)
         return await self.client.wait_for_end(OrderFulfilment, saga_id, timeout_s=timeout_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,15 @@ async def test_a_killed_process_loses_nothing_and_doubles_nothing(
         await system.place(an_order(number) for number in range(20))  # all are up
         await system.statuses((f"order-{number}" for number in range(20)), timeout_s=120)
 
-        await system.place((an_order(number) for number in range(20, ORDERS)), at_once=50)
-        await system.statuses(["order-200"], timeout_s=120)
+        orders = [an_order(number) for number in range(20, ORDERS)]
+        serving = asyncio.create_task(system.serve(orders, timeout_s=400))
+        await system.statuses(["order-400"], timeout_s=120)
         system.kill("inventory")
         system.start("inventory", "-3")
 
         expected = dict(expected_statuses(ORDERS))
-        assert await system.statuses(expected, timeout_s=300) == expected
+        await serving
+        assert await system.statuses(expected, timeout_s=60) == expected
         assert await system.findings(endings=ORDERS) == []
         codes = system.stop()
         assert codes == dict.fromkeys(codes, 0)
