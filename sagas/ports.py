@@ -7,7 +7,7 @@ and one on a real server differ, the one on memory is wrong. Nothing here does I
 from __future__ import annotations
 
 from binascii import crc32
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -65,9 +65,7 @@ class JournalUnavailable(RetriableError):
 
 
 class Superseded(RetriableError):
-    """An undo under a higher epoch is recorded: this one is of a worker that was left behind. Load the
-    instance again and act on what it says.
-    """
+    """An undo under a higher epoch is recorded: load the instance again and act on what it says."""
 
 
 class Tombstone(Exception):
@@ -192,7 +190,7 @@ class TopicDescription:
 
 
 class BrokerAdmin(Protocol):
-    """Looks at topics and creates them. Never deletes or shrinks."""
+    """Looks at topics, reads and creates them. Never deletes or shrinks."""
 
     async def describe_topics(self) -> Mapping[str, TopicDescription]:
         """All topics by name. Raises BrokerUnavailable."""
@@ -200,6 +198,11 @@ class BrokerAdmin(Protocol):
     async def create_topics(self, topics: Sequence[NewTopic]) -> None:
         """Create topics; one that exists already is left as it is. Raises BrokerUnavailable, or
         SettingsError where the broker refuses a topic, saying why.
+        """
+
+    def read_to_end(self, topic: str) -> AsyncIterator[Record]:
+        """Every record that is in the topic now, in offset order per partition; joins no group. Raises
+        BrokerUnavailable rather than end early, and SettingsError for a topic that is missing.
         """
 
 
@@ -277,9 +280,7 @@ class SagaTable(Protocol):
     """One row per saga instance, changed by compare-and-set only. An index: Kafka is the truth."""
 
     async def start(self) -> None:
-        """Connect and check the server's settings. Raises TableUnavailable, or SettingsError for a
-        server that may drop keys.
-        """
+        """Connect. Raises TableUnavailable, or SettingsError for a server that may drop keys."""
 
     async def stop(self) -> None:
         """Close the connections."""

@@ -1,4 +1,6 @@
-"""Looks at Kafka's topics and creates them. Connects for each call: it is called at start-up."""
+"""Looks at Kafka's topics, reads and creates them. Connects for each call: it is called at start-up and by
+people.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,11 @@ from typing import Any
 
 from aiokafka import admin
 
-from sagas.adapters.kafka.errors import CONNECTION_ERRORS, translated
+from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
+from sagas.adapters.kafka.reading import read_to_end
 from sagas.adapters.kafka.settings import KafkaSettings, connection
 from sagas.core.errors import SettingsError
-from sagas.ports import BrokerUnavailable, NewTopic, TopicDescription
+from sagas.ports import BrokerUnavailable, NewTopic, Record, TopicDescription
 
 __all__ = ["KafkaAdmin"]
 
@@ -53,6 +56,19 @@ class KafkaAdmin:
                 _check(name, code, message)
             while wanted.keys() - _described(await client.describe_topics()).keys():  # noqa: ASYNC110
                 await asyncio.sleep(_VISIBLE_POLL_S)
+
+    async def read_to_end(self, topic: str) -> AsyncIterator[Record]:
+        """Every record that is there now, in offset order per partition; joins no group.
+
+        Raises BrokerUnavailable, and SettingsError for a topic that is missing.
+        """
+        described = (await self.describe_topics()).get(topic)
+        if described is None:
+            raise missing_topic(topic, self._connection)
+        async for record in read_to_end(
+            self._connection, self._settings, topic, partitions=described.partitions
+        ):
+            yield record
 
     @asynccontextmanager
     async def _client(self, doing: str) -> AsyncIterator[admin.AIOKafkaAdminClient]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import (
@@ -28,6 +28,7 @@ from sagas.adapters.kafka.admin import KafkaAdmin
 from sagas.adapters.kafka.closing import close_consumer, disown_commits
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.rebalance import Rebalance
+from sagas.adapters.kafka.records import record_of
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
 from sagas.core.errors import ContractViolation
 from sagas.ports import BrokerUnavailable, RebalanceListener, Record, TopicPartition
@@ -246,7 +247,7 @@ class KafkaConsumer:
             self._distrust_all(error)
             return generation, ()
         return self._rebalance.generation, [
-            _record(message) for messages in batches.values() for message in messages
+            record_of(message) for messages in batches.values() for message in messages
         ]
 
     def _pause(self, partitions: frozenset[TopicPartition]) -> None:
@@ -318,7 +319,7 @@ class KafkaConsumer:
                 )
                 if not batches:
                     break
-                records.extend(map(_record, batches[kafka_partition]))
+                records.extend(map(record_of, batches[kafka_partition]))
         except (ConsumerStoppedError, KafkaError, OSError) as error:
             if isinstance(error, _UNREADABLE):
                 self._set_aside(partition, records, error)
@@ -344,20 +345,3 @@ class KafkaConsumer:
             retry_ms=retry_ms,
             remedy="install the codec, repair the log, or move the group's offset past the record",
         )
-
-
-def _record(message: ConsumerRecord) -> Record:
-    headers = message.headers
-    for _, value in headers:
-        if value is None:  # Kafka knows null header values, of other people's producers
-            headers = tuple((name, value or b"") for name, value in headers)
-            break
-    return Record(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.key,
-        message.value,
-        headers,
-        message.timestamp,
-    )

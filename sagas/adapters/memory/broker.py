@@ -8,7 +8,7 @@ To be used from one event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from sagas.adapters.memory.consumer import MemoryConsumer
 from sagas.adapters.memory.group import Group
@@ -120,6 +120,14 @@ class MemoryBroker:
                 self._topics[new.name] = Topic(
                     new.name, partitions=new.partitions, replication_factor=new.replication_factor
                 )
+
+    async def read_to_end(self, topic: str) -> AsyncIterator[Record]:
+        """Every record that is there now, in offset order per partition; joins no group.
+
+        Raises SettingsError for a topic that is missing.
+        """
+        for record in [one for part in self._topic(topic).partitions for one in part.log]:
+            yield record
 
     # --- for tests and observers ---------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from sagas.core.errors import ContractViolation, SettingsError
-from sagas.ports import BrokerUnavailable, MessageTooLarge, NewTopic, OutgoingRecord
+from sagas.ports import BrokerUnavailable, MessageTooLarge, NewTopic, OutgoingRecord, Record
 from tests.contract.broker.world import DEADLINE_S, World, next_offsets, read, values
 
 
@@ -231,3 +231,49 @@ async def test_a_topic_that_cannot_be_is_refused_with_the_reason(world: World) -
         await world.admin.create_topics([NewTopic(name="not a topic", partitions=1)])
     with pytest.raises(SettingsError, match=f"{world.topic}-none"):
         await world.admin.create_topics([NewTopic(name=f"{world.topic}-none", partitions=0)])
+
+
+async def test_a_topic_is_read_to_its_present_end(world: World) -> None:
+    assert await _read_to_end(world) == []
+    sent = {b"%d" % number for number in range(50)}
+    await world.publish(sent)
+    headers = (("a", b"1"), ("a", b"\xff"))
+    await world.broker.publish(OutgoingRecord(world.topic, b"key", None, headers))
+
+    records = await _read_to_end(world)
+
+    assert len(records) == 51
+    assert values(records) == sent | {b""}
+    (last,) = [record for record in records if record.key == b"key"]
+    assert (last.value, last.headers) == (None, headers)
+    for partition in {record.partition for record in records}:
+        offsets = [record.offset for record in records if record.partition == partition]
+        assert offsets == list(range(len(offsets)))
+
+
+async def test_reading_to_the_end_takes_nothing_from_a_group(world: World) -> None:
+    await world.publish([b"a", b"b"])
+    consumer = await world.join()
+    assert values(await _read_to_end(world)) == {b"a", b"b"}
+    assert values(await read(consumer, 2)) == {b"a", b"b"}
+
+
+async def test_what_comes_while_it_reads_is_not_waited_for(world: World) -> None:
+    await world.publish([b"a"])
+    records = []
+    async with asyncio.timeout(DEADLINE_S):
+        async for record in world.admin.read_to_end(world.topic):
+            records.append(record)
+            await world.publish([b"b"])
+    assert values(records) == {b"a"}
+
+
+async def test_a_missing_topic_has_no_end(world: World) -> None:
+    with pytest.raises(SettingsError, match=f"topic {world.topic}-none does not exist"):
+        async for _ in world.admin.read_to_end(f"{world.topic}-none"):
+            pass
+
+
+async def _read_to_end(world: World) -> list[Record]:
+    async with asyncio.timeout(DEADLINE_S):
+        return [record async for record in world.admin.read_to_end(world.topic)]

@@ -1,0 +1,87 @@
+"""Reads a topic from its beginning to its present end: no group, nothing committed, nothing left behind.
+
+Owns one aiokafka consumer for as long as it reads. The end is what Kafka says it is: an empty poll says
+nothing, for aiokafka shows a Kafka that is away as one without records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaPartition
+
+from sagas.adapters.kafka.closing import close_consumer
+from sagas.adapters.kafka.errors import CONNECTION_ERRORS, translated
+from sagas.adapters.kafka.records import record_of
+from sagas.adapters.kafka.settings import Connection, KafkaSettings
+from sagas.ports import Record
+
+__all__ = ["read_to_end"]
+
+
+async def read_to_end(
+    connection: Connection, settings: KafkaSettings, topic: str, *, partitions: int
+) -> AsyncIterator[Record]:
+    """Every record between beginning and end, as they are when this begins.
+
+    Raises BrokerUnavailable when nothing has come for the request timeout, or a record is unreadable.
+    """
+    consumer = AIOKafkaConsumer(
+        **connection,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=settings.request_timeout_ms,
+        fetch_max_wait_ms=min(settings.fetch_wait_ms, settings.request_timeout_ms),
+        fetch_max_bytes=settings.fetch_max_bytes,
+    )
+    try:
+        async with asyncio.timeout(settings.connect_timeout_ms / 1000):
+            await consumer.start()
+        left = await _begin(
+            consumer, settings, [KafkaPartition(topic, n) for n in range(partitions)]
+        )
+        while left:
+            for record in await _fetch(consumer, settings, left):
+                yield record
+    except CONNECTION_ERRORS as error:
+        raise translated(error, connection, f"reading {topic}") from error
+    finally:
+        await close_consumer(consumer, grace_s=settings.stop_timeout_ms / 1000)
+
+
+async def _begin(
+    consumer: AIOKafkaConsumer, settings: KafkaSettings, partitions: list[KafkaPartition]
+) -> dict[KafkaPartition, int]:
+    """Stand at the beginning of each partition that holds something; returns their ends."""
+    async with asyncio.timeout(settings.request_timeout_ms / 1000):
+        ends: dict[KafkaPartition, int] = await consumer.end_offsets(partitions)
+        beginnings = await consumer.beginning_offsets(partitions)
+    left = {part: end for part, end in ends.items() if beginnings[part] < end}
+    if left:
+        consumer.assign(list(left))
+        for partition in left:
+            consumer.seek(partition, beginnings[partition])
+    return left
+
+
+async def _fetch(
+    consumer: AIOKafkaConsumer, settings: KafkaSettings, left: dict[KafkaPartition, int]
+) -> list[Record]:
+    """What comes next before the ends; partitions that stand there are taken out of ``left``.
+
+    A position moves over what is no record (transaction markers, what retention took), too.
+    """
+    records: list[Record] = []
+    async with asyncio.timeout(settings.request_timeout_ms / 1000):
+        while left and not records:
+            batches = await consumer.getmany(*left, timeout_ms=settings.fetch_wait_ms)
+            for partition, messages in batches.items():
+                records.extend(record_of(one) for one in messages if one.offset < left[partition])
+            for partition in tuple(left):
+                if await consumer.position(partition) >= left[partition]:
+                    del left[partition]
+                    consumer.pause(partition)
+    return records
