@@ -29,6 +29,7 @@ from sagas.observability.logs import FORMATS, LEVELS
 from sagas.ports import BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescription
 from sagas.runtime.assembly import Platform, ServiceRunner
 from sagas.runtime.client import SagaClient
+from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
 from sagas.runtime.patience import Patience
 from sagas.runtime.views import SagaView
@@ -44,6 +45,7 @@ __all__ = [
     "TopicsMissing",
     "broker_admin",
     "client_of",
+    "dead_letter_boxes",
     "embedded_platform",
     "ensure_topics",
     "real_platform",
@@ -169,6 +171,33 @@ async def saga_operator(
             clock=SystemClock(),
             ids=RandomIds(),
         )
+    finally:
+        await broker.stop()
+
+
+@asynccontextmanager
+async def dead_letter_boxes(
+    settings: SagaSettings,
+    services: Iterable[str],
+    *,
+    client_id: str,
+    timeout_s: float,
+    writes: bool,
+) -> AsyncIterator[Sequence[DeadLetterBox]]:
+    """The dead letters of these services; what is only looked at needs no ``writes``.
+
+    Does not wait for a server that is away: raises BrokerUnavailable, as the boxes do.
+    """
+    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(timeout_s))
+    admin = broker_admin(settings, client_id=client_id, timeout_s=timeout_s)
+    topics, clock = Topics(settings.namespace), SystemClock()
+    try:
+        if writes:
+            await broker.start()
+        yield [
+            DeadLetterBox(service, topics=topics, broker=broker, admin=admin, clock=clock)
+            for service in services
+        ]
     finally:
         await broker.stop()
 

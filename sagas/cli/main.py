@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from sagas import __version__
 from sagas.cli.check import check
+from sagas.cli.dead_letters import dead_letters
 from sagas.cli.errors import ExitCode, code_of, line_of
 from sagas.cli.listing import list_sagas
 from sagas.cli.operate import cancel, resume, skip
@@ -52,6 +53,7 @@ app.command("timers")(timers)
 app.command("cancel")(cancel)
 app.command("resume")(resume)
 app.command("skip")(skip)
+app.add_typer(dead_letters)
 app.add_typer(topics)
 app.command("check")(check)
 

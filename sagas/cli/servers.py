@@ -7,17 +7,24 @@ Owns the patience of a human at a terminal. ``sagas run`` waits for its servers 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from sagas.adapters.redis.settings import redacted
-from sagas.application import SagaSettings, broker_admin, saga_operator, saga_table
+from sagas.application import (
+    SagaSettings,
+    broker_admin,
+    dead_letter_boxes,
+    saga_operator,
+    saga_table,
+)
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.observability.logs import configure_logs
 from sagas.ports import BrokerAdmin, BrokerUnavailable, SagaTable, TableUnavailable
+from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
 
-__all__ = ["open_admin", "open_operator", "open_table", "read_settings"]
+__all__ = ["open_admin", "open_boxes", "open_operator", "open_table", "read_settings"]
 
 
 def read_settings() -> SagaSettings:
@@ -68,6 +75,33 @@ async def open_operator(
     try:
         async with asyncio.timeout(timeout_s), asking as operator:
             yield operator
+    except (BrokerUnavailable, TimeoutError) as error:
+        raise _away("Kafka", settings.kafka, "SAGAS_KAFKA", timeout_s, error) from error
+
+
+@asynccontextmanager
+async def open_boxes(
+    settings: SagaSettings, services: Sequence[str], timeout_s: float, *, writes: bool
+) -> AsyncIterator[Sequence[DeadLetterBox]]:
+    """The dead letters of services. Raises CommandError for topics that are missing, and for a Kafka that
+    does not answer in time, also later; how long all of it takes depends on how many there are.
+    """
+    opening = dead_letter_boxes(
+        settings, services, client_id="sagas-cli", timeout_s=timeout_s, writes=writes
+    )
+    try:
+        async with asyncio.timeout(timeout_s) as limit, opening as boxes:
+            admin = broker_admin(settings, client_id="sagas-cli", timeout_s=timeout_s)
+            there = await admin.describe_topics()
+            limit.reschedule(None)
+            missing = [box.topic for box in boxes if box.topic not in there]
+            if missing:
+                raise CommandError(
+                    ExitCode.DIFFERENCES,
+                    f"{len(missing)} of {len(boxes)} topics of dead letters are missing on Kafka: "
+                    f"{', '.join(missing)}. Create them with `sagas topics apply`.",
+                )
+            yield boxes
     except (BrokerUnavailable, TimeoutError) as error:
         raise _away("Kafka", settings.kafka, "SAGAS_KAFKA", timeout_s, error) from error
 

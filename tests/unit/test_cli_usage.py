@@ -148,7 +148,15 @@ def test_help_tells_the_exit_codes(tmp_path: Path) -> None:
     assert bare.out == asked.out
     assert bare.code == asked.code == 0
     text = " ".join(asked.out.split())
-    for code in ("0 ok", "1 something to mend", "2 wrong usage", "3 topics", "4 not", "5 a server", "6 ref"):
+    for code in (
+        "0 ok",
+        "1 something to mend",
+        "2 wrong usage",
+        "3 topics",
+        "4 not",
+        "5 a server",
+        "6 ref",
+    ):
         assert code in text
 
 

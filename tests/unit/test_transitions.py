@@ -34,9 +34,7 @@ EFFECTS = {
     Situation.PAST_PIVOT: (
         "record record turn_back record record record record absorb park resume"
     ),
-    Situation.COMPENSATING: (
-        "record record record absorb record record record absorb park resume"
-    ),
+    Situation.COMPENSATING: ("record record record absorb record record record absorb park resume"),
     Situation.ENDED: " ".join(["absorb"] * 10),
 }
 """The table once more, by hand, in the order of ``Arrival``."""

@@ -28,17 +28,21 @@ __all__ = ["main"]
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument("--orders", type=int, default=200, metavar="N", help="how many (200)")
-    parser.add_argument("--declined", type=float, default=0.1, metavar="SHARE", help="0.1")
-    parser.add_argument("--out-of-stock", type=float, default=0.05, metavar="SHARE", help="0.05")
-    parser.add_argument("--seed", type=int, default=1, help="decides who and what (1)")
-    parser.add_argument("--timeout", type=float, default=300, metavar="S", help="give up (300)")
-    parser.add_argument("--real", action="store_true", help="on Kafka, Redis and PostgreSQL")
+    add = parser.add_argument
+    add("--orders", type=int, default=200, metavar="N", help="how many (200)")
+    add("--declined", type=float, default=0.1, metavar="SHARE", help="of the payments (0.1)")
+    add("--out-of-stock", type=float, default=0.05, metavar="SHARE", help="of the orders (0.05)")
+    add("--seed", type=int, default=1, help="decides who and what (1)")
+    add("--timeout", type=float, default=300, metavar="S", help="give up after that time (300)")
+    add("--real", action="store_true", help="on Kafka, Redis and PostgreSQL")
     given = parser.parse_args()
-    if given.orders < 1 or min(given.declined, given.out_of_stock) < 0:
-        parser.error("--orders is at least 1, and no share is negative")
-    if given.declined + given.out_of_stock > 1:
-        parser.error("--declined and --out-of-stock are shares of all orders: at most 1 together")
+    if given.orders < 1:
+        parser.error(f"--orders is {given.orders}; at least 1 is needed")
+    if not given.timeout > 0:
+        parser.error(f"--timeout is {given.timeout}; it is more than 0 seconds")
+    shares = (given.declined, given.out_of_stock)
+    if not all(0 <= share <= 1 for share in shares) or sum(shares) > 1:
+        parser.error("--declined and --out-of-stock are shares of all: 0 to 1, also together")
     return given
 
 

@@ -27,9 +27,11 @@ def summary(watch: Watch, work: Workload, console: Console) -> list[str]:
     """Print the figures; return what differs from what the seed has decided."""
     ends = Counter(watch.ended.values())
     table = Table(title="Summary", title_justify="left", show_header=False, min_width=60)
-    table.add_row("orders placed", str(len(work.orders)))
+    placed = sum(watch.by_state.values())
+    table.add_row("orders placed", str(placed))
     table.add_row(Text("COMPLETED", COLOURS["COMPLETED"]), str(ends["COMPLETED"]))
-    refused = f"{ends['COMPENSATED']} ({work.declined} declined, {work.short} out of stock)"
+    planned = f"by the seed {work.declined} declined, {work.short} out of stock"
+    refused = f"{ends['COMPENSATED']} ({planned})"
     table.add_row(Text("COMPENSATED", COLOURS["COMPENSATED"]), refused)
     patience = f"{timedelta(milliseconds=_PATIENCE_MS or 0).days} days"
     receipts = f"{len(watch.confirmed)}; of who says nothing it is assumed after {patience}"
@@ -41,8 +43,12 @@ def summary(watch: Watch, work: Workload, console: Console) -> list[str]:
         cuts = quantiles(watch.durations_s, n=20)
         table.add_row("from placed to ended", f"p50 {cuts[9]:.2f} s, p95 {cuts[18]:.2f} s")
     console.print("", table)
+    if not watch.all_ended.is_set():
+        left = ", ".join(f"{count} {state}" for state, count in watch.by_state.items())
+        missing = len(work.orders) - len(watch.ended)
+        return [f"{missing} of {len(work.orders)} sagas have not ended in time: {left}."]
     expected = work.declined + work.short
-    if watch.all_ended.is_set() and ends["COMPENSATED"] != expected:
+    if ends["COMPENSATED"] != expected:
         return [f"{ends['COMPENSATED']} sagas were compensated; by the seed it is {expected}."]
     return []
 
