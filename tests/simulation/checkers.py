@@ -30,7 +30,6 @@ def _ends(model: Model) -> Iterator[str]:
 def _effects(model: Model) -> Iterator[str]:
     """I2, I3, I4, I7: what took effect, and what was undone."""
     status = model.row.status if model.row else None
-    pivots = {step.name for step in model.definition.steps if step.pivot}
     for step in model.definition.steps:
         effects = model.participants[step.name].effects
         done, undone = effects[Direction.FORWARD] + (step.name == START), effects[Direction.UNDO]
@@ -38,25 +37,34 @@ def _effects(model: Model) -> Iterator[str]:
             yield f"I4: {step.name} took effect {done} times and was undone {undone} times"
         if undone > done:
             yield f"I3: {step.name} was undone without having been done"
-        if status is SagaStatus.COMPLETED and undone and not _left(model, step):
-            yield f"I2: the saga completed and {step.name} is undone"
-        if status is SagaStatus.COMPLETED and _left(model, step) and step.undone and done != undone:
-            yield f"I2: the saga went on without {step.name}, which is not undone"
-        if status is SagaStatus.COMPLETED and not done and _required(model, step.name):
-            yield f"I2: the saga completed without {step.name}"
-        if status is SagaStatus.COMPLETED and done and not _required(model, step.name):
-            if step.name != START and not _left(model, step):
-                yield f"I2: {step.name} took effect, but what triggers it never counted"
-        if status is SagaStatus.COMPENSATED and step.undone is not None and done != undone:
-            yield f"I2: the saga is compensated and {step.name} is not undone"
-        if status is SagaStatus.COMPENSATED and step.name in pivots and done:
-            yield f"I7: the saga is compensated past its pivot {step.name}"
-        if (
-            undone
-            and not _left(model, step)
-            and any(model.participants[p].effects[Direction.FORWARD] for p in pivots)
-        ):
-            yield f"I7: {step.name} is undone past a pivot"
+        if status is SagaStatus.COMPLETED:
+            yield from _completed(model, step, done, undone)
+        yield from _turned_back(model, step, done, undone, status)
+
+
+def _completed(model: Model, step: StepDefinition, done: int, undone: int) -> Iterator[str]:
+    left, required = _left(model, step), _required(model, step.name)
+    if undone and not left:
+        yield f"I2: the saga completed and {step.name} is undone"
+    if left and step.undone and done != undone:
+        yield f"I2: the saga went on without {step.name}, which is not undone"
+    if required and not done:
+        yield f"I2: the saga completed without {step.name}"
+    if done and not required and not left and step.name != START:
+        yield f"I2: {step.name} took effect, but what triggers it never counted"
+
+
+def _turned_back(
+    model: Model, step: StepDefinition, done: int, undone: int, status: SagaStatus | None
+) -> Iterator[str]:
+    pivots = {step.name for step in model.definition.steps if step.pivot}
+    if status is SagaStatus.COMPENSATED and step.undone is not None and done != undone:
+        yield f"I2: the saga is compensated and {step.name} is not undone"
+    if status is SagaStatus.COMPENSATED and step.name in pivots and done:
+        yield f"I7: the saga is compensated past its pivot {step.name}"
+    past = any(model.participants[pivot].effects[Direction.FORWARD] for pivot in pivots)
+    if undone and past and not _left(model, step):
+        yield f"I7: {step.name} is undone past a pivot"
 
 
 def _required(model: Model, name: str) -> bool:
