@@ -294,8 +294,8 @@ def _resolve(
         dry_run=dry_run,
         timeout_s=timeout_s,
     )
-    resolved = asyncio.run(resolving.run(wanted.matches))
-    if not resolved.letters and wanted.id is not None:
+    resolved = asyncio.run(resolving.run(wanted))
+    if wanted.id is not None and not resolved.letters:
         raise _missing(wanted.id)
     print_resolved(resolving, resolved, as_json=output is Output.JSON)
 

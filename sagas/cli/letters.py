@@ -110,12 +110,12 @@ def print_letters(letters: Sequence[Letter], *, resolved: bool) -> None:
     from sagas.cli.output import console, recent_time, table
 
     rows = table("id", "service", "when", "event", "saga id", "reason", *(["state"] * resolved))
-    rows.columns[0].min_width = max((len(letter.id) for letter in letters[:1]), default=0)
+    rows.columns[0].min_width = max((len(letter.id) for letter in letters), default=0)
     for letter in letters:
         state = "open" if letter.resolution is None else letter.resolution.how.value
         cells = (
-            letter.id,
-            letter.service,
+            safe(letter.id),
+            safe(letter.service),
             recent_time(letter.time_ms),
             safe(letter.event_type),
             safe(letter.saga_id),
@@ -131,8 +131,8 @@ def print_shown(letter: Letter) -> None:
     from sagas.cli.output import local_time
 
     pairs = [
-        ("id", letter.id),
-        ("service", letter.service),
+        ("id", safe(letter.id)),
+        ("service", safe(letter.service)),
         ("when", local_time(letter.time_ms)),
         ("reason", safe(letter.reason)),
         ("exception", safe(letter.exception)),

@@ -6,7 +6,7 @@ Owns that a record which several services could not handle is published once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from sagas.core.saga import Saga
 
 if TYPE_CHECKING:
     from sagas.application import SagaSettings
+    from sagas.cli.dead_letters import Wanted
     from sagas.cli.letters import Parked
     from sagas.runtime.dead_letter_box import DeadLetterBox, Letter
 
@@ -56,20 +57,23 @@ class Resolving:
         """What becomes of the letters."""
         return "discarded" if self.discard else "replayed"
 
-    async def run(self, matches: Callable[[Letter], bool]) -> Resolved:
-        """Resolve the open letters that match. Raises CommandError."""
-        done = Resolved()
-        total = 0
+    async def run(self, wanted: Wanted) -> Resolved:
+        """Resolve the open letters that are meant. Raises CommandError."""
+        from sagas.cli.servers import open_boxes
+
+        done, total = Resolved(), 0
+        writes = not self.dry_run
         try:
-            boxes = open_boxes_of(self)
-            async with boxes as opened:
-                copies = [one for one in await self._find(opened, matches, done) if one]
-                total = len(copies)
-                for number, same in enumerate(copies):
-                    if number and not self.dry_run:
-                        await asyncio.sleep(self.pause_s)
-                    await self._resolve(same)
-                    done.letters.extend(letter for _, letter in same)
+            async with open_boxes(
+                self.settings, self.services, self.timeout_s, writes=writes
+            ) as boxes:
+                records = await self._find(boxes, wanted, done)
+                total = sum(map(len, records))
+                for number, copies in enumerate(records):
+                    if writes:
+                        await asyncio.sleep(self.pause_s if number else 0)
+                        await self._resolve(copies)
+                    done.letters.extend(letter for _, letter in copies)
         except CommandError as error:
             if not done.letters:
                 raise
@@ -83,66 +87,48 @@ class Resolving:
         return done
 
     async def _find(
-        self, boxes: Sequence[DeadLetterBox], matches: Callable[[Letter], bool], done: Resolved
+        self, boxes: Sequence[DeadLetterBox], wanted: Wanted, done: Resolved
     ) -> list[Copies]:
         """The open letters, oldest first, those of one record together."""
-        resolved: list[Letter] = []
-        by_id: dict[str, Copies] = {}
         found = [
             (box, letter)
             for box in boxes
-            for letter in await box.letters(include_resolved=True)
-            if matches(letter)
+            for letter in await box.letters(include_resolved=wanted.id is not None)
+            if wanted.matches(letter)
         ]
+        by_id: dict[str, Copies] = {}
         for box, letter in sorted(found, key=lambda one: (one[1].time_ms, one[1].offset)):
             if letter.resolution is None:
                 by_id.setdefault(letter.id, []).append((box, letter))
-            else:
-                resolved.append(letter)
+        if found and not by_id:
+            raise self._refused(found[0][1])
         if not self.discard:
-            for id_, same in tuple(by_id.items()):
-                if all(letter.omitted for _, letter in same):
+            for id_, copies in tuple(by_id.items()):
+                copies.sort(key=lambda one: one[1].omitted)
+                if copies[0][1].omitted:
                     done.omitted.extend(letter for _, letter in by_id.pop(id_))
-                same.sort(key=lambda one: one[1].omitted)
-        self._complain(resolved, by_id, done, found=len(found), asked=matches)
+        if wanted.id is not None and done.omitted:
+            raise CommandError(
+                ExitCode.REFUSED,
+                f"{wanted.id} is not replayed: the letter does not hold the record, which left no room "
+                "for the reason. It is on its topic for as long as that keeps it.",
+            )
         return list(by_id.values())
 
-    def _complain(
-        self,
-        resolved: Sequence[Letter],
-        by_id: dict[str, Copies],
-        done: Resolved,
-        *,
-        found: int,
-        asked: Callable[[Letter], bool],
-    ) -> None:
-        """One letter that was asked for by its id, and about which nothing can be done."""
-        wanted = getattr(asked, "__self__", None)
-        if by_id or not found or getattr(wanted, "id", None) is None:
-            return
-        if done.omitted:
-            raise CommandError(
-                ExitCode.REFUSED,
-                f"{done.omitted[0].id} is not replayed: the letter does not hold the record, which left "
-                "no room for the reason. It is on its topic for as long as that keeps it.",
-            )
-        (letter, *_) = resolved
-        if letter.resolution is not None:
-            from sagas.cli.letters import safe
+    def _refused(self, letter: Letter) -> CommandError:
+        from sagas.cli.letters import safe
 
-            how, who = letter.resolution.how.value, safe(letter.resolution.by)
-            raise CommandError(
-                ExitCode.REFUSED,
-                f"{letter.id} is not {self.verb}: {who} has {how} it. If it fails again, it is "
-                "another letter.",
-            )
+        resolution = letter.resolution
+        told = "" if resolution is None else f"{safe(resolution.by)} has {resolution.how.value} it"
+        return CommandError(
+            ExitCode.REFUSED,
+            f"{letter.id} is not {self.verb}: {told} already. What fails again is another letter.",
+        )
 
-    async def _resolve(self, same: Copies) -> None:
+    async def _resolve(self, copies: Copies) -> None:
         from sagas.runtime.dead_letter_box import How
 
-        if self.dry_run:
-            return
-        (box, letter), *others = same
+        (box, letter), *others = copies
         async with asyncio.timeout(self.timeout_s):
             if self.discard:
                 await box.discard(letter, by=self.by, why=self.why)
