@@ -6,7 +6,6 @@ Owns what can be typed, which letters are meant, and the pace of a replay.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import re
 import time
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagas.cli.errors import CommandError, ExitCode, nearest
-from sagas.cli.options import Output, OutputOption, ProjectOption, TimeoutOption
+from sagas.cli.options import Output, OutputOption, ProjectOption, TimeoutOption, login
 
 if TYPE_CHECKING:
     from sagas.cli.project import Project
@@ -289,7 +288,7 @@ def _resolve(
         services=_services(opened, service),
         discard=discard,
         pause_s=rate_of(rate),
-        by=by or _login(),
+        by=by or login(),
         why=why or "",
         dry_run=dry_run,
         timeout_s=timeout_s,
@@ -384,12 +383,3 @@ def rate_of(given: str | None) -> float:
     if number is None or float(number[1]) <= 0:
         raise CommandError(ExitCode.USAGE, f"--rate {given} is no rate such as 10/s.")
     return 1 / float(number[1])
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise CommandError(
-            ExitCode.USAGE, "Nobody is logged in by name: say who asks, --by NAME."
-        ) from None

@@ -5,7 +5,6 @@ Owns what can be typed, and its defaults.
 
 from __future__ import annotations
 
-import getpass
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from pydantic import JsonValue
 
 from sagas.cli.asking import Asked, operate
 from sagas.cli.errors import CommandError, ExitCode, nearest
-from sagas.cli.options import Output, OutputOption, ProjectOption, SagaOption, TimeoutOption
+from sagas.cli.options import Output, OutputOption, ProjectOption, SagaOption, TimeoutOption, login
 from sagas.core.definition import Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
@@ -191,22 +190,13 @@ def _asked(
         verb=verb,
         saga_id=saga_id,
         saga=saga,
-        by=by or _login(),
+        by=by or login(),
         why=why or "",
         dry_run=dry_run,
         output=output,
         project=project,
         timeout_s=timeout_s,
     )
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise CommandError(
-            ExitCode.USAGE, "Nobody is logged in by name: say who asks, --by NAME."
-        ) from None
 
 
 def _content(given: str) -> dict[str, JsonValue]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Output", "OutputOption", "ProjectOption", "SagaOption", "TimeoutOption"]
+from sagas.cli.errors import CommandError, ExitCode
+
+__all__ = ["Output", "OutputOption", "ProjectOption", "SagaOption", "TimeoutOption", "login"]
 
 
 class Output(StrEnum):
@@ -44,3 +47,13 @@ SagaOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def login() -> str:
+    """Who asks, where nobody says so. Raises CommandError if nobody is logged in by name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise CommandError(
+            ExitCode.USAGE, "Nobody is logged in by name: say who asks, --by NAME."
+        ) from None

@@ -132,7 +132,8 @@ class TimerDuty(RebalanceListener):
             await asyncio.gather(*tasks)
         finally:
             for task in tasks:
-                task.cancel()
+                if not task.cancelling():  # a second time would cut off its leaving the group
+                    task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _belong(self) -> None:

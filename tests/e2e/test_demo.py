@@ -32,7 +32,7 @@ def demo(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_in_memory_every_saga_ends_and_the_books_balance() -> None:
     run = demo("--orders", "60", "--seed", "7")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "9 (6 declined, 3 out of stock)" in run.stdout
+    assert "9 (by the seed 6 declined, 3 out of stock)" in run.stdout
     assert ": COMPLETED" in run.stdout
     assert ": COMPENSATED" in run.stdout
     for event in ("ShipmentCreated", "PaymentCaptured", "PaymentDeclined", "OrderCancelled"):
@@ -52,7 +52,7 @@ def test_on_real_servers_every_saga_ends_and_the_books_balance(
         SAGAS_POSTGRESQL=postgresql_url,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "30 (20 declined, 10 out of stock)" in run.stdout
+    assert "30 (by the seed 20 declined, 10 out of stock)" in run.stdout
     assert "Stock and money add up" in run.stdout
 
 
@@ -82,4 +82,10 @@ def test_is_interrupted_cleanly() -> None:
 def test_refuses_shares_that_are_none() -> None:
     run = demo("--declined", "0.8", "--out-of-stock", "0.3")
     assert run.returncode == 2
-    assert "at most 1 together" in run.stderr
+    assert "0 to 1, also together" in run.stderr
+
+
+def test_a_saga_that_has_not_ended_is_a_finding() -> None:
+    ran = demo("--orders", "60", "--timeout", "0.01")
+    assert ran.returncode == 1
+    assert "sagas have not ended in time" in ran.stdout
