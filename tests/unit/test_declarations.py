@@ -213,7 +213,8 @@ def declare(class_name: str = "Sale", **body: Any) -> type[Saga]:
 def test_keys_are_strings_integers_or_uuids(event: type[Event]) -> None:
     done = types.new_class("Done", (event,), {"type": "shop.Done.v1"})
     begin: Any = Start(event, by="shop", undone=NOTHING)
-    declare(start=begin, pack=pack(on=event, done=done))
+    declared = declare(start=begin, pack=pack(on=event, done=done))
+    assert declared.definition.key == "sale_id"
 
 
 make_start: Any = Start

@@ -176,6 +176,9 @@ async def test_pausing_what_is_not_owned_does_nothing(world: World) -> None:
     foreign = frozenset({TopicPartition(world.topic, 99)})
     consumer.pause(foreign)
     consumer.resume(foreign)
+    await world.publish({b"still delivered"})
+    (records,) = await _read_all([consumer], 1)
+    assert values(records) == {b"still delivered"}
 
 
 async def test_an_error_in_a_listener_stops_nobody(world: World) -> None:
