@@ -115,11 +115,14 @@ def must_store(before: Instance, after: Instance, fact: Fact, service: str) -> b
 
 
 def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
-    """The service's recorded events that ``message`` can enable and that nothing proves to be on Kafka.
+    """The service's recorded events that ``message`` can enable, or was handled with when they were
+    decided, and that nothing proves to be on Kafka.
 
     They are emitted again, with the same id and bytes (rule 5). Proof is another recorded event that
-    names the event as its cause. What a timer or an operator made somebody decide, whoever handles a
-    control message emits again.
+    names the event as its cause. The message that was in hand counts, because whatever wakes a service
+    has it run all that is enabled: a duplicate of the start may perform the last step. What a timer or
+    an operator made somebody decide, whoever handles a control message emits again; that the deadline
+    has passed, whoever handles the message that found it so.
     """
     definition = instance.definition
     causes = {fact.cause for fact in instance.facts.values()}
@@ -131,10 +134,24 @@ def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
         if message.role is Role.CONTROL:
             if awaits_proof(fact):
                 yield fact
-        elif definition.by_name[fact.step].service == service and _can_enable(
-            instance, message, slot, fact
-        ):
+        elif definition.by_name[fact.step].service == service:
+            if _decided_with(instance, message, fact) or _can_enable(instance, message, slot, fact):
+                yield fact
+        elif fact.role is Role.CANCELLED and fact.cause == message.id:
             yield fact
+
+
+def _decided_with(instance: Instance, message: Fact, fact: Fact) -> bool:
+    """Whether the message was in hand when the event was decided.
+
+    The answer to a wait does not count for what comes before that wait: it is told again by what triggers
+    the wait, and the two would wake each other without end.
+    """
+    if fact.cause != message.id:
+        return False
+    definition = instance.definition
+    answers = definition.by_name[message.step].waits
+    return not (answers and message.step in definition.successors[fact.step])
 
 
 def _answered_early(instance: Instance, service: str, message: Fact, fact: Fact) -> bool:

@@ -45,6 +45,14 @@ def first_red(
     return None
 
 
+def of_seed(seed: int, faults: Faults, *, alternatives: bool = False) -> list[str]:
+    """What the run of one seed breaks: for what is too rare to be met again within seconds."""
+    definition = random_definition(seed, alternatives=alternatives)
+    return violations(
+        Model(definition, random_plans(definition, seed), seed=seed, faults=faults).run()
+    )
+
+
 def test_with_every_safeguard_the_campaign_is_green() -> None:
     assert first_red() is None
     assert first_red(alternatives=True) is None
@@ -87,15 +95,12 @@ def test_rule_4_marks_are_stored_where_another_message_needs_them(
     assert first_red() is not None
 
 
-def test_rule_5_emit_again_whatever_the_message_can_enable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Emitting again only for the very message that caused the event gets stuck."""
-
-    def only_direct(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
-        found = enabled.unproven(instance, service, message)
-        return (fact for fact in found if fact.cause == message.id)
-
-    monkeypatch.setattr(handling, "unproven", only_direct)
-    assert first_red() is not None
+def test_rule_5_the_message_in_hand_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A duplicate of the start performs the last step, and dies before its event is emitted."""
+    faults = Faults(crashes=2, duplicates=2)
+    assert of_seed(118_730, faults) == []
+    monkeypatch.setattr(enabled, "_decided_with", lambda *_: False)
+    assert of_seed(118_730, faults) != []
 
 
 def test_rule_5_ask_again_after_an_emission(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,8 +134,10 @@ def test_rule_8_a_step_in_flight_is_undone(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_rule_6_an_early_answer_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = Faults(crashes=3, duplicates=2, timers=3, cancels=1)
+    assert of_seed(47_537, faults, alternatives=True) == []
     monkeypatch.setattr(enabled, "_answered_early", lambda *_: False)
-    assert first_red(alternatives=True, seeds=4 * SEEDS) is not None
+    assert of_seed(47_537, faults, alternatives=True) != []
 
 
 def test_rule_6_an_answer_counts_once_its_wait_is_triggered(
