@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagas.cli.errors import CommandError, ExitCode, nearest
-from sagas.cli.options import Output, OutputOption, ProjectOption, TimeoutOption, login
+from sagas.cli.options import (
+    ByOption,
+    Output,
+    OutputOption,
+    ProjectOption,
+    TimeoutOption,
+    WhyOption,
+    login,
+)
 
 if TYPE_CHECKING:
     from sagas.cli.project import Project
@@ -73,21 +81,6 @@ RateOption = Annotated[
     str | None,
     typer.Option(
         "--rate", metavar="N/s", help="At most so many a second, such as 10/s.", show_default=False
-    ),
-]
-ByOption = Annotated[
-    str | None,
-    typer.Option(
-        "--by", metavar="NAME", help="Who asks. Default: who is logged in.", show_default=False
-    ),
-]
-WhyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--why",
-        metavar="TEXT",
-        help="Why; it is recorded. Only --dry-run does without.",
-        show_default=False,
     ),
 ]
 

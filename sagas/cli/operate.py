@@ -14,7 +14,16 @@ from pydantic import JsonValue
 
 from sagas.cli.asking import Asked, operate
 from sagas.cli.errors import CommandError, ExitCode, nearest
-from sagas.cli.options import Output, OutputOption, ProjectOption, SagaOption, TimeoutOption, login
+from sagas.cli.options import (
+    ByOption,
+    Output,
+    OutputOption,
+    ProjectOption,
+    SagaOption,
+    TimeoutOption,
+    WhyOption,
+    login,
+)
 from sagas.core.definition import Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
@@ -27,21 +36,6 @@ __all__ = ["cancel", "resume", "skip"]
 
 IdArgument = Annotated[
     str, typer.Argument(metavar="SAGA_ID", help="The business key, such as an order's id.")
-]
-ByOption = Annotated[
-    str | None,
-    typer.Option(
-        "--by", metavar="NAME", help="Who asks. Default: who is logged in.", show_default=False
-    ),
-]
-WhyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--why",
-        metavar="TEXT",
-        help="Why; it is recorded. Only --dry-run does without.",
-        show_default=False,
-    ),
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would follow, and publish nothing.")

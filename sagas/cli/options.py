@@ -11,7 +11,16 @@ import typer
 
 from sagas.cli.errors import CommandError, ExitCode
 
-__all__ = ["Output", "OutputOption", "ProjectOption", "SagaOption", "TimeoutOption", "login"]
+__all__ = [
+    "ByOption",
+    "Output",
+    "OutputOption",
+    "ProjectOption",
+    "SagaOption",
+    "TimeoutOption",
+    "WhyOption",
+    "login",
+]
 
 
 class Output(StrEnum):
@@ -44,6 +53,21 @@ SagaOption = Annotated[
         "--saga",
         metavar="NAME",
         help="Only this saga, such as order-fulfilment.",
+        show_default=False,
+    ),
+]
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--by", metavar="NAME", help="Who asks. Default: who is logged in.", show_default=False
+    ),
+]
+WhyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--why",
+        metavar="TEXT",
+        help="Why; it is recorded. Only --dry-run does without.",
         show_default=False,
     ),
 ]

@@ -30,6 +30,7 @@ __all__ = [
     "Role",
     "StepDefinition",
     "StepKind",
+    "together",
 ]
 
 START = "start"
@@ -247,11 +248,11 @@ class Definition:
 
     def exclusive(self, left: str, right: str) -> bool:
         """Whether two steps can never both be triggered in one instance."""
-        return not any(
-            _compatible(one, other)
-            for one in self.conditions[left]
-            for other in self.conditions[right]
-        )
+        return not together(self.conditions[left], self.conditions[right])
+
+    def branches(self, type_: str) -> frozenset[frozenset[tuple[str, str]]]:
+        """The combinations of choices under which an event happens."""
+        return self._conditions_of_event(type_, self.conditions)
 
     @cached_property
     def kinds(self) -> Mapping[str, StepKind]:
@@ -351,6 +352,13 @@ class Definition:
             "steps": steps,
         }
         return json.dumps(parts, sort_keys=True)
+
+
+def together(
+    left: Iterable[frozenset[tuple[str, str]]], right: Iterable[frozenset[tuple[str, str]]]
+) -> bool:
+    """Whether some choices of the one and of the other can be made in one instance."""
+    return any(_compatible(one, other) for one in left for other in right)
 
 
 def _compatible(left: frozenset[tuple[str, str]], right: frozenset[tuple[str, str]]) -> bool:

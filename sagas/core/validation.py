@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from sagas.core.definition import START, Definition, Join, Role, StepDefinition, StepKind
+from sagas.core.definition import START, Definition, Join, Role, StepDefinition, StepKind, together
 from sagas.core.events import FRAMEWORK_PUBLISHER
 
 __all__ = ["problems"]
@@ -188,7 +188,7 @@ def _cycles(definition: Definition) -> Iterator[str]:
 def _joins(definition: Definition) -> Iterator[str]:
     for step in definition.steps:
         where = f"{definition.saga}.{step.name}"
-        branches = {type_: _branches(definition, type_) for type_ in step.triggers}
+        branches = {type_: definition.branches(type_) for type_ in step.triggers}
         never = [type_ for type_, conditions in branches.items() if not conditions]
         if never:
             yield (
@@ -200,33 +200,13 @@ def _joins(definition: Definition) -> Iterator[str]:
                 f"{where}: AnyOf merges exclusive branches, but {left} and {right} can both happen "
                 f"in one saga, and the step would run twice. Use AllOf, or a step for each."
                 for left, right in itertools.combinations(step.triggers, 2)
-                if _together(branches[left], branches[right])
+                if together(branches[left], branches[right])
             )
         elif not definition.conditions[step.name]:
             yield (
                 f"{where}: AllOf waits for {_and(step.triggers)}, but they lie on exclusive "
                 f"branches and can never all happen: it would wait for ever. Use AnyOf."
             )
-
-
-def _branches(definition: Definition, type_: str) -> list[_Condition]:
-    """The combinations of choices under which the event happens."""
-    emitter = definition.by_name[definition.outcome_of[type_].step]
-    chosen: _Condition = (
-        frozenset({(emitter.name, type_)})
-        if len(emitter.done) + (emitter.otherwise is not None) > 1
-        else frozenset()
-    )
-    return [condition | chosen for condition in definition.conditions[emitter.name]]
-
-
-def _together(left: Iterable[_Condition], right: Iterable[_Condition]) -> bool:
-    return any(_compatible(one, other) for one in left for other in right)
-
-
-def _compatible(left: _Condition, right: _Condition) -> bool:
-    chosen = dict(left)
-    return all(chosen.get(step, type_) == type_ for step, type_ in right)
 
 
 # --- the point of no return -----------------------------------------------------------------------
@@ -319,7 +299,7 @@ def _certain(definition: Definition, step: StepDefinition, condition: _Condition
     """
     certain: set[str] = set()
     for type_ in step.triggers:
-        if step.join is Join.ALL or _together([condition], _branches(definition, type_)):
+        if step.join is Join.ALL or together([condition], definition.branches(type_)):
             emitter = definition.by_name[definition.outcome_of[type_].step]
             certain |= {type_, *_certain(definition, emitter, condition)}
     return certain
