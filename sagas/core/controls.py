@@ -24,7 +24,18 @@ from sagas.core.definition import (
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.timers import timers_of
 
-__all__ = ["Cancel", "Control", "Park", "Resume", "Skip", "TimerDue", "decide_control"]
+__all__ = [
+    "Cancel",
+    "Compensate",
+    "Control",
+    "Park",
+    "Resume",
+    "RetryNow",
+    "Skip",
+    "TimerDue",
+    "Wake",
+    "decide_control",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,21 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """Every participant is to look at what is enabled for it. Nothing is decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryNow:
+    """An operator has what is open tried now: a parked saga is resumed, and everybody is woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compensate:
+    """An operator gives a saga up: it turns back and, if it is parked, goes on from there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Skip:
     """An operator has done, or undone, the step that a saga is parked for, and lets the saga go on.
 
@@ -60,7 +86,7 @@ class Park:
     """A message of the saga became a dead letter: somebody has to look."""
 
 
-Control = TimerDue | Cancel | Resume | Skip | Park
+Control = TimerDue | Cancel | Compensate | Resume | RetryNow | Skip | Park | Wake
 
 
 def decide_control(instance: Instance, control: Control) -> Emission | None:
@@ -74,12 +100,16 @@ def decide_control(instance: Instance, control: Control) -> Emission | None:
             return _timer_due(instance, control)
         case Cancel():
             return _cancel(instance)
-        case Resume():
+        case Resume() | RetryNow():
             return _resume(instance)
+        case Compensate():
+            return _compensate(instance)
         case Skip():
             return _skip(instance, control)
         case Park():
             return _park(instance)
+        case Wake():
+            return None
 
 
 def _timer_due(instance: Instance, timer: TimerDue) -> Emission | None:
@@ -114,6 +144,14 @@ def _cancel(instance: Instance) -> Emission | None:
     if instance.phase is not SagaStatus.RUNNING or instance.past_pivot:
         return None
     return Emission(SAGA_CANCELLED, START, Role.CANCELLED, Direction.FORWARD)
+
+
+def _compensate(instance: Instance) -> Emission | None:
+    """A parked saga that can not turn back stays parked: resuming it would only try again what failed."""
+    cancelled = _cancel(instance)
+    if cancelled is not None or instance.phase is not SagaStatus.COMPENSATING:
+        return cancelled
+    return _resume(instance)
 
 
 def _resume(instance: Instance) -> Emission | None:

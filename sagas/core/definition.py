@@ -84,7 +84,9 @@ class Role(StrEnum):
     PARKED = "parked"
     RESUMED = "resumed"
     CONTROL = "control"
-    """No event of the saga, but a wake-up of a timer or an operator: never recorded."""
+    """No event of the saga, but what a timer or an operator asks for: never recorded."""
+    WAKE = "wake"
+    """As CONTROL; and whoever handles it also runs what is enabled for it, and emits what is unproven."""
 
 
 @dataclass(frozen=True, slots=True)

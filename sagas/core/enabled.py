@@ -131,14 +131,18 @@ def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
             continue
         if fact.id in causes and not _answered_early(instance, service, message, fact):
             continue
-        if message.role is Role.CONTROL:
-            if awaits_proof(fact):
+        if message.role in _ASKING:
+            own = definition.by_name[fact.step].service == service and not fact.published
+            if awaits_proof(fact) or (own and message.role is Role.WAKE):
                 yield fact
         elif definition.by_name[fact.step].service == service:
             if _decided_with(instance, message, fact) or _can_enable(instance, message, slot, fact):
                 yield fact
         elif fact.role is Role.CANCELLED and fact.cause == message.id:
             yield fact
+
+
+_ASKING = frozenset({Role.CONTROL, Role.WAKE})
 
 
 def _decided_with(instance: Instance, message: Fact, fact: Fact) -> bool:

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
-from sagas.core.controls import Cancel, Control, Resume, Skip, TimerDue
+from sagas.core.controls import (
+    Cancel,
+    Compensate,
+    Control,
+    Resume,
+    RetryNow,
+    Skip,
+    TimerDue,
+    Wake,
+)
 from sagas.core.definition import (
     SAGA_CANCELLED,
     SAGA_EXPIRED,
@@ -24,7 +33,9 @@ __all__ = [
     "CONTROL_EVENTS",
     "FRAMEWORK_EVENTS",
     "CancelRequested",
+    "CompensateRequested",
     "ResumeRequested",
+    "RetryRequested",
     "SagaCancelled",
     "SagaExpired",
     "SagaParked",
@@ -33,7 +44,9 @@ __all__ = [
     "StepFailed",
     "StepTimedOut",
     "TimerFired",
+    "WakeRequested",
     "control_of",
+    "wakes",
 ]
 
 
@@ -110,6 +123,27 @@ class ResumeRequested(Event, type="sagas.ResumeRequested.v1"):
     why: str
 
 
+class RetryRequested(Event, type="sagas.RetryRequested.v1"):
+    """Control: an operator has everything that is open tried now, also what waits for another attempt."""
+
+    by: str
+    why: str
+
+
+class CompensateRequested(Event, type="sagas.CompensateRequested.v1"):
+    """Control: an operator gives a saga up before its pivot, whether it is parked or not."""
+
+    by: str
+    why: str
+
+
+class WakeRequested(Event, type="sagas.WakeRequested.v1"):
+    """Control: every participant is to look at what is enabled for it."""
+
+    by: str
+    why: str
+
+
 class SkipRequested(Event, type="sagas.SkipRequested.v1"):
     """Control: an operator has done, or undone, what the saga is parked for.
 
@@ -124,7 +158,15 @@ class SkipRequested(Event, type="sagas.SkipRequested.v1"):
 
 CONTROL_EVENTS: dict[str, type[Event]] = {
     event.event_type: event
-    for event in (TimerFired, CancelRequested, ResumeRequested, SkipRequested)
+    for event in (
+        TimerFired,
+        CancelRequested,
+        CompensateRequested,
+        ResumeRequested,
+        RetryRequested,
+        SkipRequested,
+        WakeRequested,
+    )
 }
 """What the control topic of a saga carries. They ask; they are never recorded (rule 6)."""
 
@@ -136,9 +178,20 @@ def control_of(event: Event) -> Control | None:
             return TimerDue(event.name, event.due_ms)
         case CancelRequested():
             return Cancel()
+        case CompensateRequested():
+            return Compensate()
         case ResumeRequested():
             return Resume()
+        case RetryRequested():
+            return RetryNow()
+        case WakeRequested():
+            return Wake()
         case SkipRequested():
             return Skip(event.event)
         case _:
             return None
+
+
+def wakes(event: Event) -> bool:
+    """Whether whoever handles a control message also runs what is enabled for it."""
+    return isinstance(event, RetryRequested | WakeRequested)

@@ -99,7 +99,9 @@ class Handling:
         """
         instance = await self._refresh()
         if self._control is not None:
-            return await self._obey(instance, self._control)
+            instance = await self._obey(instance, self._control)
+            if self._message.role is not Role.WAKE:
+                return instance
         while actions := enabled(instance, self._service):
             instance = await self._act(instance, actions[0])
         return instance

@@ -12,7 +12,9 @@ from sagas.core.errors import ContractViolation, InvalidMessage
 from sagas.core.events import Event
 from sagas.core.framework_events import (
     CancelRequested,
+    CompensateRequested,
     ResumeRequested,
+    RetryRequested,
     SagaCancelled,
     SagaExpired,
     SagaParked,
@@ -57,11 +59,11 @@ def _event_of(fact: Fact, incoming: Incoming, performed: Performed | None) -> Ev
             return SagaParked(
                 step=fact.step, direction=fact.direction, error=error, attempts=attempts
             )
-        case Role.CANCELLED if isinstance(asked, CancelRequested):
+        case Role.CANCELLED if isinstance(asked, CancelRequested | CompensateRequested):
             return SagaCancelled(by=asked.by, why=asked.why)
         case Role.CANCELLED:
             return SagaExpired()
-        case Role.RESUMED if isinstance(asked, ResumeRequested | SkipRequested):
+        case Role.RESUMED if isinstance(asked, _RESUMING):
             return SagaResumed(by=asked.by, why=asked.why)
         case Role.OTHERWISE:
             key = incoming.saga.definition.key
@@ -70,6 +72,9 @@ def _event_of(fact: Fact, incoming: Incoming, performed: Performed | None) -> Ev
             return skip_event(incoming.saga, incoming.saga_id, asked)
         case _:
             raise ContractViolation(f"{asked.event_type} can not lead to {fact.type}.")
+
+
+_RESUMING = ResumeRequested | RetryRequested | CompensateRequested | SkipRequested
 
 
 def skip_event(saga: type[Saga], saga_id: str, asked: SkipRequested) -> Event:

@@ -22,6 +22,7 @@ from sagas.core.framework_events import (
     StepFailed,
     StepTimedOut,
     control_of,
+    wakes,
 )
 from sagas.core.instance import Fact
 from sagas.core.saga import Saga
@@ -84,7 +85,8 @@ def _decode_control(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     saga_id = checked_key(envelope.saga_id or "", f"The saga id of {type_}")
     if not envelope.id:
         raise InvalidMessage(f"{type_} has no id; set the header ce_id to something unique.")
-    fact = Fact(envelope.id, type_, START, Role.CONTROL, published=True, at_ms=envelope.time_ms)
+    role = Role.WAKE if wakes(event) else Role.CONTROL
+    fact = Fact(envelope.id, type_, START, role, published=True, at_ms=envelope.time_ms)
     return Incoming(saga, envelope, saga_id, fact, event, control_of(event))
 
 
