@@ -5,6 +5,7 @@ nothing and reads no settings.
 """
 
 from sagas.context import EventContext, StepContext
+from sagas.core.combinations import AllOf, AnyOf, OneOf
 from sagas.core.completion import Completion
 from sagas.core.durations import NEVER, days, hours, minutes, seconds
 from sagas.core.errors import (
@@ -20,12 +21,23 @@ from sagas.core.events import Event
 from sagas.core.instance import SagaStatus
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga, SagaEnded
-from sagas.core.steps import NOTHING, AllOf, AnyOf, OneOf, Start, Step, Wait
+from sagas.core.steps import (
+    BLOCK,
+    CONTINUE,
+    ESCALATE,
+    NOTHING,
+    Start,
+    Step,
+    Wait,
+)
 from sagas.service import Service
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BLOCK",
+    "CONTINUE",
+    "ESCALATE",
     "NEVER",
     "NOTHING",
     "AllOf",

@@ -64,7 +64,7 @@ class JournalUnavailable(RetriableError):
     """The participant's database did not answer: the transaction may or may not be there."""
 
 
-class Superseded(RetriableError):
+class Superseded(Exception):
     """An undo under a higher epoch is recorded: load the instance again and act on what it says."""
 
 

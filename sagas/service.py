@@ -20,12 +20,13 @@ from typing import Any, Protocol, TypeVar, overload
 from typing_extensions import TypeVarTuple
 
 from sagas.context import EventContext, StepContext
+from sagas.core.combinations import AllOf
 from sagas.core.completion import Completes
 from sagas.core.definition import START, Join
 from sagas.core.errors import DefinitionError
 from sagas.core.events import Event, is_abstract
 from sagas.core.saga import EndOf, Saga, SagaEnded
-from sagas.core.steps import AllOf, NothingToUndo, Start, Step, Wait
+from sagas.core.steps import NothingToUndo, Start, Step, Wait
 from sagas.signatures import Handler, Signature, handler_of
 
 __all__ = ["Handler", "Lifespan", "Observer", "Registers", "Service"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sagas.core.combinations import AnyOf
 from sagas.core.durations import NEVER, days, hours, minutes, seconds
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga
-from sagas.core.steps import AnyOf, Start, Step, Wait
+from sagas.core.steps import Start, Step, Wait
 from tests.samples import OrderCancelled, OrderEvent, OrderPlaced, ShipmentCreated
 
 __all__ = [

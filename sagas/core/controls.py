@@ -16,6 +16,7 @@ from sagas.core.definition import (
     SAGA_RESUMED,
     START,
     STEP_TIMED_OUT,
+    UNDO_AGAIN,
     Direction,
     Role,
     StepDefinition,
@@ -25,6 +26,7 @@ from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.timers import timers_of
 
 __all__ = [
+    "Again",
     "Cancel",
     "Compensate",
     "Control",
@@ -72,6 +74,18 @@ class Compensate:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """An operator has a compensation run once more, under an absolute ``epoch`` from 1 (rule 14).
+
+    Of a step that was undone, or given up, of a saga that has turned back, ended or not. Asked for twice
+    under one epoch, it runs once.
+    """
+
+    step: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Skip:
     """An operator has done, or undone, the step that a saga is parked for, and lets the saga go on.
 
@@ -86,7 +100,7 @@ class Park:
     """A message of the saga became a dead letter: somebody has to look."""
 
 
-Control = TimerDue | Cancel | Compensate | Resume | RetryNow | Skip | Park | Wake
+Control = TimerDue | Again | Cancel | Compensate | Resume | RetryNow | Skip | Park | Wake
 
 
 def decide_control(instance: Instance, control: Control) -> Emission | None:
@@ -98,6 +112,8 @@ def decide_control(instance: Instance, control: Control) -> Emission | None:
     match control:
         case TimerDue():
             return _timer_due(instance, control)
+        case Again():
+            return _again(instance, control)
         case Cancel():
             return _cancel(instance)
         case Resume() | RetryNow():
@@ -164,6 +180,22 @@ def _park(instance: Instance) -> Emission | None:
     if instance.phase.is_terminal:
         return None
     return park(instance, instance.definition.start, Direction.FORWARD).emission
+
+
+def _again(instance: Instance, again: Again) -> Emission | None:
+    step = instance.definition.by_name.get(again.step)
+    if step is None or step.undone is None or not _has_been_undone(instance, step):
+        return None
+    if again.epoch <= instance.again_epoch(step):
+        return None
+    return Emission(UNDO_AGAIN, step.name, Role.AGAIN, Direction.UNDO, epoch=again.epoch)
+
+
+def _has_been_undone(instance: Instance, step: StepDefinition) -> bool:
+    """Whether the step's compensation has run to its end, well or not, in a saga that turned back."""
+    if instance.phase in {SagaStatus.RUNNING, SagaStatus.COMPLETED}:
+        return False
+    return instance.undone(step) or instance.given_up(step)
 
 
 def _skip(instance: Instance, skip: Skip) -> Emission | None:

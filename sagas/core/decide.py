@@ -14,10 +14,12 @@ from sagas.core.definition import (
     SAGA_PARKED,
     START,
     STEP_FAILED,
+    UNDO_FAILED,
     Direction,
     Role,
     StepDefinition,
     StepKind,
+    UndoPolicy,
 )
 from sagas.core.enabled import Action
 from sagas.core.instance import Instance, SagaStatus
@@ -34,6 +36,8 @@ class ResultKind(StrEnum):
     """The handler raised, and its attempts are used up: the effect is unknown."""
     REJECTED = "rejected"
     """The participant's tombstone rejected a forward action: there is no effect."""
+    SUPERSEDED = "superseded"
+    """An undo under a higher epoch is recorded by the participant: there is nothing to decide."""
     EXPIRED = "expired"
     """The deadline has passed, so a forward action was not begun."""
 
@@ -55,6 +59,7 @@ class Emission:
     role: Role
     direction: Direction
     assumed: bool = False
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Decision:
 def decide(instance: Instance, action: Action, result: ActionResult) -> Decision:
     """Decide what the outcome of an action means for the instance as it is stored now."""
     if action.direction is Direction.UNDO:
-        return _decide_undo(instance, action.step, result)
+        return _decide_undo(instance, action, result)
     match result.kind:
         case ResultKind.EXPIRED:
             return _decide_expired(instance)
@@ -140,14 +145,41 @@ def _decide_failed(instance: Instance, step: StepDefinition) -> Decision:
     return park(instance, step, Direction.FORWARD)
 
 
-def _decide_undo(instance: Instance, step: StepDefinition, result: ActionResult) -> Decision:
-    if step.undone is None or instance.undone(step) or instance.phase.is_terminal:
+def _decide_undo(instance: Instance, action: Action, result: ActionResult) -> Decision:
+    """Where the policy is to go on, one that failed for good is given up; but not beside a running saga,
+    whose end would hide it (rule 13).
+    """
+    step = action.step
+    if step.undone is None or result.kind is ResultKind.SUPERSEDED:
         return Decision()
-    if instance.phase is not SagaStatus.COMPENSATING and not instance.undo_beside(step):
+    if action.epoch:
+        return _decide_again(instance, action, result)
+    returned = result.kind is ResultKind.RETURNED
+    late = returned and instance.given_up(step)
+    if instance.undone(step) or (instance.phase.is_terminal and not late):
+        return Decision()
+    if instance.phase is SagaStatus.RUNNING and not instance.undo_beside(step):
+        return Decision()
+    if returned:
+        return Decision(Emission(step.undone, step.name, Role.UNDONE, Direction.UNDO))
+    if instance.given_up(step):
+        return Decision()
+    goes_on = step.if_undo_fails is UndoPolicy.CONTINUE
+    if goes_on and instance.phase is SagaStatus.COMPENSATING:
+        return Decision(Emission(UNDO_FAILED, step.name, Role.UNDO_FAILED, Direction.UNDO))
+    return park(instance, step, Direction.UNDO)
+
+
+def _decide_again(instance: Instance, action: Action, result: ActionResult) -> Decision:
+    """A compensation that was run once more. It neither parks the saga nor changes how it has ended."""
+    step, epoch = action.step, action.epoch
+    if instance.owed_epoch(step) != epoch:
         return Decision()
     if result.kind is ResultKind.RETURNED:
-        return Decision(Emission(step.undone, step.name, Role.UNDONE, Direction.UNDO))
-    return park(instance, step, Direction.UNDO)
+        type_, role = step.undone or "", Role.UNDONE
+    else:
+        type_, role = UNDO_FAILED, Role.UNDO_FAILED
+    return Decision(Emission(type_, step.name, role, Direction.UNDO, epoch=epoch))
 
 
 def park(instance: Instance, step: StepDefinition, direction: Direction) -> Decision:

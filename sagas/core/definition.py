@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+
+from sagas.core.branches import Conditions, chosen, combined, together
 
 __all__ = [
     "DEADLINE",
@@ -23,6 +25,8 @@ __all__ = [
     "START",
     "STEP_FAILED",
     "STEP_TIMED_OUT",
+    "UNDO_AGAIN",
+    "UNDO_FAILED",
     "Definition",
     "Direction",
     "Join",
@@ -30,7 +34,7 @@ __all__ = [
     "Role",
     "StepDefinition",
     "StepKind",
-    "together",
+    "UndoPolicy",
 ]
 
 START = "start"
@@ -45,6 +49,8 @@ SAGA_CANCELLED = "sagas.SagaCancelled.v1"
 SAGA_EXPIRED = "sagas.SagaExpired.v1"
 SAGA_PARKED = "sagas.SagaParked.v1"
 SAGA_RESUMED = "sagas.SagaResumed.v1"
+UNDO_FAILED = "sagas.UndoFailed.v1"
+UNDO_AGAIN = "sagas.UndoAgain.v1"
 
 
 _TURNING = frozenset({STEP_FAILED, STEP_TIMED_OUT, SAGA_CANCELLED, SAGA_EXPIRED})
@@ -56,6 +62,17 @@ class StepKind(StrEnum):
     COMPENSATABLE = "compensatable"
     PIVOT = "pivot"
     RETRIABLE = "retriable"
+
+
+class UndoPolicy(StrEnum):
+    """What follows when a step's compensation fails for good (rule 13)."""
+
+    BLOCK = "block"
+    """The saga is parked until somebody has mended what failed."""
+    CONTINUE = "continue"
+    """The others are undone all the same; the saga ends as FAILED, and says what is left."""
+    ESCALATE = "escalate"
+    """As BLOCK; and the event that parks the saga says that somebody has to be called."""
 
 
 class Direction(StrEnum):
@@ -83,6 +100,8 @@ class Role(StrEnum):
     CANCELLED = "cancelled"
     PARKED = "parked"
     RESUMED = "resumed"
+    UNDO_FAILED = "undo-failed"
+    AGAIN = "again"
     CONTROL = "control"
     """No event of the saga, but what a timer or an operator asks for: never recorded."""
     WAKE = "wake"
@@ -105,7 +124,8 @@ class StepDefinition:
     ``otherwise`` is where the saga goes on when the step is not done: the handler may return it, and a
     timeout or a final failure records it. A step that ``waits`` has no handler: it is completed, or
     refused, from outside. ``timeout_ms`` None means never.
-    Only ``pivot`` is said of the step's kind; the definition derives the rest.
+    Only ``pivot`` is said of the step's kind; the definition derives the rest. ``if_undo_fails`` is of
+    no meaning where nothing is undone.
     """
 
     name: str
@@ -121,6 +141,7 @@ class StepDefinition:
     timeout_ms: int | None = None
     reads: tuple[str, ...] = ()
     state: str | None = None
+    if_undo_fails: UndoPolicy = UndoPolicy.BLOCK
 
     @property
     def outcomes(self) -> Iterable[tuple[str, Role]]:
@@ -200,61 +221,31 @@ class Definition:
         }
 
     @cached_property
-    def conditions(self) -> Mapping[str, frozenset[frozenset[tuple[str, str]]]]:
-        """For each step the combinations of choices under which it is triggered.
-
-        A choice is ``(step, event type)`` for a step that the saga can leave in several ways: by one of
-        several done events, or by its otherwise event. An empty outer set means that the step can never
-        be triggered.
-        """
-        found: dict[str, frozenset[frozenset[tuple[str, str]]]] = {}
+    def conditions(self) -> Mapping[str, Conditions]:
+        """For each step the combinations of choices under which it is triggered; none if it never can be."""
+        found: dict[str, Conditions] = {}
         for _ in self.steps:  # a fixed point: at most one round for each step, in any order
             for step in self.steps:
-                found[step.name] = self._conditions_of(step, found)
+                branches = [self._branches(trigger, found) for trigger in step.triggers]
+                found[step.name] = combined(branches, merges=step.join is Join.ANY)
         return found
 
-    def _conditions_of(
-        self,
-        step: StepDefinition,
-        found: Mapping[str, frozenset[frozenset[tuple[str, str]]]],
-    ) -> frozenset[frozenset[tuple[str, str]]]:
-        if not step.triggers:
-            return frozenset({frozenset[tuple[str, str]]()})
-        alternatives = [self._conditions_of_event(trigger, found) for trigger in step.triggers]
-        if step.join is Join.ANY:
-            return frozenset().union(*alternatives)
-        combined = frozenset({frozenset[tuple[str, str]]()})
-        for alternative in alternatives:
-            combined = frozenset(
-                left | right
-                for left in combined
-                for right in alternative
-                if _compatible(left, right)
-            )
-        return combined
-
-    def _conditions_of_event(
-        self, type_: str, found: Mapping[str, frozenset[frozenset[tuple[str, str]]]]
-    ) -> frozenset[frozenset[tuple[str, str]]]:
+    def _branches(self, type_: str, conditions: Mapping[str, Conditions]) -> Conditions:
         outcome = self.outcome_of.get(type_)
         if outcome is None:
             return frozenset()
         emitter = self.by_name[outcome.step]
         ways = len(emitter.done) + (emitter.otherwise is not None)
-        chosen = frozenset({(emitter.name, type_)}) if ways > 1 else frozenset()
-        return frozenset(
-            condition | chosen
-            for condition in found.get(emitter.name, frozenset())
-            if _compatible(condition, chosen)
-        )
+        choice = (emitter.name, type_) if ways > 1 else None
+        return chosen(conditions.get(emitter.name, frozenset()), choice)
 
     def exclusive(self, left: str, right: str) -> bool:
         """Whether two steps can never both be triggered in one instance."""
         return not together(self.conditions[left], self.conditions[right])
 
-    def branches(self, type_: str) -> frozenset[frozenset[tuple[str, str]]]:
+    def branches(self, type_: str) -> Conditions:
         """The combinations of choices under which an event happens."""
-        return self._conditions_of_event(type_, self.conditions)
+        return self._branches(type_, self.conditions)
 
     @cached_property
     def kinds(self) -> Mapping[str, StepKind]:
@@ -300,21 +291,34 @@ class Definition:
         """For each step with an undo: the event types that can enable it (design.md, rule 5).
 
         A failure event, the step's own trigger or otherwise event, or the undone event of a direct or
-        indirect successor.
+        indirect successor, or that it failed for good where the others go on (then see ``enables_undo``).
         """
         return {
             step.name: self.failure_types.union(
                 step.triggers,
                 () if step.otherwise is None else (step.otherwise,),
-                (
-                    undone
-                    for successor in self.successors[step.name]
-                    if (undone := self.by_name[successor].undone) is not None
-                ),
+                self._ends_of_successors(step),
             )
             for step in self.steps
             if step.undone is not None
         }
+
+    def _ends_of_successors(self, step: StepDefinition) -> Iterator[str]:
+        for name in self.successors[step.name]:
+            successor = self.by_name[name]
+            if successor.undone is not None:
+                yield successor.undone
+                if successor.if_undo_fails is UndoPolicy.CONTINUE:
+                    yield UNDO_FAILED
+
+    def enables_undo(self, type_: str, of: str, step: StepDefinition) -> bool:
+        """Whether an event, of the step ``of``, can enable the undo of ``step``.
+
+        The relation has to be acyclic, or events would wake each other without end (rule 5).
+        """
+        if type_ == UNDO_FAILED and of not in self.successors[step.name]:
+            return False
+        return type_ in self.undo_enablers.get(step.name, ())
 
     @cached_property
     def wakes(self) -> Mapping[str, frozenset[str]]:
@@ -323,6 +327,8 @@ class Definition:
 
     def _wakes_of(self, service: str) -> frozenset[str]:
         types: set[str] = {SAGA_PARKED, SAGA_RESUMED}
+        if any(step.undone is not None for step in self.steps_of[service]):
+            types.add(UNDO_AGAIN)
         for step in self.steps_of[service]:
             types.update(step.done if step is self.start or step.waits else ())
             types.update(step.refused if step.waits else ())
@@ -354,15 +360,3 @@ class Definition:
             "steps": steps,
         }
         return json.dumps(parts, sort_keys=True)
-
-
-def together(
-    left: Iterable[frozenset[tuple[str, str]]], right: Iterable[frozenset[tuple[str, str]]]
-) -> bool:
-    """Whether some choices of the one and of the other can be made in one instance."""
-    return any(_compatible(one, other) for one in left for other in right)
-
-
-def _compatible(left: frozenset[tuple[str, str]], right: frozenset[tuple[str, str]]) -> bool:
-    chosen = dict(left)
-    return all(chosen.get(step, type_) == type_ for step, type_ in right)

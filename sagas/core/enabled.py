@@ -7,16 +7,17 @@ reordered messages need no special cases.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sagas.core.definition import STEP_TIMED_OUT, Direction, Join, Role, StepDefinition
 from sagas.core.instance import Fact, Instance, SagaStatus
 
-__all__ = ["Action", "awaits_proof", "enabled", "must_store", "unproven"]
+__all__ = ["Action", "awaits_proof", "comes_after_the_end", "enabled", "must_store", "unproven"]
 
 _FAILURES = frozenset({Role.REFUSED, Role.FAILED, Role.CANCELLED})
-_MARKED = frozenset({*_FAILURES, Role.PARKED, Role.RESUMED})
+_MARKED = frozenset({*_FAILURES, Role.PARKED, Role.RESUMED, Role.AGAIN})
+_TURNED_BACK = frozenset({SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.FAILED})
 
 
 class Action(NamedTuple):
@@ -30,9 +31,10 @@ class Action(NamedTuple):
 def enabled(instance: Instance, service: str) -> list[Action]:
     """The actions that ``service`` may run now, in declaration order.
 
-    Nothing while the saga is parked or has ended. Only what is known to be published counts (rule 4): a
-    forward step needs its triggers, an undo an event that turned, or could have turned, the saga back,
-    and the undo of a step that the saga went on without, its otherwise event.
+    Nothing while the saga is parked; and once it has ended, only what somebody has asked for once more.
+    Only what is known to be published counts (rule 4): a forward step needs its triggers, an undo an
+    event that turned, or could have turned, the saga back, and the undo of a step that the saga went on
+    without, its otherwise event.
     """
     steps = instance.definition.steps_of.get(service, ())
     match instance.status:
@@ -45,9 +47,21 @@ def enabled(instance: Instance, service: str) -> list[Action]:
                 Action(step, Direction.UNDO)
                 for step in steps
                 if instance.needs_undo(step) and _at_frontier(instance, step)
-            ]
+            ] + _again(instance, steps)
+        case SagaStatus.COMPENSATED | SagaStatus.FAILED:
+            return _again(instance, steps)
         case _:
             return []
+
+
+def _again(instance: Instance, steps: Iterable[StepDefinition]) -> list[Action]:
+    """The compensations that are to be run once more, each under the epoch that it was asked for."""
+    asked = {f.step for f in instance.facts.values() if f.role is Role.AGAIN and f.published}
+    return [
+        Action(step, Direction.UNDO, epoch)
+        for step in steps
+        if step.name in asked and (epoch := instance.owed_epoch(step))
+    ]
 
 
 def _may_run(instance: Instance, step: StepDefinition) -> bool:
@@ -102,8 +116,10 @@ def must_store(before: Instance, after: Instance, fact: Fact, service: str) -> b
     slot = fact.slot
     if slot not in before.facts:
         return slot in after.facts
-    if before.facts[slot].published or before.phase.is_terminal:
+    if before.facts[slot].published:
         return False
+    if before.phase.is_terminal:
+        return fact.role is Role.AGAIN
     if before.parked or fact.role in _MARKED or slot == before.turned_by:
         return True
     if fact.role is Role.OTHERWISE and before.definition.by_name[fact.step].service == service:
@@ -133,7 +149,7 @@ def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
             continue
         if message.role in _ASKING:
             own = definition.by_name[fact.step].service == service and not fact.published
-            if awaits_proof(fact) or (own and message.role is Role.WAKE):
+            if awaits_proof(instance, fact) or (own and message.role is Role.WAKE):
                 yield fact
         elif definition.by_name[fact.step].service == service:
             if _decided_with(instance, message, fact) or _can_enable(instance, message, slot, fact):
@@ -173,13 +189,26 @@ def _answered_early(instance: Instance, service: str, message: Fact, fact: Fact)
     )
 
 
-def awaits_proof(fact: Fact) -> bool:
-    """Whether an event that no handler returned is not known to be on Kafka.
+def awaits_proof(instance: Instance, fact: Fact) -> bool:
+    """Whether an event is not known to be on Kafka, and hardly anything would bring it back.
 
-    Nothing but a control message, or the step's own trigger, would bring it back; a timer asks for it
-    until its mark is there.
+    That is one that no handler returned, and what comes after the end: a timer asks for it until its mark
+    is there.
     """
-    return not fact.published and (fact.role in _ASKED_FOR or fact.type == STEP_TIMED_OUT)
+    if fact.published:
+        return False
+    asked_for = fact.role in _ASKED_FOR or fact.type == STEP_TIMED_OUT
+    return asked_for or comes_after_the_end(instance, fact)
+
+
+def comes_after_the_end(instance: Instance, fact: Fact) -> bool:
+    """Whether an ended saga records the event all the same: of a compensation that is run once more, or
+    an undo after it was given up.
+    """
+    if fact.epoch:
+        return True
+    late = fact.role is Role.UNDONE
+    return late and instance.given_up(instance.definition.by_name[fact.step])
 
 
 _ASKED_FOR = frozenset({Role.OTHERWISE, Role.CANCELLED, Role.PARKED, Role.RESUMED})
@@ -188,7 +217,7 @@ _ASKED_FOR = frozenset({Role.OTHERWISE, Role.CANCELLED, Role.PARKED, Role.RESUME
 def _can_enable(instance: Instance, message: Fact, slot: str, fact: Fact) -> bool:
     definition = instance.definition
     step = definition.by_name[fact.step]
-    undo_enablers = definition.undo_enablers.get(step.name, frozenset())
+    enables_undo = definition.enables_undo(message.type, message.step, step)
     if message.role is Role.RESUMED:  # it enables whatever the parking held up
         return fact.role not in _ASKED_FOR or slot in instance.parked
     match fact.role:
@@ -200,15 +229,18 @@ def _can_enable(instance: Instance, message: Fact, slot: str, fact: Fact) -> boo
             # the saga back, or two refusals would wake each other without end.
             if message.type in step.triggers:
                 return True
-            if slot == instance.turned_by or message.type not in undo_enablers:
+            if slot == instance.turned_by or not enables_undo:
                 return False
             return message.role not in _FAILURES or message.slot == instance.turned_by
-        case Role.UNDONE:
-            return message.type in undo_enablers
+        case Role.UNDONE | Role.UNDO_FAILED if fact.epoch:
+            again = message.role is Role.AGAIN and message.step == fact.step
+            return again and message.epoch == fact.epoch
+        case Role.UNDONE | Role.UNDO_FAILED:
+            return enables_undo
         case Role.PARKED:
             if slot not in instance.parked:
                 return False
             forward = fact.direction is Direction.FORWARD
-            return message.type in (step.triggers if forward else undo_enablers)
+            return message.type in step.triggers if forward else enables_undo
         case _:
             return False

@@ -85,8 +85,10 @@ def _refused_before(before: Instance, recorded: Instance) -> Instance:
 
 def situation_of(instance: Instance) -> Situation:
     """The row of the transition table for an instance."""
+    if instance.phase is SagaStatus.COMPLETED:
+        return Situation.COMPLETED
     if instance.phase.is_terminal:
-        return Situation.ENDED
+        return Situation.TURNED_BACK
     if instance.phase is SagaStatus.COMPENSATING:
         return Situation.COMPENSATING
     return Situation.PAST_PIVOT if instance.past_pivot else Situation.BEFORE_PIVOT
@@ -96,9 +98,20 @@ def arrival_of(instance: Instance, fact: Fact) -> Arrival:
     """The column of the transition table for an event."""
     if fact.role is Role.REFUSED and instance.definition.by_name[fact.step].pivot:
         return Arrival.PIVOT_REFUSED
-    if fact.role is Role.UNDONE and instance.gone_on(instance.definition.by_name[fact.step]):
-        return Arrival.UNDONE_BESIDE
+    if fact.role is Role.UNDONE or fact.role is Role.UNDO_FAILED:
+        return _arrival_of_undo(instance, fact)
     return _ARRIVALS[fact.role]
+
+
+def _arrival_of_undo(instance: Instance, fact: Fact) -> Arrival:
+    step = instance.definition.by_name[fact.step]
+    if fact.epoch:
+        return Arrival.UNDONE_AGAIN
+    if fact.role is Role.UNDO_FAILED:
+        return Arrival.UNDO_FAILED
+    if instance.given_up(step):
+        return Arrival.UNDONE_LATE
+    return Arrival.UNDONE_BESIDE if instance.gone_on(step) else Arrival.UNDONE
 
 
 _ARRIVALS = {
@@ -107,9 +120,9 @@ _ARRIVALS = {
     Role.OTHERWISE: Arrival.OTHERWISE,
     Role.FAILED: Arrival.FAILED,
     Role.CANCELLED: Arrival.CANCELLED,
-    Role.UNDONE: Arrival.UNDONE,
     Role.PARKED: Arrival.PARKED,
     Role.RESUMED: Arrival.RESUMED,
+    Role.AGAIN: Arrival.AGAIN,
 }
 
 
@@ -126,12 +139,13 @@ def _turned_back(recorded: Instance, slot: str) -> Instance:
 
 
 def _settle(instance: Instance) -> Instance:
-    """End the saga if nothing is left to be done, or to be undone."""
+    """End the saga if nothing is left to be done, or to be undone. What was given up makes it FAILED."""
     steps = instance.definition.steps
     if instance.phase is SagaStatus.RUNNING and all(_at_rest(instance, step) for step in steps):
         return instance._replace(phase=SagaStatus.COMPLETED)
     if instance.phase is SagaStatus.COMPENSATING and not any(map(instance.needs_undo, steps)):
-        return instance._replace(phase=SagaStatus.COMPENSATED)
+        left = any(instance.given_up(step) and not instance.undone(step) for step in steps)
+        return instance._replace(phase=SagaStatus.FAILED if left else SagaStatus.COMPENSATED)
     return instance
 
 

@@ -6,9 +6,10 @@ headers, as for every event.
 
 from __future__ import annotations
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from sagas.core.controls import (
+    Again,
     Cancel,
     Compensate,
     Control,
@@ -25,6 +26,8 @@ from sagas.core.definition import (
     SAGA_RESUMED,
     STEP_FAILED,
     STEP_TIMED_OUT,
+    UNDO_AGAIN,
+    UNDO_FAILED,
     Direction,
 )
 from sagas.core.events import Event
@@ -32,6 +35,7 @@ from sagas.core.events import Event
 __all__ = [
     "CONTROL_EVENTS",
     "FRAMEWORK_EVENTS",
+    "AgainRequested",
     "CancelRequested",
     "CompensateRequested",
     "ResumeRequested",
@@ -44,6 +48,8 @@ __all__ = [
     "StepFailed",
     "StepTimedOut",
     "TimerFired",
+    "UndoAgain",
+    "UndoFailed",
     "WakeRequested",
     "control_of",
     "wakes",
@@ -76,17 +82,37 @@ class SagaCancelled(Event, type=SAGA_CANCELLED):
 
 
 class SagaParked(Event, type=SAGA_PARKED):
-    """A retriable step or a compensation failed for good: the saga waits for an operator."""
+    """A retriable step or a compensation failed for good: the saga waits for an operator.
+
+    ``escalated``: the step's declaration says that somebody has to be called (``if_undo_fails=ESCALATE``).
+    """
 
     step: str
     direction: Direction
     error: str
     attempts: int
+    escalated: bool = False
 
 
 class SagaResumed(Event, type=SAGA_RESUMED):
     """An operator let a parked saga go on."""
 
+    by: str
+    why: str
+
+
+class UndoFailed(Event, type=UNDO_FAILED):
+    """A compensation failed for good, and the saga goes on without it: its effect is left."""
+
+    step: str
+    error: str
+    attempts: int
+
+
+class UndoAgain(Event, type=UNDO_AGAIN):
+    """An operator has a compensation run once more; the header ``ce_sagaepoch`` says under which epoch."""
+
+    step: str
     by: str
     why: str
 
@@ -98,6 +124,8 @@ FRAMEWORK_EVENTS: tuple[type[Event], ...] = (
     SagaCancelled,
     SagaParked,
     SagaResumed,
+    UndoFailed,
+    UndoAgain,
 )
 """Every saga knows these without declaring them."""
 
@@ -137,6 +165,15 @@ class CompensateRequested(Event, type="sagas.CompensateRequested.v1"):
     why: str
 
 
+class AgainRequested(Event, type="sagas.AgainRequested.v1"):
+    """Control: an operator has a step's compensation run once more, under this epoch."""
+
+    step: str
+    epoch: int = Field(ge=1, lt=1_000_000)
+    by: str
+    why: str
+
+
 class WakeRequested(Event, type="sagas.WakeRequested.v1"):
     """Control: every participant is to look at what is enabled for it."""
 
@@ -160,6 +197,7 @@ CONTROL_EVENTS: dict[str, type[Event]] = {
     event.event_type: event
     for event in (
         TimerFired,
+        AgainRequested,
         CancelRequested,
         CompensateRequested,
         ResumeRequested,
@@ -176,6 +214,8 @@ def control_of(event: Event) -> Control | None:
     match event:
         case TimerFired():
             return TimerDue(event.name, event.due_ms)
+        case AgainRequested():
+            return Again(event.step, event.epoch)
         case CancelRequested():
             return Cancel()
         case CompensateRequested():

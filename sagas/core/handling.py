@@ -121,7 +121,11 @@ class Handling:
                     continue
                 folded = stored
             await self._emit_unproven(folded)
-            return folded
+            if self._control is None:
+                return folded
+            proven = await self._note_proof(folded)
+            if proven is not None:
+                return proven
 
     async def _load(self) -> Instance:
         instance = await self._world.load()
@@ -140,6 +144,16 @@ class Handling:
                 await self._world.emit(fact)
                 self._confirmed.add(fact.id)
 
+    async def _note_proof(self, instance: Instance) -> Instance | None:
+        """Mark what a timer or an operator had emitted again: the broker's word is the proof, and nobody
+        need ask for it any more. None on a conflict.
+        """
+        proven = instance
+        for fact in tuple(unproven(instance, self._service, self._message)):
+            if fact.id in self._confirmed:
+                proven = evolve(proven, fact._replace(published=True))
+        return proven if proven is instance else await self._world.store(proven, None)
+
     async def _act(self, instance: Instance, action: Action) -> Instance:
         """Perform one action, then decide, store, and emit, in this order (rule 2).
 
@@ -147,6 +161,8 @@ class Handling:
         again (rule 7). After its own emission the service goes on from what it has just stored (rule 5).
         """
         result = await self._world.perform(action, instance)
+        if result.kind is ResultKind.SUPERSEDED:
+            return await self._superseded(action, instance)
         while True:
             decision = decide(instance, action, result)
             if decision.late_success:
@@ -157,6 +173,16 @@ class Handling:
             if stored is not None:
                 return stored
             instance = await self._refresh()
+
+    async def _superseded(self, action: Action, instance: Instance) -> Instance:
+        """The participant has undone the step under a higher epoch: the table has to know of it."""
+        fresh = await self._refresh()
+        if fresh.version == instance.version and fresh.generation == instance.generation:
+            raise CompensationFailed(
+                f"{action.step.name} of {self._definition.saga} {self._saga_id!r} is undone under a "
+                f"higher epoch than {action.epoch}, of which the saga table does not know: rebuild it."
+            )
+        return fresh
 
     async def _undo_at_once(self, action: Action, instance: Instance) -> None:
         """Undo an effect that nobody else knows of, before the message is acknowledged (rule 11)."""
@@ -198,4 +224,5 @@ class Handling:
             direction=emission.direction,
             at_ms=self._world.now_ms(),
             assumed=emission.assumed,
+            epoch=emission.epoch,
         )

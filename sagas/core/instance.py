@@ -16,6 +16,8 @@ from sagas.core.definition import (
     SAGA_RESUMED,
     STEP_FAILED,
     STEP_TIMED_OUT,
+    UNDO_AGAIN,
+    UNDO_FAILED,
     Definition,
     Direction,
     Join,
@@ -45,19 +47,21 @@ class SagaStatus(StrEnum):
 _TERMINAL = frozenset({SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.FAILED})
 
 
-def slot_of(type_: str, step: str, direction: Direction, cause: str | None) -> str:
+def slot_of(type_: str, step: str, direction: Direction, cause: str | None, epoch: int = 0) -> str:
     """The identity of an event within its instance.
 
     A domain event is the outcome of one step, so its type is enough. A failure belongs to a step; what
-    can recur (parked, resumed) is told apart by its cause.
+    can recur (parked, resumed) is told apart by its cause. What belongs to a compensation that is run
+    once more carries its epoch.
     """
     if type_ in _RECURRING:
         return f"{type_}/{step}/{direction}/{cause}"
-    return f"{type_}/{step}" if type_ in _OF_A_STEP else type_
+    slot = f"{type_}/{step}" if type_ in _OF_A_STEP else type_
+    return f"{slot}@{epoch}" if epoch else slot
 
 
 _RECURRING = frozenset({SAGA_PARKED, SAGA_RESUMED})
-_OF_A_STEP = frozenset({STEP_FAILED, STEP_TIMED_OUT})
+_OF_A_STEP = frozenset({STEP_FAILED, STEP_TIMED_OUT, UNDO_FAILED, UNDO_AGAIN})
 
 
 class Fact(NamedTuple):
@@ -65,8 +69,9 @@ class Fact(NamedTuple):
 
     ``published`` says that somebody held the message in hand: it is on Kafka for sure (rule 4).
     ``at_ms`` is when it was decided; ``assumed`` marks an otherwise event that no handler returned, so
-    that the step's outcome is unknown. A tuple,
-    as the instance is, because every message makes several and a data class is six times slower to copy.
+    that the step's outcome is unknown. ``epoch`` is above 0 for a compensation that is run once more, and
+    for its outcome. A tuple, as the instance is, because every message makes several and a data class is
+    six times slower to copy.
     """
 
     id: str
@@ -78,11 +83,12 @@ class Fact(NamedTuple):
     published: bool = False
     at_ms: int = 0
     assumed: bool = False
+    epoch: int = 0
 
     @property
     def slot(self) -> str:
         """The identity within the instance."""
-        return slot_of(self.type, self.step, self.direction, self.cause)
+        return slot_of(self.type, self.step, self.direction, self.cause, self.epoch)
 
 
 class Instance(NamedTuple):
@@ -131,8 +137,41 @@ class Instance(NamedTuple):
         return step.otherwise is not None and step.otherwise in self.facts
 
     def undone(self, step: StepDefinition) -> bool:
-        """Whether the step's undo is recorded."""
-        return step.undone in self.facts
+        """Whether the step's undo is recorded, under whichever epoch."""
+        if step.undone in self.facts:
+            return True
+        epochs = range(1, self.again_epoch(step) + 1)
+        return any(f"{step.undone}@{epoch}" in self.facts for epoch in epochs)
+
+    def given_up(self, step: StepDefinition) -> bool:
+        """Whether the step's undo has failed for good, and the others go on without it."""
+        return f"{UNDO_FAILED}/{step.name}" in self.facts
+
+    def again_epoch(self, step: StepDefinition) -> int:
+        """The highest epoch under which the step's undo was asked for once more; 0 if it never was."""
+        again = (fact for fact in self.facts.values() if fact.role is Role.AGAIN)
+        return max((fact.epoch for fact in again if fact.step == step.name), default=0)
+
+    def owed_epoch(self, step: StepDefinition) -> int:
+        """The epoch under which the step is still to be undone once more, or 0 (rule 14)."""
+        epoch = self.again_epoch(step)
+        ended = (f"{step.undone}@{epoch}", f"{UNDO_FAILED}/{step.name}@{epoch}")
+        return 0 if any(slot in self.facts for slot in ended) else epoch
+
+    def outstanding(self, step: StepDefinition) -> bool:
+        """Whether the step's effect is, or may be, there although the saga turned back or went on without
+        it: an entry of the ledger (rule 13).
+
+        An upper bound: what was undone, and nobody has heard of it yet, counts.
+        """
+        epoch = self.again_epoch(step)
+        if epoch:
+            return f"{step.undone}@{epoch}" not in self.facts
+        if self.phase is SagaStatus.RUNNING:
+            return self.undo_beside(step)
+        if self.phase is SagaStatus.COMPLETED:
+            return False
+        return self.needs_undo(step) or (self.given_up(step) and not self.undone(step))
 
     def resolved(self, step: StepDefinition) -> bool:
         """Whether the step's forward action has an outcome."""
@@ -171,7 +210,7 @@ class Instance(NamedTuple):
         Done, or without a known outcome: failed for good, or in flight when the saga turned back. A
         refused step has no effect.
         """
-        if step.undone is None or step.undone in self.facts:
+        if step.undone is None or self.undone(step) or self.given_up(step):
             return False
         if self.done(step):
             return True

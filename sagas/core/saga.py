@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NewType, get_args, get_origin
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sagas.core.definition import START, Definition, Join, StepDefinition, StepKind
+from sagas.core.definition import (
+    START,
+    Definition,
+    Join,
+    StepDefinition,
+    StepKind,
+    UndoPolicy,
+)
 from sagas.core.durations import NEVER, NoTimeout, Timeout, milliseconds_of
 from sagas.core.errors import DefinitionError
 from sagas.core.events import FRAMEWORK_PUBLISHER, Event, is_abstract
 from sagas.core.framework_events import FRAMEWORK_EVENTS
+from sagas.core.keys import problems_of_keys
 from sagas.core.retry import Retry
 from sagas.core.steps import NothingToUndo, Start, Step, Wait
 from sagas.core.validation import problems
@@ -29,8 +36,6 @@ __all__ = ["EndOf", "Saga", "SagaEnded"]
 
 _AnyStart = Start[Any, Any]
 _AnyStep = Step[Any, Any, Any, Any, Any] | Wait[Any]
-
-_KEY_TYPES = (str, int, UUID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,7 @@ def _problems_of_start(start: _AnyStart) -> Iterator[str]:
         yield f"{start!r}: nothing said of its undo; name its event with undone=, or say NOTHING."
     if start.undone is not None:
         yield from _problems_of_type(start, "undone=", start.undone)
+    yield from _problems_of_policy(start)
 
 
 def _problems_of_step(step: _AnyStep) -> Iterator[str]:
@@ -218,6 +224,15 @@ def _problems_of_step(step: _AnyStep) -> Iterator[str]:
     retry: object = step.retry
     if not isinstance(retry, Retry | None):
         yield f"{step!r}: retry= is {retry!r}; expected Retry(...), such as Retry(attempts=5)."
+    yield from _problems_of_policy(step)
+
+
+def _problems_of_policy(step: _AnyStart | _AnyStep) -> Iterator[str]:
+    policy: object = step.if_undo_fails
+    if not isinstance(policy, UndoPolicy):
+        yield f"{step!r}: if_undo_fails= is {policy!r}; expected BLOCK, CONTINUE or ESCALATE."
+    elif policy is not UndoPolicy.BLOCK and step.undone is None:
+        yield f"{step!r}: if_undo_fails= is said of a step that is never undone; leave it out."
 
 
 def _problems_of_type(step: _AnyStart | _AnyStep, word: str, type_: object) -> Iterator[str]:
@@ -264,10 +279,8 @@ def _problems_of_events(saga: type[Saga]) -> Iterator[str]:
                 f"{saga.__qualname__}: {other.__qualname__} and {type_.__qualname__} are both "
                 f"called {type_.event_type} on the wire; give each event its own name."
             )
-    for type_ in by_name.values():
-        if type_ not in FRAMEWORK_EVENTS:
-            yield from _problems_of_key(saga, type_)
-    yield from _problems_of_key_types(saga, by_name.values())
+    own = [type_ for type_ in by_name.values() if type_ not in FRAMEWORK_EVENTS]
+    yield from problems_of_keys(saga.__qualname__, saga.key, own)
     for start in _starts_of(saga):
         yield from _problems_of_publisher(start)
     for step in _steps_of(saga):
@@ -296,52 +309,6 @@ def _problems_of_otherwise(saga: type[Saga], step: _AnyStep) -> Iterator[str]:
         )
 
 
-def _problems_of_key(saga: type[Saga], type_: type[Event]) -> Iterator[str]:
-    field = type_.model_fields.get(saga.key)
-    if field is None:
-        yield (
-            f"{saga.__qualname__}: {type_.__qualname__} has no field {saga.key!r}, the saga's key; "
-            f"add {saga.key}: str."
-        )
-    elif not _is_key_type(field.annotation):
-        shown = getattr(field.annotation, "__name__", str(field.annotation))
-        yield (
-            f"{saga.__qualname__}: the key {type_.__qualname__}.{saga.key} is of type {shown}; "
-            f"a key is a str, an int or a UUID, and always there."
-        )
-
-
-def _problems_of_key_types(saga: type[Saga], types: Iterable[type[Event]]) -> Iterator[str]:
-    """One instance is one key: 7 and "7" would be the same instance to one handler and not to another."""
-    found: dict[str, list[str]] = {}
-    for type_ in types:
-        field = type_.model_fields.get(saga.key)
-        if field is not None and type_ not in FRAMEWORK_EVENTS and _is_key_type(field.annotation):
-            plain = _plain(field.annotation)
-            base = next(base for base in _KEY_TYPES if issubclass(plain, base))
-            found.setdefault(base.__name__, []).append(type_.__qualname__)
-    if len(found) > 1:
-        seen = "; ".join(f"{name} in {', '.join(events)}" for name, events in found.items())
-        yield f"{saga.__qualname__}: the key {saga.key} is {seen}. Give it one type in all events."
-
-
-def _plain(annotation: Any) -> Any:
-    while isinstance(annotation, NewType) or get_origin(annotation) is Annotated:
-        annotation = (
-            annotation.__supertype__ if isinstance(annotation, NewType) else get_args(annotation)[0]
-        )
-    return annotation
-
-
-def _is_key_type(annotation: Any) -> bool:
-    annotation = _plain(annotation)
-    return (
-        isinstance(annotation, type)
-        and issubclass(annotation, _KEY_TYPES)
-        and annotation is not bool
-    )
-
-
 # --- from the declaration to the data -------------------------------------------------------------
 
 
@@ -352,6 +319,7 @@ def _compile(saga: type[Saga]) -> Definition:
         service=start.service,
         done=_wire(start.done),
         undone=None if start.undone is None else start.undone.event_type,
+        if_undo_fails=start.if_undo_fails,
         state=start.state,
     )
     steps = tuple(_compile_step(step, saga.step_timeout) for step in _steps_of(saga))
@@ -368,6 +336,7 @@ def _compile_step(step: _AnyStep, default: Timeout) -> StepDefinition:
         refused=_wire(step.refused),
         otherwise=None if step.otherwise is None else step.otherwise.event_type,
         undone=None if step.undone is None else step.undone.event_type,
+        if_undo_fails=step.if_undo_fails,
         pivot=step.pivot,
         waits=isinstance(step, Wait),
         timeout_ms=milliseconds_of(default if step.timeout is None else step.timeout),

@@ -1,24 +1,22 @@
-"""The words of a declaration: ``Start``, ``Step``, ``Wait``, ``AllOf``, ``AnyOf``, ``OneOf``, ``NOTHING``.
+"""The words of a declaration: ``Start``, ``Step``, ``Wait``, ``NOTHING`` and the rest of them.
 
 Owns what a developer writes in the body of a saga and the types that a type checker derives from
 it. Nothing is judged here: ``sagas.core.saga`` knows the names that an error needs.
 
 The types follow a recipe that mypy and pyright both accept. A step's type variables are solved by
 an overloaded ``__new__`` whose own type variables have defaults (PEP 696), so that an absent
-argument gives ``Never`` or a marker. Branches and joins have one overload per number of types,
-because a type checker joins ``*types`` to their common base and would then accept any event.
+argument gives ``Never`` or a marker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Generic, Never, final, overload
 
 from typing_extensions import TypeVar, TypeVarTuple
 
-from sagas.core.definition import Join
+from sagas.core.combinations import AllOf, AnyOf, OneOf, Several
+from sagas.core.definition import Join, UndoPolicy
 from sagas.core.durations import NEVER, Timeout
-from sagas.core.errors import DefinitionError
 from sagas.core.events import Event
 from sagas.core.keywords import check_words
 from sagas.core.retry import Retry
@@ -26,16 +24,16 @@ from sagas.core.retry import Retry
 if TYPE_CHECKING:
     from sagas.core.saga import Saga
 
-__all__ = ["NOTHING", "AllOf", "AnyOf", "NothingToUndo", "OneOf", "Start", "Step", "Wait"]
-
-A = TypeVar("A", bound=Event)
-B = TypeVar("B", bound=Event)
-C = TypeVar("C", bound=Event)
-D = TypeVar("D", bound=Event)
-E = TypeVar("E", bound=Event)
-F = TypeVar("F", bound=Event)
-Types = TypeVarTuple("Types")
-Choice = TypeVar("Choice", bound=Event)
+__all__ = [
+    "BLOCK",
+    "CONTINUE",
+    "ESCALATE",
+    "NOTHING",
+    "NothingToUndo",
+    "Start",
+    "Step",
+    "Wait",
+]
 
 
 @final
@@ -49,99 +47,11 @@ class NothingToUndo:
 NOTHING: Final = NothingToUndo()
 """Said of a step that has no effect which would have to be undone."""
 
+BLOCK: Final = UndoPolicy.BLOCK
+CONTINUE: Final = UndoPolicy.CONTINUE
+ESCALATE: Final = UndoPolicy.ESCALATE
+
 _ABSENT: Final = NothingToUndo()
-
-
-class _Several:
-    """Two or more event types, in the order in which they were written."""
-
-    types: tuple[type[Event], ...]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({_names(self.types)})"
-
-    @staticmethod
-    def _check(word: str, types: tuple[Any, ...]) -> None:
-        if len(types) < 2:  # noqa: PLR2004 - a pair is the least that can be combined
-            raise DefinitionError(
-                f"{word}({_names(types)}) combines two or more event types; give one type as it "
-                f"is, without {word}."
-            )
-
-
-class AllOf(_Several, Generic[*Types]):
-    """A trigger that joins: the step runs once all of these events are there."""
-
-    @overload
-    def __new__(cls, a: type[A], b: type[B], /) -> AllOf[A, B]: ...
-    @overload
-    def __new__(cls, a: type[A], b: type[B], c: type[C], /) -> AllOf[A, B, C]: ...
-    @overload
-    def __new__(cls, a: type[A], b: type[B], c: type[C], d: type[D], /) -> AllOf[A, B, C, D]: ...
-    @overload
-    def __new__(
-        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /
-    ) -> AllOf[A, B, C, D, E]: ...
-    @overload
-    def __new__(
-        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], f: type[F], /
-    ) -> AllOf[A, B, C, D, E, F]: ...
-    def __new__(cls, *types: type[Event]) -> Any:
-        """Keep the types in order: the handler gets one event of each, in this order."""
-        cls._check("AllOf", types)
-        self = super().__new__(cls)
-        self.types = types
-        return self
-
-
-class AnyOf(_Several, Generic[Choice]):
-    """A trigger that merges exclusive branches: the step runs on the one of these that happens."""
-
-    @overload
-    def __new__(cls, a: type[A], b: type[B], /) -> AnyOf[A | B]: ...
-    @overload
-    def __new__(cls, a: type[A], b: type[B], c: type[C], /) -> AnyOf[A | B | C]: ...
-    @overload
-    def __new__(cls, a: type[A], b: type[B], c: type[C], d: type[D], /) -> AnyOf[A | B | C | D]: ...
-    @overload
-    def __new__(
-        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /
-    ) -> AnyOf[A | B | C | D | E]: ...
-    @overload
-    def __new__(
-        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], f: type[F], /
-    ) -> AnyOf[A | B | C | D | E | F]: ...
-    def __new__(cls, *types: type[Event]) -> Any:
-        """Keep the types; the handler gets a single event, of any of them."""
-        cls._check("AnyOf", types)
-        self = super().__new__(cls)
-        self.types = types
-        return self
-
-
-class OneOf(_Several, Generic[Choice]):
-    """An outcome that is a choice: the handler returns one of these."""
-
-    @overload
-    def __new__(cls, a: type[A], b: type[B], /) -> OneOf[A | B]: ...
-    @overload
-    def __new__(cls, a: type[A], b: type[B], c: type[C], /) -> OneOf[A | B | C]: ...
-    @overload
-    def __new__(cls, a: type[A], b: type[B], c: type[C], d: type[D], /) -> OneOf[A | B | C | D]: ...
-    @overload
-    def __new__(
-        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /
-    ) -> OneOf[A | B | C | D | E]: ...
-    @overload
-    def __new__(
-        cls, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], f: type[F], /
-    ) -> OneOf[A | B | C | D | E | F]: ...
-    def __new__(cls, *types: type[Event]) -> Any:
-        """Keep the types; a saga may go on differently from each."""
-        cls._check("OneOf", types)
-        self = super().__new__(cls)
-        self.types = types
-        return self
 
 
 class _Declared:
@@ -160,6 +70,7 @@ class _Declared:
     otherwise: type[Event] | None = None
     undone: type[Event] | None = None
     says_undone: bool
+    if_undo_fails: UndoPolicy = UndoPolicy.BLOCK
     pivot: bool = False
     reads: tuple[type[Event], ...] = ()
     timeout: Timeout | None = None
@@ -209,6 +120,7 @@ class Start(_Declared, Generic[In, Undone]):
         *,
         by: str,
         undone: NothingToUndo,
+        if_undo_fails: UndoPolicy = BLOCK,
         state: str | None = None,
     ) -> Start[_Trigger, NothingToUndo]: ...
     @overload
@@ -219,6 +131,7 @@ class Start(_Declared, Generic[In, Undone]):
         *,
         by: str,
         undone: type[_Done],
+        if_undo_fails: UndoPolicy = BLOCK,
         state: str | None = None,
     ) -> Start[_Trigger, _Done]: ...
     def __new__(
@@ -228,6 +141,7 @@ class Start(_Declared, Generic[In, Undone]):
         *,
         by: str,
         undone: Any = _ABSENT,
+        if_undo_fails: UndoPolicy = BLOCK,
         state: str | None = None,
         **unknown: object,
     ) -> Any:
@@ -238,6 +152,7 @@ class Start(_Declared, Generic[In, Undone]):
         self.done = (event,)
         self.undone = None if isinstance(undone, NothingToUndo) else undone
         self.says_undone = undone is not _ABSENT and undone is not None
+        self.if_undo_fails = if_undo_fails
         self.state = state
         return self
 
@@ -249,9 +164,10 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
     ``OneOf``. ``otherwise`` is the event along which the saga goes on without the step: the handler
     may return it, and a timeout or a final failure records it. ``undone`` names the event of its
     compensation, or is ``NOTHING``; only the pivot and the retriable steps behind it may leave it
-    out. ``timeout`` and ``retry`` default to the saga's. ``reads`` are events that the handler needs
-    besides its triggers. ``state`` names the business state that is reached; it is shown and
-    decides nothing.
+    out. ``if_undo_fails`` says what follows when the compensation fails for good: ``BLOCK`` parks the
+    saga, ``CONTINUE`` undoes the others and ends it as FAILED, ``ESCALATE`` parks it and calls.
+    ``timeout`` and ``retry`` default to the saga's. ``reads`` are events that the handler needs besides
+    its triggers. ``state`` names the business state that is reached; it is shown and decides nothing.
     """
 
     @overload
@@ -264,6 +180,7 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         refused: type[_Refused] | OneOf[_Refused] | None = None,
         otherwise: type[_Otherwise] | None = None,
         undone: type[_Undone] | NothingToUndo = _ABSENT,
+        if_undo_fails: UndoPolicy = BLOCK,
         pivot: bool = False,
         reads: type[Event] | tuple[type[Event], ...] | None = None,
         timeout: Timeout | None = None,
@@ -280,6 +197,7 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         refused: type[_Refused] | OneOf[_Refused] | None = None,
         otherwise: type[_Otherwise] | None = None,
         undone: type[_Undone] | NothingToUndo = _ABSENT,
+        if_undo_fails: UndoPolicy = BLOCK,
         pivot: bool = False,
         reads: type[Event] | tuple[type[Event], ...] | None = None,
         timeout: Timeout | None = None,
@@ -295,6 +213,7 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         refused: Any = None,
         otherwise: Any = None,
         undone: Any = _ABSENT,
+        if_undo_fails: UndoPolicy = BLOCK,
         pivot: bool = False,
         reads: Any = None,
         timeout: Timeout | None = None,
@@ -313,6 +232,7 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         self.otherwise = otherwise
         self.undone = None if isinstance(undone, NothingToUndo) else undone
         self.says_undone = undone is not _ABSENT and undone is not None
+        self.if_undo_fails = if_undo_fails
         self.pivot = pivot
         self.reads = reads if isinstance(reads, tuple) else () if reads is None else (reads,)
         self.timeout = timeout
@@ -392,9 +312,5 @@ class Wait(_Declared, Generic[Answer]):
         return self
 
 
-def _types(written: Any, *words: type[_Several]) -> tuple[type[Event], ...]:
+def _types(written: Any, *words: type[Several]) -> tuple[type[Event], ...]:
     return written.types if isinstance(written, words) else (written,)  # judged by the saga
-
-
-def _names(types: Iterable[Any]) -> str:
-    return ", ".join(getattr(type_, "__name__", repr(type_)) for type_ in types)

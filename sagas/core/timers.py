@@ -5,10 +5,10 @@ Knows no clock: times are those of the recorded events.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sagas.core.definition import DEADLINE, START, Role, StepDefinition
-from sagas.core.enabled import awaits_proof
+from sagas.core.enabled import awaits_proof, comes_after_the_end
 from sagas.core.instance import Instance, SagaStatus
 
 __all__ = ["PROOF", "PROOF_AFTER_MS", "timers_of"]
@@ -25,12 +25,10 @@ def timers_of(instance: Instance) -> Mapping[str, int]:
     A step's time runs from the event that triggered it, or from the resumption of a parked saga, while
     the saga is running and not parked. The deadline bounds the way to the pivot. Undos have no timer.
     """
-    if instance.phase.is_terminal:
-        return {}
     due = {}
-    unproven = [fact.at_ms for fact in instance.facts.values() if awaits_proof(fact)]
-    if unproven:
-        due[PROOF] = min(unproven) + PROOF_AFTER_MS
+    asked_for = list(_to_be_proven(instance))
+    if asked_for:
+        due[PROOF] = min(asked_for) + PROOF_AFTER_MS
     if instance.status is not SagaStatus.RUNNING:
         return due
     if instance.deadline_ms is not None and not instance.past_pivot:
@@ -41,6 +39,16 @@ def timers_of(instance: Instance) -> Mapping[str, int]:
             if since_ms is not None:
                 due[step.name] = since_ms + step.timeout_ms
     return due
+
+
+def _to_be_proven(instance: Instance) -> Iterator[int]:
+    """When each event was decided that is to be asked for. Another that names it as its cause proves it."""
+    ended = instance.phase.is_terminal
+    for fact in instance.facts.values():
+        if awaits_proof(instance, fact) and (not ended or comes_after_the_end(instance, fact)):
+            proven = any(other.cause == fact.id for other in instance.facts.values())
+            if not proven:
+                yield fact.at_ms
 
 
 def _open_since_ms(instance: Instance, step: StepDefinition) -> int | None:

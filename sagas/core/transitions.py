@@ -19,7 +19,8 @@ class Situation(StrEnum):
     BEFORE_PIVOT = "running, no pivot triggered"
     PAST_PIVOT = "running, a pivot triggered"
     COMPENSATING = "compensating"
-    ENDED = "ended"
+    TURNED_BACK = "ended after it had turned back"
+    COMPLETED = "completed"
 
 
 class Arrival(StrEnum):
@@ -35,6 +36,10 @@ class Arrival(StrEnum):
     CANCELLED = "the saga is cancelled, or its deadline has passed"
     PARKED = "the saga is parked"
     RESUMED = "the saga is resumed"
+    UNDO_FAILED = "a compensation failed for good, and the others go on"
+    UNDONE_LATE = "a step is undone whose compensation was given up"
+    AGAIN = "a compensation is to be run once more"
+    UNDONE_AGAIN = "a compensation was run once more, or failed once more"
 
 
 class Effect(StrEnum):
@@ -67,6 +72,10 @@ _RESUME = (Effect.RESUME, "an operator has acted [13]")
 _BESIDE = (Effect.RECORD, "its undo went on beside the saga; it may end it [9a]")
 _TOO_LATE = (Effect.RECORD, "past the point of no return nothing is compensated [12]")
 
+_NOT_UNDONE = (Effect.ABSORB, "nothing was undone that could be undone once more [14]")
+_AGAIN = (Effect.RECORD, "the step's service runs it under the new epoch; the rest stays [14]")
+_ONCE_MORE = (Effect.RECORD, "it says how that run ended; the rest stays [14]")
+
 TRANSITIONS: Mapping[tuple[Situation, Arrival], Transition] = {
     **_row(
         Situation.BEFORE_PIVOT,
@@ -83,6 +92,10 @@ TRANSITIONS: Mapping[tuple[Situation, Arrival], Transition] = {
         CANCELLED=(Effect.TURN_BACK, "there is still a way back [8]"),
         PARKED=_PARK,
         RESUMED=_RESUME,
+        UNDO_FAILED=(Effect.TURN_BACK, "there was a decision to compensate [9, 13]"),
+        UNDONE_LATE=(Effect.TURN_BACK, "an effect is gone, so there was that decision [9]"),
+        AGAIN=_NOT_UNDONE,
+        UNDONE_AGAIN=(Effect.TURN_BACK, "an effect is gone, so there was that decision [9]"),
     ),
     **_row(
         Situation.PAST_PIVOT,
@@ -96,6 +109,10 @@ TRANSITIONS: Mapping[tuple[Situation, Arrival], Transition] = {
         CANCELLED=(Effect.ABSORB, "too late: there is no way back [12]"),
         PARKED=(Effect.PARK, "a retriable step needs an operator [13]"),
         RESUMED=_RESUME,
+        UNDO_FAILED=_TOO_LATE,
+        UNDONE_LATE=_TOO_LATE,
+        AGAIN=_NOT_UNDONE,
+        UNDONE_AGAIN=_TOO_LATE,
     ),
     **_row(
         Situation.COMPENSATING,
@@ -112,9 +129,23 @@ TRANSITIONS: Mapping[tuple[Situation, Arrival], Transition] = {
         CANCELLED=(Effect.ABSORB, "it is on its way back already"),
         PARKED=(Effect.PARK, "a compensation failed for good: an operator is needed [13]"),
         RESUMED=_RESUME,
+        UNDO_FAILED=(Effect.RECORD, "it stays in the ledger; the frontier moves back [13]"),
+        UNDONE_LATE=(Effect.RECORD, "it is struck from the ledger [13]"),
+        AGAIN=_AGAIN,
+        UNDONE_AGAIN=_ONCE_MORE,
     ),
     **{
-        (Situation.ENDED, arrival): Transition(Effect.ABSORB, "an ended saga absorbs everything")
+        (Situation.TURNED_BACK, arrival): Transition(Effect.ABSORB, "the saga has ended")
+        for arrival in Arrival
+    },
+    **_row(
+        Situation.TURNED_BACK,
+        UNDONE_LATE=(Effect.RECORD, "it is struck from the ledger; the end stays [13]"),
+        AGAIN=_AGAIN,
+        UNDONE_AGAIN=_ONCE_MORE,
+    ),
+    **{
+        (Situation.COMPLETED, arrival): Transition(Effect.ABSORB, "the saga has ended")
         for arrival in Arrival
     },
 }

@@ -14,14 +14,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from sagas.core.definition import START, Definition, Join, Role, StepDefinition, StepKind, together
+from sagas.core.branches import Condition, together
+from sagas.core.definition import START, Definition, Join, Role, StepDefinition, StepKind
 from sagas.core.events import FRAMEWORK_PUBLISHER
 
 __all__ = ["problems"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-
-_Condition = frozenset[tuple[str, str]]
 
 
 def problems(definition: Definition) -> list[str]:
@@ -292,7 +291,7 @@ def _reads(definition: Definition) -> Iterator[str]:
                 )
 
 
-def _certain(definition: Definition, step: StepDefinition, condition: _Condition) -> set[str]:
+def _certain(definition: Definition, step: StepDefinition, condition: Condition) -> set[str]:
     """The events that are there whenever the step is triggered under these choices.
 
     Of a merge, that is the way that these choices take: its branches exclude each other.

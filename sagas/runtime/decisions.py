@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 
-from sagas.core.definition import STEP_TIMED_OUT, Role
+from sagas.core.definition import STEP_TIMED_OUT, Direction, Role, UndoPolicy
 from sagas.core.errors import ContractViolation, InvalidMessage
 from sagas.core.events import Event
 from sagas.core.framework_events import (
+    AgainRequested,
     CancelRequested,
     CompensateRequested,
     ResumeRequested,
@@ -22,6 +23,8 @@ from sagas.core.framework_events import (
     SkipRequested,
     StepFailed,
     StepTimedOut,
+    UndoAgain,
+    UndoFailed,
 )
 from sagas.core.instance import Fact
 from sagas.core.saga import Saga
@@ -47,34 +50,54 @@ _RETURNED = frozenset({Role.DONE, Role.REFUSED, Role.OTHERWISE, Role.UNDONE})
 def _event_of(fact: Fact, incoming: Incoming, performed: Performed | None) -> Event:
     asked = incoming.event
     match fact.role:
-        case Role.FAILED if fact.type == STEP_TIMED_OUT:
-            return StepTimedOut(step=fact.step)
-        case Role.FAILED:
-            error, attempts = _failure(performed)
-            return StepFailed(step=fact.step, error=error, attempts=attempts)
-        case Role.PARKED if isinstance(asked, SagaParked):
-            return asked
+        case Role.FAILED | Role.UNDO_FAILED:
+            return _failed(fact, performed)
         case Role.PARKED:
-            error, attempts = _failure(performed)
-            return SagaParked(
-                step=fact.step, direction=fact.direction, error=error, attempts=attempts
-            )
-        case Role.CANCELLED if isinstance(asked, CancelRequested | CompensateRequested):
-            return SagaCancelled(by=asked.by, why=asked.why)
-        case Role.CANCELLED:
-            return SagaExpired()
-        case Role.RESUMED if isinstance(asked, _RESUMING):
-            return SagaResumed(by=asked.by, why=asked.why)
+            return asked if isinstance(asked, SagaParked) else _parked(fact, incoming, performed)
         case Role.OTHERWISE:
             key = incoming.saga.definition.key
             return incoming.saga.events[fact.type].model_validate({key: incoming.saga_id})
-        case Role.DONE | Role.UNDONE if isinstance(asked, SkipRequested):
+        case Role.CANCELLED if not isinstance(asked, CancelRequested | CompensateRequested):
+            return SagaExpired()
+        case _:
+            return _answered(fact, incoming)
+
+
+def _failed(fact: Fact, performed: Performed | None) -> Event:
+    if fact.type == STEP_TIMED_OUT:
+        return StepTimedOut(step=fact.step)
+    error, attempts = _failure(performed)
+    kind = UndoFailed if fact.role is Role.UNDO_FAILED else StepFailed
+    return kind(step=fact.step, error=error, attempts=attempts)
+
+
+def _parked(fact: Fact, incoming: Incoming, performed: Performed | None) -> Event:
+    error, attempts = _failure(performed)
+    step = incoming.saga.definition.by_name[fact.step]
+    escalates = step.if_undo_fails is UndoPolicy.ESCALATE and fact.direction is Direction.UNDO
+    return SagaParked(
+        step=fact.step,
+        direction=fact.direction,
+        error=error,
+        attempts=attempts,
+        escalated=escalates,
+    )
+
+
+def _answered(fact: Fact, incoming: Incoming) -> Event:
+    """What an operator's request leads to."""
+    asked = incoming.event
+    match asked:
+        case CancelRequested() | CompensateRequested() if fact.role is Role.CANCELLED:
+            return SagaCancelled(by=asked.by, why=asked.why)
+        case AgainRequested() if fact.role is Role.AGAIN:
+            return UndoAgain(step=fact.step, by=asked.by, why=asked.why)
+        case SkipRequested() if fact.role is not Role.RESUMED:
             return skip_event(incoming.saga, incoming.saga_id, asked)
+        case ResumeRequested() | RetryRequested() | CompensateRequested() | SkipRequested():
+            return SagaResumed(by=asked.by, why=asked.why)
         case _:
             raise ContractViolation(f"{asked.event_type} can not lead to {fact.type}.")
-
-
-_RESUMING = ResumeRequested | RetryRequested | CompensateRequested | SkipRequested
 
 
 def skip_event(saga: type[Saga], saga_id: str, asked: SkipRequested) -> Event:

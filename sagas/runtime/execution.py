@@ -20,7 +20,7 @@ from sagas.core.enabled import Action
 from sagas.core.errors import ContractViolation, InvalidMessage, RetriableError
 from sagas.core.events import Event
 from sagas.core.retry import Retry
-from sagas.ports import Clock, Ids, Journal, JournalKey, JournalOutcome, Tombstone
+from sagas.ports import Clock, Ids, Journal, JournalKey, JournalOutcome, Superseded, Tombstone
 from sagas.runtime.incoming import VALUE_BYTES_MAX, decode_payload
 from sagas.runtime.patience import Patience, cancellations
 from sagas.service import Handler
@@ -94,6 +94,8 @@ class Execution:
                     outcome = await self._patience.insist(lambda: self._journaled(numbered))
             except Tombstone:
                 return Performed(ActionResult(ResultKind.REJECTED), attempts=number)
+            except Superseded:
+                return Performed(ActionResult(ResultKind.SUPERSEDED), attempts=number)
             except _HandlerError as error:
                 raise error.cause from None
             result = ActionResult(ResultKind.RETURNED, outcome.type)

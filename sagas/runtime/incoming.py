@@ -19,8 +19,11 @@ from sagas.core.framework_events import (
     SagaCancelled,
     SagaExpired,
     SagaParked,
+    SagaResumed,
     StepFailed,
     StepTimedOut,
+    UndoAgain,
+    UndoFailed,
     control_of,
     wakes,
 )
@@ -75,8 +78,12 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         published=True,
         at_ms=envelope.time_ms,
         assumed=envelope.assumed and role is Role.OTHERWISE,
+        epoch=envelope.epoch if role in _WITH_EPOCH else 0,
     )
     return Incoming(saga, envelope, saga_id, fact, event)
+
+
+_WITH_EPOCH = frozenset({Role.UNDONE, Role.UNDO_FAILED, Role.AGAIN})
 
 
 def _decode_control(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:
@@ -158,10 +165,16 @@ def _framework_fact(saga: type[Saga], event: Event) -> tuple[Role, str, Directio
             role, step, direction = Role.FAILED, event.step, Direction.FORWARD
         case SagaParked():
             role, step, direction = Role.PARKED, event.step, event.direction
+        case UndoFailed():
+            role, step, direction = Role.UNDO_FAILED, event.step, Direction.UNDO
+        case UndoAgain():
+            role, step, direction = Role.AGAIN, event.step, Direction.UNDO
         case SagaExpired() | SagaCancelled():
             return Role.CANCELLED, START, Direction.FORWARD
-        case _:
+        case SagaResumed():
             return Role.RESUMED, START, Direction.FORWARD
+        case _:
+            raise InvalidMessage(f"{event.event_type} is no event of {saga.definition.saga}.")
     if step not in saga.definition.by_name:
         raise InvalidMessage(
             f"{event.event_type} names the step {step!r}, which {saga.definition.saga} has not."

@@ -163,6 +163,7 @@ class MessageWorld:
             fingerprint=self._definition.fingerprint,
             seq=stored.version,
             generation=stored.generation,
+            epoch=fact.epoch,
             assumed=fact.assumed,
             status=stored.status,
             trail=replace(
@@ -216,6 +217,7 @@ class MessageWorld:
             emission.type,
             step=emission.step,
             direction=emission.direction,
+            epoch=emission.epoch,
             cause=cause.id,
         )
 

@@ -89,6 +89,7 @@ def outlook_of(instance: Instance, control: Control, now_ms: int) -> Outlook:
             *(f"outlook {len(emissions)}", emission.type, emission.step, emission.role),
             *("request", emission.direction),
             at_ms=now_ms,
+            epoch=emission.epoch,
         )
         if fact.slot in after.facts:
             break

@@ -16,6 +16,8 @@ from sagas.core.definition import (
     SAGA_RESUMED,
     STEP_FAILED,
     STEP_TIMED_OUT,
+    UNDO_AGAIN,
+    UNDO_FAILED,
     Definition,
     Direction,
     Outcome,
@@ -34,6 +36,8 @@ _FRAMEWORK_ROLES = {
     SAGA_CANCELLED: Role.CANCELLED,
     SAGA_PARKED: Role.PARKED,
     SAGA_RESUMED: Role.RESUMED,
+    UNDO_FAILED: Role.UNDO_FAILED,
+    UNDO_AGAIN: Role.AGAIN,
 }
 _PUBLISHED, _ASSUMED = 1, 2
 
@@ -48,10 +52,10 @@ def encode_instance(instance: Instance) -> bytes:
             fact.at_ms,
             _PUBLISHED * fact.published + _ASSUMED * fact.assumed,
         ]
-        if fact.type in instance.definition.outcome_of
+        if fact.type in instance.definition.outcome_of and not fact.epoch
         else [
-            *(fact.type, fact.id, fact.cause, fact.at_ms),
-            *(_PUBLISHED * fact.published, fact.step, fact.direction),
+            *(fact.type, fact.id, fact.cause, fact.at_ms, _PUBLISHED * fact.published),
+            *(fact.step, fact.direction, fact.epoch),
         ]
         for fact in instance.facts.values()
     ]
@@ -97,6 +101,7 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
     flags: int,
     step: str | None = None,
     direction: str | None = None,
+    epoch: int = 0,
 ) -> Fact:
     outcome = definition.outcome_of.get(type_)
     if outcome is None and step is not None and type_ in _FRAMEWORK_ROLES:
@@ -113,6 +118,7 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
         published=bool(flags & _PUBLISHED),
         at_ms=at_ms,
         assumed=bool(flags & _ASSUMED),
+        epoch=epoch,
     )
 
 

@@ -13,7 +13,7 @@ __all__ = ["violations"]
 
 def violations(model: Model) -> list[str]:
     """Every broken invariant in words; empty when all hold."""
-    return [*_ends(model), *_effects(model), *_order(model), *_log(model)]
+    return [*_ends(model), *_effects(model), *_ledger(model), *_order(model), *_log(model)]
 
 
 def _ends(model: Model) -> Iterator[str]:
@@ -65,6 +65,30 @@ def _turned_back(
     past = any(model.participants[pivot].effects[Direction.FORWARD] for pivot in pivots)
     if undone and past and not _left(model, step):
         yield f"I7: {step.name} is undone past a pivot"
+
+
+def _ledger(model: Model) -> Iterator[str]:
+    """What a saga has left is in its ledger; what was asked for once more has run once, or is in it."""
+    if model.row is None or model.row.phase not in {SagaStatus.COMPENSATED, SagaStatus.FAILED}:
+        return
+    asked = {fact.step: 0 for fact in model.log if fact.role is Role.AGAIN}
+    for fact in model.log:
+        if fact.role is Role.AGAIN:
+            asked[fact.step] = max(asked[fact.step], fact.epoch)
+    for step in model.definition.steps:
+        participant, listed = model.participants[step.name], model.row.outstanding(step)
+        effects = participant.effects
+        left = effects[Direction.FORWARD] + (step.name == START) > effects[Direction.UNDO]
+        if step.undone and left and not listed and not participant.again:
+            yield f"I2: {step.name} is left, and not in the ledger of the {model.row.phase} saga"
+        for epoch, times in participant.again.items():
+            if times > 1:
+                yield f"I4: {step.name} was undone {times} times under epoch {epoch}"
+        if list(participant.undone) != sorted(participant.undone):
+            yield f"I4: {step.name} was undone under {list(participant.undone)}, in this order"
+        epoch = asked.get(step.name, 0)
+        if epoch and not listed and not participant.again[epoch]:
+            yield f"I2: {step.name} was to be undone under epoch {epoch}, and was not"
 
 
 def _required(model: Model, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from sagas.core.definition import START, Definition, Join, StepDefinition, StepKind
+from sagas.core.definition import START, Definition, Join, StepDefinition, StepKind, UndoPolicy
 from sagas.core.validation import problems
 from tests.simulation.model import Plan
 
@@ -16,14 +16,14 @@ def random_definition(seed: int, *, alternatives: bool = False) -> Definition:
 
     With ``alternatives`` also with waits, otherwise events, timeouts and a deadline.
     """
-    chance = random.Random(f"definition {seed}")
+    chance, policies = random.Random(f"definition {seed}"), random.Random(f"policies {seed}")
     while True:
-        definition = _attempt(chance, alternatives=alternatives)
+        definition = _attempt(chance, policies, alternatives=alternatives)
         if not problems(definition):
             return definition
 
 
-def _attempt(chance: random.Random, *, alternatives: bool) -> Definition:
+def _attempt(chance: random.Random, policies: random.Random, *, alternatives: bool) -> Definition:
     services = [f"svc{n}" for n in range(chance.randint(1, 4))]
     pivot = chance.choice([None, 1, 2, 3, 4])
     undone = _undone("start") if chance.random() < 0.7 else None
@@ -50,6 +50,7 @@ def _attempt(chance: random.Random, *, alternatives: bool) -> Definition:
             pivot=number == pivot,
             waits=waits,
             timeout_ms=1000 if alternatives and chance.random() < 0.4 else None,
+            if_undo_fails=policies.choice(list(UndoPolicy)) if alternatives else UndoPolicy.BLOCK,
         )
         steps.append(_fitting(steps, step))
     deadline_ms = 5000 if alternatives and chance.random() < 0.3 else None
@@ -86,9 +87,9 @@ def _fitting(steps: list[StepDefinition], step: StepDefinition) -> StepDefinitio
     )
 
 
-def random_plans(definition: Definition, seed: int) -> dict[str, Plan]:
-    """How each step ends: mostly done, some refused, a few failing for good."""
-    chance = random.Random(f"plans {seed}")
+def random_plans(definition: Definition, seed: int, *, undos_fail: bool = False) -> dict[str, Plan]:
+    """How each step ends: mostly done, some refused, a few failing for good, and if asked for its undo."""
+    chance, undos = random.Random(f"plans {seed}"), random.Random(f"undos {seed}")
     plans = {}
     for step in definition.steps[1:]:
         kinds = ["done", "refused", "failed", "otherwise", "never"]
@@ -102,7 +103,8 @@ def random_plans(definition: Definition, seed: int) -> dict[str, Plan]:
             kind = "done"
         choices = step.refused if kind == "refused" else step.done
         choice = 0 if kind in {"failed", "otherwise"} else chance.randrange(len(choices) or 1)
-        plans[step.name] = Plan(kind, choice, effect=chance.random() < 0.5)
+        undo_fails = undos_fail and step.undone is not None and undos.random() < 0.15
+        plans[step.name] = Plan(kind, choice, effect=chance.random() < 0.5, undo_fails=undo_fails)
     return plans
 
 

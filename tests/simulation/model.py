@@ -12,10 +12,11 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sagas.core.controls import Cancel, Control, Resume, TimerDue
+from sagas.core.controls import Again, Cancel, Control, Park, Resume, TimerDue
 from sagas.core.decide import ActionResult, Emission, ResultKind
 from sagas.core.definition import DEADLINE, START, Definition, Direction, Role, StepDefinition
 from sagas.core.enabled import Action
+from sagas.core.errors import CompensationFailed
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.timers import PROOF, timers_of
@@ -36,12 +37,13 @@ class Plan:
     """How a step ends: the index of its done event, a refusal, its otherwise event, or a failure for good.
 
     ``effect`` says whether a step that fails had taken effect. A step that waits is completed, refused,
-    or "never" answered, at any moment.
+    or "never" answered, at any moment. ``undo_fails``: its compensation fails for good until it is mended.
     """
 
     kind: str = "done"
     choice: int = 0
     effect: bool = False
+    undo_fails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Faults:
     duplicates: int = 0
     timers: int = 0
     cancels: int = 0
+    agains: int = 0
     crash_at: int | None = None
     crash_after: bool = False
 
@@ -82,8 +85,9 @@ class Participant:
 
     forward: str | None = None
     tombstone: bool = False
-    undone: bool = False
+    undone: dict[int, str] = field(default_factory=dict)
     effects: Counter[Direction] = field(default_factory=Counter)
+    again: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -108,6 +112,7 @@ class Model:
         faults: Faults = Faults(),
         remembers_refusals: bool = True,
         checks_stamps: bool = True,
+        refuses_lower_epochs: bool = True,
     ) -> None:
         self.definition = definition
         self.plans = plans
@@ -122,6 +127,7 @@ class Model:
         self._faults = faults
         self._remembers_refusals = remembers_refusals
         self._checks_stamps = checks_stamps
+        self._refuses_lower_epochs = refuses_lower_epochs
         self._queue: list[tuple[str, Message]] = []
         self._tasks: list[Task] = []
         self.calls = 0
@@ -129,6 +135,7 @@ class Model:
         self._duplicates = faults.duplicates
         self._timers = faults.timers
         self._cancels = faults.cancels
+        self._agains = faults.agains
         self._repairs = 8
         self._answered: set[str] = set()
         self.outside: set[str] = set()
@@ -148,6 +155,8 @@ class Model:
         )
         while self._queue or self._tasks or self._move_on():
             if self.calls > calls_max:
+                for task in self._tasks:
+                    task.coroutine.close()
                 raise Unrest(f"no rest after {calls_max} calls; the trace ends {self.trace[-12:]}")
             self._interfere()
             if self._queue and (not self._tasks or self._random.random() < 0.4):
@@ -164,13 +173,17 @@ class Model:
             self._cancels -= 1
             self.seen["cancel"] += 1
             self._order(Cancel())
+        if self._agains and self._random.random() < 0.05:
+            self._again()
         if not self.definition.is_plain and self._random.random() < 0.05:
             self._answer()
 
     def _move_on(self) -> bool:
         """Nothing happens any more: time passes, an answer comes, or an operator acts. False at the end."""
-        if self.row is None or self.row.phase.is_terminal:
+        if self.row is None:
             return False
+        if self.row.phase.is_terminal:
+            return self._again() or self._fire()
         if self.row.status is SagaStatus.PARKED and self._repairs:
             self._repairs -= 1
             self.plans.clear()  # what was broken is mended
@@ -178,6 +191,19 @@ class Model:
             self._order(Resume())
             return True
         return self._answer() or self._fire()
+
+    def _again(self) -> bool:
+        """An operator has a compensation run once more, now and then one that is under way already."""
+        turned_back = self.row is not None and self.row.phase is not SagaStatus.RUNNING
+        if not turned_back or not self._agains:
+            return False
+        self._agains -= 1
+        undone = [step for step in self.definition.steps if step.undone is not None]
+        if not undone:
+            return False
+        step = self._random.choice(undone)
+        self._order(Again(step.name, self._random.randint(1, 3)))
+        return True
 
     def _fire(self) -> bool:
         timers = {} if self.row is None else timers_of(self.row)
@@ -279,6 +305,11 @@ class Model:
             task.pending = task.coroutine.send(value)
         except StopIteration:
             self._tasks.remove(task)
+        except CompensationFailed:  # in the product: a dead letter, and the saga is parked for it
+            self.seen["dead letter"] += 1
+            self._tasks.remove(task)
+            fact = Fact(f"dead {self.calls}", "control", START, Role.CONTROL, published=True)
+            self._queue.append((task.service, Message(fact, Park())))
 
     # --- the servers ------------------------------------------------------------------------------
 
@@ -298,7 +329,7 @@ class Model:
         self._check_founded(action, instance)
         participant = self.participants[action.step.name]
         if action.direction is Direction.UNDO:
-            return self._undo(action.step, participant)
+            return self._undo(action, participant)
         if participant.tombstone:
             self.seen["tombstone"] += 1
             return ActionResult(ResultKind.REJECTED)
@@ -329,10 +360,19 @@ class Model:
                 participant.effects[Direction.FORWARD] += 1
                 return ActionResult(ResultKind.RETURNED, participant.forward)
 
-    def _undo(self, step: StepDefinition, participant: Participant) -> ActionResult:
-        if not participant.undone:
-            participant.undone = True
-            if participant.forward in step.done or step.name == START:
+    def _undo(self, action: Action, participant: Participant) -> ActionResult:
+        step, epoch = action.step, action.epoch
+        if max(participant.undone, default=0) > epoch and self._refuses_lower_epochs:
+            self.seen["superseded"] += 1
+            return ActionResult(ResultKind.SUPERSEDED)
+        if epoch not in participant.undone:
+            if self.plans.get(step.name, Plan()).undo_fails:
+                self.seen["undo fails"] += 1
+                return ActionResult(ResultKind.FAILED)
+            participant.undone[epoch] = step.undone or ""
+            if epoch:
+                participant.again[epoch] += 1
+            elif participant.forward in step.done or step.name == START:
                 participant.effects[Direction.UNDO] += 1
                 self.undo_order.append(step.name)
             elif participant.forward is None:

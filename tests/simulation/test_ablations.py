@@ -22,6 +22,7 @@ def first_red(
     *,
     remembers_refusals: bool = True,
     checks_stamps: bool = True,
+    refuses_lower_epochs: bool = True,
     alternatives: bool = False,
     seeds: int = SEEDS,
 ) -> tuple[int, list[str]] | None:
@@ -30,11 +31,18 @@ def first_red(
         definition = random_definition(seed, alternatives=alternatives)
         model = Model(
             definition,
-            random_plans(definition, seed),
+            random_plans(definition, seed, undos_fail=alternatives),
             seed=seed,
-            faults=Faults(crashes=3, duplicates=2, timers=3 * alternatives, cancels=alternatives),
+            faults=Faults(
+                crashes=3,
+                duplicates=2,
+                timers=3 * alternatives,
+                cancels=alternatives,
+                agains=2 * alternatives,
+            ),
             remembers_refusals=remembers_refusals,
             checks_stamps=checks_stamps,
+            refuses_lower_epochs=refuses_lower_epochs,
         )
         try:
             found = violations(model.run())
@@ -150,8 +158,8 @@ def test_rule_6_an_answer_counts_once_its_wait_is_triggered(
 def test_rule_6_what_nobody_returned_is_asked_for_until_it_is_proven(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(enabled, "awaits_proof", lambda _: False)
-    monkeypatch.setattr(timers, "awaits_proof", lambda _: False)
+    monkeypatch.setattr(enabled, "awaits_proof", lambda *_: False)
+    monkeypatch.setattr(timers, "awaits_proof", lambda *_: False)
     assert first_red(alternatives=True, seeds=4 * SEEDS) is not None
 
 
@@ -181,6 +189,48 @@ def test_rule_12_nothing_turns_back_past_the_pivot(monkeypatch: pytest.MonkeyPat
         for violation in violations(_failing_behind_the_pivot(definition, seed))
     ]
     assert any(violation.startswith("I7") for violation in found)
+
+
+def test_rule_13_what_is_given_up_holds_nobody_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Instance, "given_up", lambda *_: False)
+    assert first_red(alternatives=True) is not None
+
+
+def test_rule_13_what_is_given_up_is_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Instance, "outstanding", Instance.needs_undo)
+    assert first_red(alternatives=True) is not None
+
+
+def test_rule_13_a_failed_undo_wakes_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Definition, "enables_undo", lambda *_: False)
+    monkeypatch.setattr(Definition, "_ends_of_successors", lambda *_: ())
+    assert first_red(alternatives=True) is not None
+
+
+def test_rule_13_an_undo_after_the_end_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enabled, "comes_after_the_end", lambda *_: False)
+    monkeypatch.setattr(timers, "comes_after_the_end", lambda *_: False)
+    assert first_red(alternatives=True, seeds=4 * SEEDS) is not None
+
+
+def test_rule_14_participants_refuse_lower_epochs() -> None:
+    assert first_red(alternatives=True, refuses_lower_epochs=False, seeds=4 * SEEDS) is not None
+
+
+def test_rule_14_an_epoch_is_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, a worker of an earlier epoch would say that the latest one is done."""
+
+    def whichever(instance: Instance, step: StepDefinition) -> int:
+        asked = instance.again_epoch(step)
+        done = any(
+            fact.step == step.name and fact.epoch
+            for fact in instance.facts.values()
+            if fact.role is Role.UNDONE
+        )
+        return 0 if done else asked
+
+    monkeypatch.setattr(Instance, "owed_epoch", whichever)
+    assert first_red(alternatives=True, seeds=4 * SEEDS) is not None
 
 
 def _failing_behind_the_pivot(definition: Definition, seed: int) -> Model:

@@ -70,7 +70,7 @@ def test_so_it_does_with_waits_timeouts_and_cancellation(  # noqa: PLR0917 - dra
     saga: int, plans: int, schedule: int, crashes: int, timers: int, cancels: int
 ) -> None:
     definition = random_definition(saga, alternatives=True)
-    faults = Faults(crashes=crashes, duplicates=2, timers=timers, cancels=cancels)
+    faults = Faults(crashes=crashes, duplicates=2, timers=timers, cancels=cancels, agains=timers)
     model = Model(definition, random_plans(definition, plans), seed=schedule, faults=faults).run()
     assert violations(model) == [], model.trace
 
@@ -126,10 +126,14 @@ def _run(definition: Definition, failing: str | None, seed: int, faults: Faults)
 def test_the_campaign_sees_what_it_is_there_to_see() -> None:
     """A campaign in which nothing interesting happens proves nothing."""
     seen: Counter[str] = Counter()
-    faults = Faults(crashes=3, duplicates=2, timers=3, cancels=1)
+    faults = Faults(crashes=3, duplicates=2, timers=3, cancels=1, agains=2)
     for seed in range(4000):
         definition = random_definition(seed, alternatives=seed % 2 > 0) if seed % 3 else PARALLEL
-        plans = random_plans(definition, seed) if seed % 3 else {"quick": Plan("refused")}
+        plans = (
+            random_plans(definition, seed, undos_fail=True)
+            if seed % 3
+            else {"quick": Plan("refused")}
+        )
         model = Model(definition, plans, seed=seed, faults=faults).run()
         assert violations(model) == [], (seed, model.trace)
         seen.update(model.seen)
@@ -150,7 +154,12 @@ def test_the_campaign_sees_what_it_is_there_to_see() -> None:
         "timer of a step",
         "timer deadline",
         "timer proof",
+        "undo fails",
+        "undo-failed",
+        "again",
+        "superseded",
         "COMPLETED",
         "COMPENSATED",
+        "FAILED",
     }
     assert interesting <= seen.keys(), interesting - seen.keys()

@@ -21,7 +21,8 @@ from sagas import (
     Wait,
     seconds,
 )
-from sagas.core.steps import AllOf, NothingToUndo
+from sagas.core.combinations import AllOf
+from sagas.core.steps import NothingToUndo
 from sagas.runtime.client import SagaClient
 from tests.typing.declared import (
     Chosen,

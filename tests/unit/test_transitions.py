@@ -15,6 +15,8 @@ from sagas.core.definition import (
     START,
     STEP_FAILED,
     STEP_TIMED_OUT,
+    UNDO_AGAIN,
+    UNDO_FAILED,
     Definition,
     Direction,
     Role,
@@ -29,13 +31,19 @@ DEFINITION = OrderFulfilment.definition
 
 EFFECTS = {
     Situation.BEFORE_PIVOT: (
-        "record turn_back turn_back record turn_back turn_back record turn_back park resume"
+        "record turn_back turn_back record turn_back turn_back record turn_back park resume "
+        "turn_back turn_back absorb turn_back"
     ),
     Situation.PAST_PIVOT: (
-        "record record turn_back record record record record absorb park resume"
+        "record record turn_back record record record record absorb park resume "
+        "record record absorb record"
     ),
-    Situation.COMPENSATING: ("record record record absorb record record record absorb park resume"),
-    Situation.ENDED: " ".join(["absorb"] * 10),
+    Situation.COMPENSATING: (
+        "record record record absorb record record record absorb park resume "
+        "record record record record"
+    ),
+    Situation.TURNED_BACK: " ".join(["absorb"] * 11 + ["record"] * 3),
+    Situation.COMPLETED: " ".join(["absorb"] * 14),
 }
 """The table once more, by hand, in the order of ``Arrival``."""
 
@@ -62,6 +70,14 @@ def every_event(definition: Definition) -> Iterator[Fact]:
         yield Fact(f"failed-{step.name}", STEP_FAILED, step.name, Role.FAILED, "cause")
         yield Fact(f"late-{step.name}", STEP_TIMED_OUT, step.name, Role.FAILED, "cause")
         yield Fact(f"parked-{step.name}", SAGA_PARKED, step.name, Role.PARKED, "cause")
+        if step.undone is not None:
+            given_up = (step.name, Role.UNDO_FAILED, "cause", Direction.UNDO)
+            again = (step.name, Role.AGAIN, "cause", Direction.UNDO)
+            undone = (step.undone, step.name, Role.UNDONE, "cause", Direction.UNDO)
+            yield Fact(f"given-up-{step.name}", UNDO_FAILED, *given_up)
+            yield Fact(f"again-{step.name}", UNDO_AGAIN, *again, epoch=1)
+            yield Fact(f"once-more-{step.name}", *undone, epoch=1)
+            yield Fact(f"not-even-{step.name}", UNDO_FAILED, *given_up, epoch=1)
     yield Fact("cancelled", SAGA_CANCELLED, START, Role.CANCELLED, "cause")
     yield Fact("resumed", SAGA_RESUMED, START, Role.RESUMED, "cause")
 
@@ -104,12 +120,19 @@ def states() -> list[Instance]:
         "payments.PaymentCaptured.v1",
         "orders.OrderCancelled.v1",
     }
-    events = tuple(e for e in every_event(DEFINITION) if e.type in kept)
+    kept.add("notifications.CustomerNotified.v1")
+    more = {"given-up-reserve_stock", "again-reserve_stock", "once-more-reserve_stock"}
+    events = tuple(
+        event
+        for event in every_event(DEFINITION)
+        if (event.type in kept and not event.epoch) or event.id in more
+    )
     return reachable(DEFINITION, events)
 
 
 def test_there_are_states_of_every_situation(states: list[Instance]) -> None:
     assert {situation_of(state) for state in states} == set(Situation)
+    assert SagaStatus.FAILED in {state.phase for state in states}
 
 
 def test_every_state_meets_every_event_as_the_table_says(states: list[Instance]) -> None:
@@ -134,7 +157,11 @@ def _check(state: Instance, event: Fact) -> None:
     assert evolve(after, event) is after, "a duplicate changes nothing"
     assert (event.slot in after.parked) is (effect is Effect.PARK)
     if effect is Effect.TURN_BACK:
-        assert after.phase in {SagaStatus.COMPENSATING, SagaStatus.COMPENSATED}
+        assert after.phase in {
+            SagaStatus.COMPENSATING,
+            SagaStatus.COMPENSATED,
+            SagaStatus.FAILED,
+        }
         assert after.turned_by == event.slot
     elif not after.phase.is_terminal:
         assert after.phase is state.phase
