@@ -21,7 +21,7 @@ from sagas.core.decide import Emission
 from sagas.core.definition import Definition, Role
 from sagas.core.errors import ContractViolation
 from sagas.core.events import Event
-from sagas.core.framework_events import SkipRequested, control_of
+from sagas.core.framework_events import SkipRequested, control_of, wakes
 from sagas.core.instance import Fact, Instance
 from sagas.core.saga import Saga
 
@@ -95,9 +95,14 @@ async def _look(
         found = await find_saga(table, sagas, asked.saga_id, settings.namespace)
     request = request_of(found)
     outlook = _outlook(found.instance, request)
-    if not outlook.emissions:
+    if not outlook.emissions and not _only_wakes(found.instance, request):
         raise _refused(asked, found.instance, request)
     return request, outlook
+
+
+def _only_wakes(instance: Instance, request: Event) -> bool:
+    """Whether nothing is to be decided, and everybody looks at what is open all the same."""
+    return wakes(request) and not instance.status.is_terminal
 
 
 def _outlook(instance: Instance, request: Event) -> Outlook:
@@ -130,6 +135,8 @@ async def _ask(
     async with open_table(settings, asked.timeout_s, within_s=3 * asked.timeout_s) as table:
         async with open_operator(settings, table, asked.timeout_s) as operator:
             id_ = await operator.ask(definition.saga, asked.saga_id, request)
+        if not outlook.emissions:
+            return outlook, []
         until, looks = time.monotonic() + asked.timeout_s, 0
         while True:
             instance = await _load(asked, table, definition)
@@ -211,8 +218,11 @@ def _print_words(asked: Asked, lines: Sequence[_Line], outlook: Outlook) -> None
     rows = table("event", "step", "payload")
     for line in lines:
         rows.add_row(line.event, line.step, json.dumps(line.payload, ensure_ascii=False))
-    out.print()
-    out.print(rows)
+    if lines:
+        out.print()
+        out.print(rows)
+    elif not asked.dry_run:
+        out.print("Every participant is woken, and tries what is open.")
     waits = _waits(outlook.after)
     if waits:
         out.print()

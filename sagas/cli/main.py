@@ -17,7 +17,7 @@ from sagas.cli.check import check
 from sagas.cli.dead_letters import dead_letters
 from sagas.cli.errors import ExitCode, code_of, line_of
 from sagas.cli.listing import list_sagas
-from sagas.cli.operate import cancel, resume, skip
+from sagas.cli.operate import cancel, compensate, resume, retry, skip
 from sagas.cli.run import run
 from sagas.cli.show import show
 from sagas.cli.timers import timers
@@ -52,7 +52,9 @@ app.command("show")(show)
 app.command("timers")(timers)
 app.command("cancel")(cancel)
 app.command("resume")(resume)
+app.command("retry")(retry)
 app.command("skip")(skip)
+app.command("compensate")(compensate)
 app.add_typer(dead_letters)
 app.add_typer(topics)
 app.command("check")(check)

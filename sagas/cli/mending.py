@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 
 from sagas.cli.words import short_name, waiting_text
-from sagas.core.controls import Cancel, Control, Resume, Skip
+from sagas.core.controls import Cancel, Compensate, Control, Resume, RetryNow, Skip
 from sagas.core.definition import START, Direction, Role
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.saga import Saga
@@ -31,8 +31,10 @@ class Mend:
 def refusal_of(instance: Instance, control: Control) -> str:
     """Why nothing would come of a request."""
     match control:
-        case Cancel():
+        case Cancel() | Compensate():
             return _not_cancelled(instance)
+        case RetryNow():
+            return f"nothing is open in it; {_standing(instance)}"
         case Skip():
             return _not_skipped(instance, control.type)
         case _:
@@ -88,8 +90,8 @@ def mends_of(instance: Instance, saga: type[Saga], *, several: bool) -> list[Men
             command = _command("skip", instance, *rest, several=several)
             mends.append(Mend(command, f"says that {outcome.step} is {ended}, by hand"))
     if _leads_somewhere(instance, Cancel()):
-        command = _command("cancel", instance, several=several)
-        mends.append(Mend(command, "turns the saga back, once it is resumed"))
+        command = _command("compensate", instance, several=several)
+        mends.append(Mend(command, "gives it up and turns it back"))
     return mends
 
 

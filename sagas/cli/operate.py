@@ -1,4 +1,4 @@
-"""``sagas cancel``, ``resume`` and ``skip``: what people ask of a saga.
+"""``sagas cancel``, ``compensate``, ``resume``, ``retry`` and ``skip``: what people ask of a saga.
 
 Owns what can be typed, and its defaults.
 """
@@ -27,12 +27,18 @@ from sagas.cli.options import (
 from sagas.core.definition import Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
-from sagas.core.framework_events import CancelRequested, ResumeRequested, SkipRequested
+from sagas.core.framework_events import (
+    CancelRequested,
+    CompensateRequested,
+    ResumeRequested,
+    RetryRequested,
+    SkipRequested,
+)
 
 if TYPE_CHECKING:
     from sagas.cli.lookup import Found
 
-__all__ = ["cancel", "resume", "skip"]
+__all__ = ["cancel", "compensate", "resume", "retry", "skip"]
 
 IdArgument = Annotated[
     str, typer.Argument(metavar="SAGA_ID", help="The business key, such as an order's id.")
@@ -98,6 +104,64 @@ def resume(
         timeout_s=timeout,
     )
     operate(asked, lambda _: ResumeRequested(by=asked.by, why=asked.why))
+
+
+def retry(
+    *,
+    saga_id: IdArgument,
+    saga: SagaOption = None,
+    by: ByOption = None,
+    why: WhyOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Output.TABLE,
+    project: ProjectOption = None,
+    timeout: TimeoutOption = 10.0,
+) -> None:
+    """Have everything that is open in a saga tried now, also what waits for its next attempt.
+
+    A parked saga is resumed. Example: [bold]sagas retry o-1042 --why "the bank is back"[/bold]
+    """
+    asked = _asked(
+        verb="tried again",
+        saga_id=saga_id,
+        saga=saga,
+        by=by,
+        why=why,
+        dry_run=dry_run,
+        output=output,
+        project=project,
+        timeout_s=timeout,
+    )
+    operate(asked, lambda _: RetryRequested(by=asked.by, why=asked.why))
+
+
+def compensate(
+    *,
+    saga_id: IdArgument,
+    saga: SagaOption = None,
+    by: ByOption = None,
+    why: WhyOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Output.TABLE,
+    project: ProjectOption = None,
+    timeout: TimeoutOption = 10.0,
+) -> None:
+    """Give a saga up before its pivot, parked or not: it turns back, and goes on from there.
+
+    Example: [bold]sagas compensate o-1042 --why "the depot has burnt down"[/bold]
+    """
+    asked = _asked(
+        verb="turned back",
+        saga_id=saga_id,
+        saga=saga,
+        by=by,
+        why=why,
+        dry_run=dry_run,
+        output=output,
+        project=project,
+        timeout_s=timeout,
+    )
+    operate(asked, lambda _: CompensateRequested(by=asked.by, why=asked.why))
 
 
 def skip(

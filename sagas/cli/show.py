@@ -96,6 +96,15 @@ def _print_json(found: Found, *, payloads: bool) -> None:
             "generation": view.generation,
             "waits_for": waiting_json(view),
             "reason": None if reason is None else reason.as_json(),
+            "outstanding": [
+                {
+                    "step": one.step,
+                    "service": one.service,
+                    "known": one.is_known,
+                    "error": one.error,
+                }
+                for one in view.outstanding
+            ],
             "deadline": None if deadline_ms is None else rfc3339(deadline_ms),
             "timers": list(map(json_of, lines_of(found.instance))),
             "mend": [{"command": mend.command, "does": mend.does} for mend in mends],
@@ -116,6 +125,7 @@ def _print_tables(found: Found, *, payloads: bool) -> None:
 
     out, view = console(), _view(found)
     _print_head(out, view)
+    _print_ledger(out, view)
     _print_timers(out, found)
     _print_mends(out, found)
     rows = table("time", "after", "service", "step", "event", right=frozenset({"after"}))
@@ -130,6 +140,19 @@ def _print_tables(found: Found, *, payloads: bool) -> None:
         )
     out.print()
     out.print(rows)
+
+
+def _print_ledger(out: Console, view: SagaView) -> None:
+    """What is left of a saga that turned back."""
+    from sagas.cli.output import table
+
+    rows = table("left to undo", "service", "effect", "its undo failed with")
+    for one in view.outstanding:
+        known = "took place" if one.is_known else "not known"
+        rows.add_row(one.step, one.service, known, one.error or "")
+    if rows.row_count:
+        out.print()
+        out.print(rows)
 
 
 def _print_timers(out: Console, found: Found) -> None:

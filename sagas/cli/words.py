@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sagas.core.definition import SAGA_PARKED, STEP_FAILED, Direction
+from sagas.core.definition import SAGA_PARKED, STEP_FAILED, UNDO_FAILED, Direction
 from sagas.core.instance import SagaStatus
 from sagas.runtime.views import SagaView, Waiting
 
@@ -50,9 +50,9 @@ def reason_of(view: SagaView) -> Reason | None:
 
 def _explained(event: str, payload: object) -> str:
     fields = payload if isinstance(payload, dict) else {}
-    if event in {STEP_FAILED, SAGA_PARKED}:
+    if event in {STEP_FAILED, SAGA_PARKED, UNDO_FAILED}:
         step = fields.get("step", "a step")
-        undo = fields.get("direction") == Direction.UNDO
+        undo = fields.get("direction") == Direction.UNDO or event == UNDO_FAILED
         attempts = fields.get("attempts", "?")
         times = "attempt" if attempts == 1 else "attempts"
         named = f"the undo of {step}" if undo else str(step)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sagas.core.definition import START, Definition, Direction, Role
+from sagas.core.framework_events import SagaParked, UndoFailed
 from sagas.core.instance import Instance, SagaStatus
 from sagas.ports import Row
 from sagas.wire.envelope import Envelope, decode_headers
 from sagas.wire.stored import decode_event, decode_instance
 
-__all__ = ["SagaView", "TimelineEntry", "Waiting", "view_of", "waits_for"]
+__all__ = ["Outstanding", "SagaView", "TimelineEntry", "Waiting", "view_of", "waits_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,25 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Outstanding:
+    """An entry of the ledger: a step whose effect is, or may be, left although the saga turned back.
+
+    ``is_known`` says that the step is recorded as done; else nobody knows whether it took effect.
+    ``error`` is what its compensation failed with last, None if it has not failed.
+    """
+
+    step: str
+    service: str
+    is_known: bool
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SagaView:
     """A saga instance as a reader sees it, at one moment.
 
     ``state`` is the business state reached last, ``reason`` says why a saga is parked or has turned back.
+    ``outstanding`` is the ledger of what is still to be undone, or was given up: an upper bound.
     """
 
     saga: str
@@ -51,6 +68,7 @@ class SagaView:
     timeline: tuple[TimelineEntry, ...]
     waits_for: tuple[Waiting, ...]
     reason: str | None
+    outstanding: tuple[Outstanding, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -86,7 +104,26 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
         timeline=tuple(timeline),
         waits_for=tuple(waits_for(instance)),
         reason=_reason(instance, envelopes),
+        outstanding=tuple(_ledger(instance, envelopes)),
     )
+
+
+def _ledger(instance: Instance, envelopes: dict[str, Envelope]) -> Iterator[Outstanding]:
+    for step in instance.definition.steps:
+        if instance.outstanding(step):
+            known = step.name == START or instance.done(step)
+            error = _undo_error(instance, envelopes, step.name)
+            yield Outstanding(step.name, step.service, known, error)
+
+
+def _undo_error(instance: Instance, envelopes: dict[str, Envelope], step: str) -> str | None:
+    """What the step's compensation failed with last, as the event that gave it up or parked it says."""
+    for slot, fact in reversed(list(instance.facts.items())):
+        parked = fact.role is Role.PARKED and fact.direction is Direction.UNDO
+        if fact.step == step and slot in envelopes and (parked or fact.role is Role.UNDO_FAILED):
+            failure = SagaParked if parked else UndoFailed
+            return failure.model_validate_json(envelopes[slot].payload).error
+    return None
 
 
 def _envelope(stored: bytes) -> Envelope:

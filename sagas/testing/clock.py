@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["START_TIME", "Sleeper", "VirtualClock"]
+__all__ = ["START_TIME", "NumberedIds", "Sleeper", "VirtualClock"]
 
 START_TIME = datetime(2026, 1, 1, 12, tzinfo=UTC)
 """Where virtual time begins unless a test says otherwise."""
@@ -88,3 +88,15 @@ class VirtualClock:
         for sleeper in sorted(due, key=lambda sleeper: sleeper.due_ms):
             if not sleeper.woken.done():
                 sleeper.woken.set_result(None)
+
+
+class NumberedIds:
+    """Ids that are the same in every run."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def new(self) -> str:
+        """The next one."""
+        self._last += 1
+        return f"{self._last:032x}"

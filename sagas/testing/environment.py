@@ -21,12 +21,13 @@ from sagas.observability.logs import plain_logs
 from sagas.ports import OutgoingRecord
 from sagas.runtime.assembly import Platform
 from sagas.runtime.client import SagaClient
+from sagas.runtime.operator import Operator
 from sagas.runtime.timers import Timers
 from sagas.runtime.views import SagaView, view_of
 from sagas.runtime.worker import WorkerSettings
 from sagas.service import Lifespan, Service
 from sagas.testing.accounting import WatchedBroker
-from sagas.testing.clock import START_TIME, VirtualClock
+from sagas.testing.clock import START_TIME, NumberedIds, VirtualClock
 from sagas.testing.history import DeadLetter, RecordedEvent, RecordedTable, history_of
 from sagas.testing.interventions import Answer, AnyStep, Interventions, Place
 from sagas.testing.publishing import dead_letter_of, outside_record
@@ -73,7 +74,7 @@ class SagaTestEnvironment:
             broker=self._broker,
             table=self._table,
             clock=self.clock,
-            ids=_Numbers(),
+            ids=NumberedIds(),
             settings=WorkerSettings(commit_interval_s=0.0, drain_timeout_s=0.0),
             timer_duty=False,
         )
@@ -93,6 +94,10 @@ class SagaTestEnvironment:
             broker=self._broker,
             table=self._table,
             clock=self.clock,
+        )
+        at = self.platform
+        self._operator = Operator(
+            topics=at.topics, broker=at.broker, table=at.table, clock=at.clock, ids=at.ids
         )
         self._rest = Rest(
             self._services,
@@ -178,6 +183,11 @@ class SagaTestEnvironment:
         await self._broker.publish(
             outside_record(self.platform.topics, event, saga, saga_id, self.clock.now_ms())
         )
+
+    async def ask(self, saga_id: str, request: Event) -> None:
+        """Ask as an operator would: by a ``ResumeRequested``, a ``CancelRequested`` and so on."""
+        await self._operator.ask(self._saga_of(saga_id).name, saga_id, request)
+        await self.run()
 
     async def redeliver(self, saga_id: str) -> None:
         """Deliver every message of a saga once more: the same bytes, at a new offset."""
@@ -378,14 +388,3 @@ class SagaTestEnvironment:
         if undo and step.undone is None:
             raise ContractViolation(f"{step!r} declares nothing to undo.")
         return step.saga.name, step.name, Direction.UNDO if undo else Direction.FORWARD
-
-
-class _Numbers:
-    """Ids that are the same in every run."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def new(self) -> str:
-        self._last += 1
-        return f"{self._last:032x}"

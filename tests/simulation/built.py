@@ -12,7 +12,7 @@ from typing import Any
 from sagas import NOTHING, AllOf, AnyOf, Event, OneOf, Saga, Service, Start, Step
 from sagas.core.definition import START, Definition, Direction, Join, StepDefinition
 from sagas.signatures import Handler
-from tests.simulation.model import Plan
+from tests.simulation.parts import Plan
 
 __all__ = ["Books", "Participants", "saga_of"]
 

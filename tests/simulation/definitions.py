@@ -6,7 +6,7 @@ import random
 
 from sagas.core.definition import START, Definition, Join, StepDefinition, StepKind, UndoPolicy
 from sagas.core.validation import problems
-from tests.simulation.model import Plan
+from tests.simulation.parts import Plan
 
 __all__ = ["order_fulfilment", "random_definition", "random_plans"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sagas.core.controls import Again, Cancel, Control, Park, Resume, TimerDue
 from sagas.core.decide import ActionResult, Emission, ResultKind
@@ -21,8 +21,9 @@ from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.timers import PROOF, timers_of
 from sagas.wire.ids import event_id
+from tests.simulation.parts import NO_FAULTS, Call, Faults, Message, Participant, Plan
 
-__all__ = ["Faults", "Model", "Plan", "Unrest"]
+__all__ = ["Model", "Unrest"]
 
 SAGA_ID = "s"
 T = TypeVar("T")
@@ -30,64 +31,6 @@ T = TypeVar("T")
 
 class Unrest(AssertionError):
     """The world did not come to rest within its budget: messages wake each other without end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a step ends: the index of its done event, a refusal, its otherwise event, or a failure for good.
-
-    ``effect`` says whether a step that fails had taken effect. A step that waits is completed, refused,
-    or "never" answered, at any moment. ``undo_fails``: its compensation fails for good until it is mended.
-    """
-
-    kind: str = "done"
-    choice: int = 0
-    effect: bool = False
-    undo_fails: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What may go wrong, each a budget for one run."""
-
-    crashes: int = 0
-    duplicates: int = 0
-    timers: int = 0
-    cancels: int = 0
-    agains: int = 0
-    crash_at: int | None = None
-    crash_after: bool = False
-
-
-@dataclass(slots=True)
-class Call(Generic[T]):
-    """A call to the world, suspended until the schedule lets it happen."""
-
-    name: str
-    perform: Callable[[], T]
-
-    def __await__(self) -> Generator[Call[T], T, T]:
-        result: T = yield self
-        return result
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A record on its way: an event, or a control message."""
-
-    fact: Fact
-    control: Control | None = None
-
-
-@dataclass(slots=True)
-class Participant:
-    """The store of one step: its journal, and its effects counted."""
-
-    forward: str | None = None
-    tombstone: bool = False
-    undone: dict[int, str] = field(default_factory=dict)
-    effects: Counter[Direction] = field(default_factory=Counter)
-    again: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -109,7 +52,7 @@ class Model:
         plans: dict[str, Plan],
         *,
         seed: int,
-        faults: Faults = Faults(),
+        faults: Faults = NO_FAULTS,
         remembers_refusals: bool = True,
         checks_stamps: bool = True,
         refuses_lower_epochs: bool = True,

@@ -38,7 +38,8 @@ from tests.simulation.faulty import (
     FaultyTable,
     Trouble,
 )
-from tests.simulation.model import Model, Participant, Plan
+from tests.simulation.model import Model
+from tests.simulation.parts import Participant, Plan
 from tests.simulation.virtual import Clock, run
 
 __all__ = ["Storm", "Weather"]

@@ -13,7 +13,8 @@ from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
 from tests.simulation.checkers import violations
 from tests.simulation.definitions import random_definition, random_plans
-from tests.simulation.model import Faults, Model, Plan
+from tests.simulation.model import Model
+from tests.simulation.parts import Faults, Plan
 
 SEEDS = 3000
 

@@ -12,7 +12,8 @@ from sagas.core.definition import START, Definition, StepDefinition
 from sagas.core.instance import SagaStatus
 from tests.simulation.checkers import violations
 from tests.simulation.definitions import order_fulfilment, random_definition, random_plans
-from tests.simulation.model import Faults, Model, Plan
+from tests.simulation.model import Model
+from tests.simulation.parts import Faults, Plan
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 

@@ -91,7 +91,7 @@ def test_the_commands_that_mend() -> None:
     early = instance(PLACED, parked=START)
     assert [mend.command for mend in mends_of(early, OrderDelivery, several=False)] == [
         'sagas resume o1 --why "..."',
-        'sagas cancel o1 --why "..."',
+        'sagas compensate o1 --why "..."',
     ]
 
 
