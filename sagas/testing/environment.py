@@ -96,7 +96,7 @@ class SagaTestEnvironment:
             clock=self.clock,
         )
         at = self.platform
-        self._operator = Operator(
+        self.operator = Operator(
             topics=at.topics, broker=at.broker, table=at.table, clock=at.clock, ids=at.ids
         )
         self._rest = Rest(
@@ -186,7 +186,7 @@ class SagaTestEnvironment:
 
     async def ask(self, saga_id: str, request: Event) -> None:
         """Ask as an operator would: by a ``ResumeRequested``, a ``CancelRequested`` and so on."""
-        await self._operator.ask(self._saga_of(saga_id).name, saga_id, request)
+        await self.operator.ask(self._saga_of(saga_id).name, saga_id, request)
         await self.run()
 
     async def redeliver(self, saga_id: str) -> None:
