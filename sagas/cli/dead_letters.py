@@ -349,7 +349,7 @@ def _missing(id_: str) -> CommandError:
     )
 
 
-def since_ms(given: str | None) -> int:
+def since_ms(given: str | None, option: str = "--since") -> int:
     """The moment that was typed, in milliseconds since the epoch. Raises CommandError."""
     if given is None:
         return 0
@@ -361,7 +361,7 @@ def since_ms(given: str | None) -> int:
         return round((moment if moment.tzinfo else moment.astimezone()).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         raise CommandError(
-            ExitCode.USAGE, f"--since {given} is no time such as 30m, 12h, 7d or 2026-01-31T12:00."
+            ExitCode.USAGE, f"{option} {given} is no time such as 30m, 12h, 7d or 2026-01-31T12:00."
         ) from None
 
 

@@ -18,6 +18,7 @@ from sagas.cli.dead_letters import dead_letters
 from sagas.cli.errors import ExitCode, code_of, line_of
 from sagas.cli.listing import list_sagas
 from sagas.cli.operate import cancel, compensate, resume, retry, skip
+from sagas.cli.replay import replay_compensations
 from sagas.cli.run import run
 from sagas.cli.show import show
 from sagas.cli.timers import timers
@@ -55,6 +56,7 @@ app.command("resume")(resume)
 app.command("retry")(retry)
 app.command("skip")(skip)
 app.command("compensate")(compensate)
+app.command("replay-compensations")(replay_compensations)
 app.add_typer(dead_letters)
 app.add_typer(topics)
 app.command("check")(check)
