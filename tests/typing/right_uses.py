@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Never, assert_type
 
 from sagas import (
+    CONTINUE,
     NEVER,
     Completion,
     Event,
@@ -185,6 +186,7 @@ async def complete(client: SagaClient, either: Confirmed | Contested) -> None:
 
 Step(by="shop", on=Placed, done=Paid, timeout=timedelta(minutes=1), retry=Retry(on=OSError))
 Step(by="shop", on=Placed, done=Paid, timeout=NEVER, retry=None)
+Step(by="shop", on=Placed, done=Paid, undone=Refunded, if_undo_fails=CONTINUE)
 Retry(attempts=5, backoff=seconds(1), factor=2, never_on=(KeyError, ValueError))
 
 

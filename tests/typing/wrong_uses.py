@@ -211,6 +211,7 @@ Step(by="shop", on=Placed, done=Paid, otherwise=OneOf(Gift, Standard))  # wrong:
 Step(by="shop", on=Placed, done=Paid, timeout=30)  # wrong: thirty what?
 Step(by="shop", on=Placed, done=Paid, timeout="NEVER")  # wrong: NEVER, not its name
 Step(by="shop", on=Placed, done=Paid, retry=5)  # wrong: Retry(attempts=5)
+Step(by="shop", on=Placed, done=Paid, if_undo_fails="go on")  # wrong: CONTINUE
 Retry(attempts="5")  # wrong: a number
 Retry(backoff=0.1)  # wrong: seconds(0.1)
 Retry(on=Unpaid)  # wrong: errors are tried again, not events
