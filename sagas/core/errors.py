@@ -4,6 +4,8 @@ expected and what to do.
 
 from __future__ import annotations
 
+from sagas.core.printable import printable
+
 __all__ = [
     "CompensationFailed",
     "ContractViolation",
@@ -12,7 +14,11 @@ __all__ = [
     "RetriableError",
     "SagaError",
     "SettingsError",
+    "WORDS_MAX",
 ]
+
+WORDS_MAX = 1_000
+"""So many characters of what was seen are enough to find it, and fit into a header and a log line."""
 
 
 class SagaError(Exception):
@@ -24,7 +30,13 @@ class RetriableError(SagaError):
 
 
 class InvalidMessage(SagaError):
-    """The message can never be handled: it goes to the dead letters, its bytes untouched."""
+    """The message can never be handled: it goes to the dead letters, its bytes untouched.
+
+    Its words quote what came from outside, so they are printable and bounded, whoever raises it.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(printable(words, chars_max=WORDS_MAX))
 
 
 class CompensationFailed(SagaError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 from sagas.core.errors import DefinitionError
 
@@ -22,6 +23,23 @@ EVENT_TYPE = re.compile(
 
 FRAMEWORK_PUBLISHER = "sagas"
 """The publisher part of the framework's own events; no saga may use it."""
+
+
+_SEQUENCES = frozenset({"list", "tuple", "set", "frozenset"})
+_VALUES = frozenset({"default", "expected", "metadata"})
+"""What of a schema is no schema, and a user's."""
+
+
+def _fail_fast(schema: object) -> None:
+    if isinstance(schema, dict):
+        if schema.get("type") in _SEQUENCES:
+            schema["fail_fast"] = True
+        for name, part in schema.items():
+            if name not in _VALUES:
+                _fail_fast(part)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            _fail_fast(part)
 
 
 class Event(BaseModel):
@@ -47,6 +65,17 @@ class Event(BaseModel):
                 f"case, the name in capitals and small letters, and a version from v1."
             )
         cls.event_type = type or ""
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """A list is refused at its first element that does not fit: a megabyte of wrong ones would cost a
+        second and hundreds of megabytes, for complaints that nobody reads.
+        """
+        schema = handler(source)
+        _fail_fast(schema)
+        return schema
 
     @classmethod
     def publisher(cls) -> str:

@@ -28,6 +28,7 @@ from sagas.core.framework_events import (
     wakes,
 )
 from sagas.core.instance import Fact
+from sagas.core.printable import printable
 from sagas.core.saga import Saga
 from sagas.wire.envelope import Envelope
 from sagas.wire.ids import event_id
@@ -68,7 +69,7 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     else:
         role, step, direction = _framework_fact(saga, event)
         saga_id = _saga_id(envelope, envelope.saga_id or "", starts=False)
-    id_ = envelope.id or event_id(
+    id_ = _checked_id(envelope.id, type_) or event_id(
         definition.saga, saga_id, type_, step=step, direction=direction, epoch=envelope.epoch
     )
     if not (envelope.id and envelope.type and envelope.saga and envelope.saga_id):
@@ -90,7 +91,7 @@ def _decode_control(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     """A control message: it belongs to an instance and is never recorded."""
     event = decode_payload(CONTROL_EVENTS[type_], type_, envelope.payload)
     saga_id = checked_key(envelope.saga_id or "", f"The saga id of {type_}")
-    if not envelope.id:
+    if not _checked_id(envelope.id, type_):
         raise InvalidMessage(f"{type_} has no id; set the header ce_id to something unique.")
     role = Role.WAKE if wakes(event) else Role.CONTROL
     fact = Fact(envelope.id, type_, START, role, published=True, at_ms=envelope.time_ms)
@@ -118,6 +119,14 @@ def _decode_event(saga: type[Saga], type_: str, payload: bytes) -> Event:
         raise InvalidMessage(
             f"{saga.definition.saga} knows no event {type_!r}; it knows {', '.join(saga.events)}."
         )
+    return decode_payload(model, type_, payload)
+
+
+def decode_payload(model: type[Event], type_: str, payload: bytes) -> Event:
+    """A payload as its model.
+
+    Raises InvalidMessage for one that is missing or too large, or naming the first fields that do not fit.
+    """
     if not payload:
         raise InvalidMessage(f"{type_} has no value; expected its payload as a JSON object.")
     if len(payload) > VALUE_BYTES_MAX:
@@ -125,21 +134,26 @@ def _decode_event(saga: type[Saga], type_: str, payload: bytes) -> Event:
             f"{type_} has {len(payload)} bytes; at most {VALUE_BYTES_MAX} are accepted. Keep "
             "large content elsewhere and send a reference to it."
         )
-    return decode_payload(model, type_, payload)
-
-
-def decode_payload(model: type[Event], type_: str, payload: bytes) -> Event:
-    """A payload as its model. Raises InvalidMessage naming each field that does not fit."""
     try:
         return model.model_validate_json(payload)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'payload'}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)[:5]
-        )
-        raise InvalidMessage(f"{type_} does not fit its contract: {problems}") from error
+        raise InvalidMessage(f"{type_} does not fit its contract: {_problems(error)}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidMessage(f"{type_} is not a JSON object: {error}") from error
+
+
+def _problems(error: ValidationError) -> str:
+    """The first of them. pydantic gives all or none, and a hundred times what the payload weighed."""
+    count = error.error_count()
+    if count > _PROBLEMS_MAX:
+        return f"{count} values are wrong, too many to name one."
+    return "; ".join(
+        f"{printable('.'.join(map(str, problem['loc'])), chars_max=80) or 'payload'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)[:5]
+    )
+
+
+_PROBLEMS_MAX = 1_000
 
 
 def key_of(event: Event, key: str) -> str:
@@ -157,6 +171,20 @@ def checked_key(value: str, what: str) -> str:
 
 
 _KEY_MAX = 200
+
+
+def _checked_id(id_: str, type_: str) -> str:
+    """The id if it can be recorded, and named as a cause by what follows. Raises InvalidMessage."""
+    if len(id_) > _ID_MAX or not id_.isprintable():
+        raise InvalidMessage(
+            f"The header ce_id of {type_} is {id_[:80]!r} ({len(id_)} characters); an id has at most "
+            f"{_ID_MAX} printable characters."
+        )
+    return id_
+
+
+_ID_MAX = 500
+"""In any alphabet, and with what we append, it fits into a header again: the causation id of what follows."""
 
 
 def _framework_fact(saga: type[Saga], event: Event) -> tuple[Role, str, Direction]:
@@ -177,6 +205,6 @@ def _framework_fact(saga: type[Saga], event: Event) -> tuple[Role, str, Directio
             raise InvalidMessage(f"{event.event_type} is no event of {saga.definition.saga}.")
     if step not in saga.definition.by_name:
         raise InvalidMessage(
-            f"{event.event_type} names the step {step!r}, which {saga.definition.saga} has not."
+            f"{event.event_type} names the step {step[:80]!r}, which {saga.definition.saga} has not."
         )
     return role, step, direction

@@ -17,6 +17,7 @@ from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
 from sagas.ports import Record
 from sagas.service import Observer, Service
+from sagas.wire.envelope import header_text
 from sagas.wire.topics import Topics
 
 __all__ = ["Interest", "Subscription"]
@@ -71,13 +72,14 @@ class Subscription:
         """Why the record concerns the service, or None. Looks at headers only.
 
         Raises InvalidMessage for a saga's header with a type that the saga does not know, or headers
-        that are not text.
+        that are not text or too long for a name.
         """
         headers = dict(record.headers)
         type_bytes, saga_bytes = headers.get("ce_type"), headers.get("ce_saganame")
         if type_bytes is None:
             return self._by_contract(record)
-        type_, name = _text("ce_type", type_bytes), _text("ce_saganame", saga_bytes or b"")
+        type_ = header_text("ce_type", type_bytes)
+        name = header_text("ce_saganame", saga_bytes or b"")
         observers = tuple(
             observer
             for observer in self._observers
@@ -108,7 +110,7 @@ class Subscription:
         saga, wakes = self._wakes[name]
         if type_ not in self._known[name]:
             raise InvalidMessage(
-                f"The header ce_saganame says {name}, which knows no event {type_!r}; it knows "
+                f"The header ce_saganame says {name}, which knows no event {type_[:80]!r}; it knows "
                 f"{', '.join(sorted(self._known[name]))}."
             )
         return saga if type_ in wakes else None
@@ -148,13 +150,3 @@ def _sole_starts(service: Service, topics: Topics) -> dict[str, tuple[type[Saga]
         found = starts.setdefault(topics.events(start.service), set())
         found.update((saga, type_) for type_ in start.done)
     return {topic: next(iter(found)) for topic, found in starts.items() if len(found) == 1}
-
-
-def _text(name: str, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidMessage(
-            f"The header {name} is not UTF-8 text ({error.reason} at byte {error.start}); "
-            "encode header values as UTF-8."
-        ) from error

@@ -12,10 +12,14 @@ from datetime import UTC, datetime
 from sagas.core.errors import InvalidMessage
 from sagas.wire.headers import Headers
 
-__all__ = ["Envelope", "Trail", "decode_headers", "encode_headers"]
+__all__ = ["Envelope", "Trail", "decode_headers", "encode_headers", "header_text"]
 
 _VALUE_MAX = 4096
 """No header of ours is longer; a longer one is refused before it is decoded."""
+_HEADERS_MAX = 200
+_HEADERS_BYTES_MAX = 64 * 1024
+"""Ours are twenty of some hundred bytes. What else comes along, of proxies and tracers, has plenty of room,
+and a record of nothing but headers is refused before they are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,10 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
     """The envelope of a record.
 
     ``time_ms`` stands in where the producer set none. Raises InvalidMessage for a header that is not
-    text, too long, or not of its form; a missing id, type or source gives the empty string.
+    text, too long, or not of its form, for too many of them, and for a time that nobody can write down;
+    a missing id, type or source gives the empty string.
     """
+    _check_size(headers)
     values = dict(headers)
     time_text = _text(values, "ce_time")
     deadline = _text(values, "ce_deadline")
@@ -96,7 +102,7 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
         id=_text(values, "ce_id") or "",
         type=_text(values, "ce_type") or "",
         source=_text(values, "ce_source") or "",
-        time_ms=time_ms if time_text is None else _milliseconds("ce_time", time_text),
+        time_ms=_record_time(time_ms) if time_text is None else _milliseconds("ce_time", time_text),
         saga=_text(values, "ce_saganame"),
         saga_id=_text(values, "ce_sagaid"),
         payload=payload,
@@ -116,10 +122,24 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
     )
 
 
+def _check_size(headers: Headers) -> None:
+    if len(headers) > _HEADERS_MAX:
+        raise InvalidMessage(f"The record has {len(headers)} headers; at most {_HEADERS_MAX} fit.")
+    size_bytes = sum(len(name) + len(value) for name, value in headers)
+    if size_bytes > _HEADERS_BYTES_MAX:
+        raise InvalidMessage(
+            f"The record's headers have {size_bytes} bytes; at most {_HEADERS_BYTES_MAX} fit. What is "
+            "large belongs into the value."
+        )
+
+
 def _text(values: dict[str, bytes], name: str) -> str | None:
     value = values.get(name)
-    if value is None:
-        return None
+    return None if value is None else header_text(name, value)
+
+
+def header_text(name: str, value: bytes) -> str:
+    """A header's value as text. Raises InvalidMessage for one that is too long, or no text."""
     if len(value) > _VALUE_MAX:
         raise InvalidMessage(f"The header {name} has {len(value)} bytes; at most {_VALUE_MAX} fit.")
     try:
@@ -136,7 +156,7 @@ def _number(values: dict[str, bytes], name: str) -> int:
     if text is None:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) <= 15):  # noqa: PLR2004 - fits a float
-        raise InvalidMessage(f"The header {name} is {text!r}; expected a whole number.")
+        raise InvalidMessage(f"The header {name} is {text[:80]!r}; expected a whole number.")
     return int(text)
 
 
@@ -154,7 +174,17 @@ def _milliseconds(name: str, text: str) -> int:
         ms = -1
     if not 0 <= ms < _MS_MAX:
         raise InvalidMessage(
-            f"The header {name} is {text!r}; expected a time such as 2026-01-31T12:00:00Z."
+            f"The header {name} is {text[:80]!r}; expected a time such as 2026-01-31T12:00:00Z."
+        )
+    return ms
+
+
+def _record_time(ms: int) -> int:
+    """Kafka takes whatever time a producer puts on a record, and -1 says that there is none."""
+    if not 0 <= ms < _MS_MAX:
+        raise InvalidMessage(
+            f"The record's own time is {ms} ms after 1970, which is no time, and it has no header "
+            "ce_time; set one such as 2026-01-31T12:00:00Z."
         )
     return ms
 

@@ -1,0 +1,1 @@
+"""What an outside producer, or a damaged table, may send: generated, judged, and never trusted."""
