@@ -156,13 +156,16 @@ def _saga_json(saga: type[Saga]) -> dict[str, object]:
 
 
 def _print_tables(found: _Findings) -> None:
+    from rich.text import Text
+
     from sagas.cli.output import console, table
 
     out = console()
     wide = out.width >= _WIDE
     for saga in found.sagas:
         definition = saga.definition
-        out.print(f"[bold]{saga.name}[/bold]  key {definition.key}  {definition.fingerprint}")
+        told = f"  key {definition.key}  {definition.fingerprint}"
+        out.print(Text.assemble((saga.name, "bold"), told))
         rows = table("step", "service", "kind", "on", *(("undone by",) if wide else ()))
         for step in definition.steps:
             kind = definition.kinds[step.name].value

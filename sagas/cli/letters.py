@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sagas.core.printable import printable
+
 if TYPE_CHECKING:
     from sagas.runtime.dead_letter_box import Letter, Resolution
 
@@ -47,13 +49,7 @@ def safe(content: str | bytes | None, *, lines: bool = False) -> str:
     text = (
         content.decode(errors="backslashreplace") if isinstance(content, bytes) else content or ""
     )
-    return "".join(
-        one if one.isprintable() or (lines and one == "\n") else _escaped(one) for one in text
-    )
-
-
-def _escaped(one: str) -> str:
-    return one.encode("unicode_escape").decode("ascii")
+    return printable(text, lines=lines)
 
 
 def json_of(letter: Letter) -> dict[str, object]:
@@ -105,8 +101,6 @@ def shown_json(letter: Letter) -> dict[str, object]:
 
 def print_letters(letters: Sequence[Letter], *, resolved: bool) -> None:
     """A line for each letter."""
-    from rich.text import Text
-
     from sagas.cli.output import console, recent_time, table
 
     rows = table("id", "service", "when", "event", "saga id", "reason", *(["state"] * resolved))
@@ -122,7 +116,7 @@ def print_letters(letters: Sequence[Letter], *, resolved: bool) -> None:
             safe(letter.reason),
             *((state,) if resolved else ()),
         )
-        rows.add_row(*map(Text, cells))
+        rows.add_row(*cells)
     console().print(rows)
 
 

@@ -24,6 +24,7 @@ from sagas.cli.show import show
 from sagas.cli.timers import timers
 from sagas.cli.topics import topics
 from sagas.core.errors import SagaError
+from sagas.core.printable import printable
 
 __all__ = ["app", "main"]
 
@@ -112,4 +113,4 @@ def _usage(error: Exception) -> str:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"error: {line}\n")
+    sys.stderr.write(f"error: {printable(line, lines=True)}\n")

@@ -11,6 +11,7 @@ import typer
 from sagas.cli.listing import chosen_sagas
 from sagas.cli.options import Output, OutputOption, ProjectOption, SagaOption, TimeoutOption
 from sagas.core.instance import SagaStatus
+from sagas.core.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,7 +117,7 @@ def _print_json(found: Found, *, payloads: bool) -> None:
 def _payload(entry: TimelineEntry) -> object:
     try:
         return json.loads(entry.payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return entry.payload.decode(errors="replace")
 
 
@@ -181,21 +182,18 @@ def _print_mends(out: Console, found: Found) -> None:
 def _event(entry: TimelineEntry, *, payloads: bool) -> Text:
     from rich.text import Text
 
-    text = Text(entry.event)
+    text = Text(printable(entry.event))
     if payloads:
-        text.append(f"\n{json.dumps(_payload(entry), ensure_ascii=False)}", style="dim")
+        shown = printable(json.dumps(_payload(entry), ensure_ascii=False))
+        text.append(f"\n{shown}", style="dim")
     return text
 
 
 def _print_head(out: Console, view: SagaView) -> None:
-    from rich.table import Table
-
-    from sagas.cli.output import local_time, status_text
+    from sagas.cli.output import grid, local_time, status_text
     from sagas.cli.words import awaited_words, reason_of
 
-    head = Table.grid(padding=(0, 2))
-    head.add_column(style="bold")
-    head.add_column(overflow="fold")
+    head = grid()
     head.add_row("saga", f"{view.saga} {view.saga_id}")
     head.add_row("status", status_text(view.status.value))
     if view.state is not None:

@@ -9,7 +9,9 @@ import json
 from dataclasses import dataclass
 
 from sagas.core.definition import SAGA_PARKED, STEP_FAILED, UNDO_FAILED, Direction
+from sagas.core.errors import WORDS_MAX
 from sagas.core.instance import SagaStatus
+from sagas.core.printable import printable
 from sagas.runtime.views import SagaView, Waiting
 
 __all__ = [
@@ -43,9 +45,9 @@ def reason_of(view: SagaView) -> Reason | None:
     event, _, text = view.reason.partition(" ")
     try:
         payload: object = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         payload = text
-    return Reason(event, payload, _explained(event, payload))
+    return Reason(event, payload, printable(_explained(event, payload), chars_max=WORDS_MAX))
 
 
 def _explained(event: str, payload: object) -> str:

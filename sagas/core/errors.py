@@ -7,6 +7,7 @@ from __future__ import annotations
 from sagas.core.printable import printable
 
 __all__ = [
+    "WORDS_MAX",
     "CompensationFailed",
     "ContractViolation",
     "DefinitionError",
@@ -14,7 +15,6 @@ __all__ = [
     "RetriableError",
     "SagaError",
     "SettingsError",
-    "WORDS_MAX",
 ]
 
 WORDS_MAX = 1_000

@@ -42,6 +42,7 @@ class LogEvent(StrEnum):
     DRAIN_STARTED = "drain.started"
     SAGA_NOT_PARKED = "saga.not_parked"
     TIMERS_PUBLISHED = "timers.published"
+    TIMER_NOT_PUBLISHED = "timer.not_published"
     DRAIN_TIMEOUT = "drain.timeout"
     RUN_FAILED = "run.failed"
     LIVEZ_LISTENING = "livez.listening"

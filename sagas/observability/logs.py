@@ -1,10 +1,12 @@
 """Logs: structlog for what is ours, other libraries' loggers routed into the same lines.
 
-Owns the form of a line. Called once, in a process's ``main``; a library never configures logs.
+Owns the form of a line: what is in it may come from anywhere, and neither ends the line, nor colours it, nor
+is too odd to be written. Called once, in a process's ``main``; a library never configures logs.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,9 +15,10 @@ from typing import Any, TextIO
 
 import structlog
 from pydantic_core import to_json
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from sagas.core.errors import SettingsError
+from sagas.core.printable import printable
 from sagas.observability.events import LogEvent
 
 __all__ = ["FORMATS", "LEVELS", "configure_logs", "plain_logs"]
@@ -91,16 +94,18 @@ def _ending(format: str, *, colors: bool, short: bool) -> list[Processor]:  # no
     if format == "json":
         return [
             structlog.processors.format_exc_info,
+            _printable,
             _in_order,
             structlog.processors.JSONRenderer(serializer=_json),
         ]
     return [
         *((_without_ids,) if short else ()),
+        _printable,
         structlog.dev.ConsoleRenderer(
             colors=colors,
             timestamp_key="time",
             pad_event_to=20,
-            exception_formatter=structlog.dev.plain_traceback,
+            exception_formatter=_traceback,
         ),
     ]
 
@@ -108,6 +113,24 @@ def _ending(format: str, *, colors: bool, short: bool) -> list[Processor]:  # no
 def _without_ids(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
     """A line that a person reads at once; who searches by these ids reads JSON, or DEBUG."""
     return {name: value for name, value in fields.items() if name not in _IDS}
+
+
+def _printable(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
+    """A forged line is none: line breaks stay where a traceback has them."""
+    return {
+        name: printable(value, lines=name in _OF_LINES) if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
+
+
+_OF_LINES = frozenset({"exception", "stack"})
+
+
+def _traceback(out: TextIO, error: ExcInfo) -> None:
+    """Without boxes and locals. What an error says is its author's."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, error)
+    out.write(printable(text.getvalue(), lines=True))
 
 
 def _in_order(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
@@ -118,7 +141,11 @@ def _in_order(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDic
 
 def _json(fields: EventDict, **_options: Any) -> str:
     """Whatever a handler binds is written somehow: a log line never raises."""
-    return to_json(fields, fallback=repr, inf_nan_mode="strings").decode()
+    try:
+        return to_json(fields, fallback=repr, inf_nan_mode="strings").decode()
+    except ValueError:  # of text deep inside that no encoding can hold
+        shown = {name: printable(repr(value)) for name, value in fields.items()}
+        return to_json(shown).decode()
 
 
 def _route_libraries(

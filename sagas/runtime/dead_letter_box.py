@@ -7,11 +7,12 @@ once stays so, in whatever order its records are read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from sagas.core.errors import SagaError
+from sagas.core.errors import WORDS_MAX, SagaError
 from sagas.ports import Broker, BrokerAdmin, Clock, OutgoingRecord, Record
 from sagas.wire.headers import Headers
 from sagas.wire.topics import Topics
@@ -168,7 +169,7 @@ def fold(records: Iterable[Record]) -> list[Letter]:
                 How(said["dlq-resolved"]),
                 by=said.get("dlq-by", ""),
                 why=said.get("dlq-why", ""),
-                time_ms=_number(said.get("dlq-time-ms")) or record.timestamp_ms,
+                time_ms=_time_ms(said, record),
             )
             known = resolutions.get(place)
             if known is None or resolution.time_ms < known.time_ms:
@@ -189,18 +190,27 @@ def _letter(place: Place, record: Record, said: dict[str, str]) -> Letter:
         key=record.key,
         value=record.value,
         headers=record.headers[:own],
-        reason=said["dlq-reason"],
-        exception=said.get("dlq-exception", ""),
-        time_ms=_number(said.get("dlq-time-ms")) or record.timestamp_ms,
+        reason=said["dlq-reason"][:WORDS_MAX],
+        exception=said.get("dlq-exception", "")[:WORDS_MAX],
+        time_ms=_time_ms(said, record),
         omitted="dlq-omitted" in names[own:],
     )
 
 
 def _place(said: dict[str, str]) -> Place | None:
     partition, offset = _number(said.get("dlq-partition")), _number(said.get("dlq-offset"))
-    if not said.get("dlq-topic") or partition is None or offset is None:
+    topic = said.get("dlq-topic", "")
+    if partition is None or offset is None or not _TOPIC.fullmatch(topic):
         return None
-    return said["dlq-topic"], partition, offset
+    return topic, partition, offset
+
+
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+"""What Kafka takes as a name. What is listed is made to fit, and what is replayed goes there."""
+
+
+def _time_ms(said: dict[str, str], record: Record) -> int:
+    return _number(said.get("dlq-time-ms")) or max(0, record.timestamp_ms)
 
 
 def _number(text: str | None) -> int | None:

@@ -17,8 +17,9 @@ from sagas.context import StepContext
 from sagas.core.decide import ActionResult, ResultKind
 from sagas.core.definition import Direction
 from sagas.core.enabled import Action
-from sagas.core.errors import ContractViolation, InvalidMessage, RetriableError
+from sagas.core.errors import WORDS_MAX, ContractViolation, InvalidMessage, RetriableError
 from sagas.core.events import Event
+from sagas.core.printable import printable
 from sagas.core.retry import Retry
 from sagas.ports import Clock, Ids, Journal, JournalKey, JournalOutcome, Superseded, Tombstone
 from sagas.runtime.incoming import VALUE_BYTES_MAX, decode_payload
@@ -208,12 +209,12 @@ def _checked(call: Call, returned: object) -> JournalOutcome:
 
 
 def words_of(error: BaseException) -> str:
-    """What an error says, as text that can be encoded, whatever its author made of it."""
+    """What an error says, as text that can be encoded and printed, whatever its author made of it."""
     try:
         text = str(error)
     except Exception as unprintable:  # noqa: BLE001 - it is user code
         text = f"(its text can not be had: {type(unprintable).__name__})"
-    return text.encode(errors="backslashreplace").decode()
+    return printable(text, chars_max=WORDS_MAX, lines=True)
 
 
 async def invoke(handler: Handler, *arguments: object) -> object:

@@ -149,7 +149,9 @@ def _problems(error: ValidationError) -> str:
         return f"{count} values are wrong, too many to name one."
     return "; ".join(
         f"{printable('.'.join(map(str, problem['loc'])), chars_max=80) or 'payload'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)[:5]
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)[
+            :5
+        ]
     )
 
 

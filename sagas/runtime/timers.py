@@ -11,7 +11,7 @@ import asyncio
 import structlog
 
 from sagas.core.definition import START, Direction
-from sagas.core.errors import RetriableError
+from sagas.core.errors import RetriableError, SagaError
 from sagas.core.framework_events import TimerFired
 from sagas.ports import (
     BUCKETS,
@@ -58,8 +58,8 @@ class Timers:
     async def publish_due(self) -> int:
         """Publish what is due by now, and how many that were.
 
-        At-least-once: a timer is put off only after its message is acknowledged. Raises
-        TableUnavailable and BrokerUnavailable.
+        At-least-once: a timer is put off only after its message is acknowledged, or refused for good.
+        Raises TableUnavailable and BrokerUnavailable.
         """
         now_ms = self._clock.now_ms()
         due = await self._table.due_timers(buckets=range(BUCKETS), now_ms=now_ms, limit=TIMERS_MAX)
@@ -67,7 +67,19 @@ class Timers:
         return len(due)
 
     async def _publish(self, timer: Timer, now_ms: int) -> None:
-        await self._broker.publish(self._record(timer, now_ms))
+        """One that can never be published, because the saga's topic is gone, must not keep the others."""
+        try:
+            await self._broker.publish(self._record(timer, now_ms))
+        except RetriableError:
+            raise
+        except SagaError as error:
+            _log.error(
+                "timer.not_published",
+                saga=timer.saga,
+                saga_id=timer.saga_id,
+                timer=timer.name,
+                error=str(error),
+            )
         await self._table.postpone_timer(timer, now_ms + AGAIN_AFTER_MS)
 
     def _record(self, timer: Timer, now_ms: int) -> OutgoingRecord:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sagas.core.definition import START, Definition, Direction, Role
+from sagas.core.errors import ContractViolation, InvalidMessage
 from sagas.core.framework_events import SagaParked, UndoFailed
 from sagas.core.instance import Instance, SagaStatus
 from sagas.ports import Row
@@ -77,9 +78,12 @@ class SagaView:
 
 
 def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
-    """The view of a row that was loaded with its events."""
+    """The view of a row that was loaded with its events. Raises ContractViolation for a damaged one."""
     instance = decode_instance(definition, saga_id, row.state)
-    envelopes = {slot: _envelope(stored) for slot, stored in row.events.items()}
+    try:
+        envelopes = {slot: _envelope(stored) for slot, stored in row.events.items()}
+    except (ContractViolation, InvalidMessage) as error:
+        raise ContractViolation(f"{definition.saga} {saga_id!r}: {error}") from error
     times = {envelope.id: envelope.time_ms for envelope in envelopes.values()}
     timeline = [
         TimelineEntry(

@@ -12,7 +12,14 @@ from datetime import UTC, datetime
 from sagas.core.errors import InvalidMessage
 from sagas.wire.headers import Headers
 
-__all__ = ["Envelope", "Trail", "decode_headers", "encode_headers", "header_text"]
+__all__ = [
+    "TIME_MS_MAX",
+    "Envelope",
+    "Trail",
+    "decode_headers",
+    "encode_headers",
+    "header_text",
+]
 
 _VALUE_MAX = 4096
 """No header of ours is longer; a longer one is refused before it is decoded."""
@@ -20,6 +27,8 @@ _HEADERS_MAX = 200
 _HEADERS_BYTES_MAX = 64 * 1024
 """Ours are twenty of some hundred bytes. What else comes along, of proxies and tracers, has plenty of room,
 and a record of nothing but headers is refused before they are looked at."""
+TIME_MS_MAX = 250_000_000_000_000
+"""Some time before the year 9999, the last one that can be written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +181,7 @@ def _milliseconds(name: str, text: str) -> int:
         ms = round(aware.timestamp() * 1000)
     except (ValueError, OverflowError):
         ms = -1
-    if not 0 <= ms < _MS_MAX:
+    if not 0 <= ms < TIME_MS_MAX:
         raise InvalidMessage(
             f"The header {name} is {text[:80]!r}; expected a time such as 2026-01-31T12:00:00Z."
         )
@@ -181,13 +190,9 @@ def _milliseconds(name: str, text: str) -> int:
 
 def _record_time(ms: int) -> int:
     """Kafka takes whatever time a producer puts on a record, and -1 says that there is none."""
-    if not 0 <= ms < _MS_MAX:
+    if not 0 <= ms < TIME_MS_MAX:
         raise InvalidMessage(
             f"The record's own time is {ms} ms after 1970, which is no time, and it has no header "
             "ce_time; set one such as 2026-01-31T12:00:00Z."
         )
     return ms
-
-
-_MS_MAX = 250_000_000_000_000
-"""Some time before the year 9999, the last one that can be written down."""

@@ -25,6 +25,8 @@ from sagas.core.definition import (
 )
 from sagas.core.errors import ContractViolation
 from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.printable import printable
+from sagas.wire.envelope import TIME_MS_MAX
 from sagas.wire.headers import Headers
 
 __all__ = ["decode_event", "decode_instance", "encode_event", "encode_instance"]
@@ -72,23 +74,46 @@ def decode_instance(
 ) -> Instance:
     """The instance that ``encode_instance`` wrote, under the stamp of its row.
 
-    Raises ContractViolation for a state with an event that the definition does not know: it was written
-    by another version of the saga.
+    Raises ContractViolation for a state with an event or a step that the definition does not know, which
+    was written by another version of the saga, and for one that nobody of ours has written.
     """
-    phase, turned_by, in_flight, parked, deadline_ms, rows = from_json(state)
-    facts = [_fact(definition, saga_id, *row) for row in rows]
-    return Instance(
-        definition=definition,
-        saga_id=saga_id,
-        facts={fact.slot: fact for fact in facts},
-        phase=SagaStatus(phase),
-        turned_by=turned_by,
-        in_flight=frozenset(in_flight),
-        parked=tuple(parked),
-        deadline_ms=deadline_ms,
-        generation=generation,
-        version=version,
-    )
+    try:
+        phase, turned_by, in_flight, parked, deadline_ms, rows = from_json(state)
+        facts = [_fact(definition, saga_id, *row) for row in rows]
+        instance = Instance(
+            definition=definition,
+            saga_id=saga_id,
+            facts={fact.slot: fact for fact in facts},
+            phase=SagaStatus(phase),
+            turned_by=turned_by,
+            in_flight=frozenset(in_flight),
+            parked=tuple(parked),
+            deadline_ms=deadline_ms,
+            generation=generation,
+            version=version,
+        )
+        _check_whole(instance)
+    except (ValueError, TypeError) as error:
+        seen = printable(f"{type(error).__name__}: {error}", chars_max=200)
+        raise ContractViolation(
+            f"The row of {definition.saga} {saga_id!r} in the saga table is damaged ({seen}). What is in "
+            "it was not written by this framework; Kafka has the saga's events."
+        ) from error
+    return instance
+
+
+def _check_whole(instance: Instance) -> None:
+    """What it names must be there. Raises ValueError."""
+    facts, steps = instance.facts, instance.definition.by_name
+    named = (*instance.parked, *(() if instance.turned_by is None else (instance.turned_by,)))
+    for slot in named:
+        if slot not in facts:
+            raise ValueError(f"it names an event {slot!r:.80} that it does not have")
+    for step in (*instance.in_flight, *(fact.step for fact in facts.values())):
+        if step not in steps:
+            raise ValueError(f"it names a step {step!r:.80} that the saga does not have")
+    if instance.deadline_ms is not None:
+        _check_time(instance.deadline_ms)
 
 
 def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
@@ -108,9 +133,14 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
         outcome = Outcome(step, _FRAMEWORK_ROLES[type_])
     if outcome is None:
         raise ContractViolation(
-            f"The instance {saga_id!r} of {definition.saga} has recorded {type_}, which this version "
+            f"The instance {saga_id!r} of {definition.saga} has recorded {type_!s:.80}, which this version "
             "of the saga does not know. Run the version that wrote it, or declare the event."
         )
+    _check_column(id_, str)
+    _check_column(flags, int)
+    if cause is not None:
+        _check_column(cause, str)
+    _check_time(at_ms)
     if direction is None:
         direction = Direction.UNDO if outcome.role is Role.UNDONE else Direction.FORWARD
     return Fact(
@@ -122,6 +152,17 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
     )
 
 
+def _check_column(value: object, kind: type) -> None:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r:.80} is no {kind.__name__}")
+
+
+def _check_time(ms: int) -> None:
+    _check_column(ms, int)
+    if not 0 <= ms < TIME_MS_MAX:
+        raise ValueError("a time that nobody can write down")
+
+
 _DIRECTIONS = {str(direction): direction for direction in Direction}
 
 
@@ -131,6 +172,16 @@ def encode_event(headers: Headers, payload: bytes) -> bytes:
 
 
 def decode_event(stored: bytes) -> tuple[Headers, bytes]:
-    """The headers and payload that ``encode_event`` stored, byte for byte."""
+    """The headers and payload that ``encode_event`` stored, byte for byte.
+
+    Raises ContractViolation for what nobody of ours has stored.
+    """
     line, _, payload = stored.partition(b"\n")
-    return tuple((name, value.encode()) for name, value in from_json(line)), payload
+    try:
+        return tuple((str(name), value.encode()) for name, value in from_json(line)), payload
+    except (ValueError, TypeError, AttributeError) as error:
+        seen = printable(f"{type(error).__name__}: {error}", chars_max=200)
+        raise ContractViolation(
+            f"An event in the saga table is damaged ({seen}). What is in it was not written by this "
+            "framework; Kafka has the saga's events."
+        ) from error

@@ -45,13 +45,17 @@ HOSTILE = (
     "x" * 5_000,
 )
 texts = st.one_of(
-    st.sampled_from(HOSTILE), st.text(max_size=60), st.from_regex(r"[a-z0-9-]{1,20}", fullmatch=True)
+    st.sampled_from(HOSTILE),
+    st.text(max_size=60),
+    st.from_regex(r"[a-z0-9-]{1,20}", fullmatch=True),
 )
 values = st.one_of(
     st.just("o1").map(str.encode),
     texts.map(str.encode),
     st.binary(max_size=40),
-    st.sampled_from((b"\xff\xfe", b"\xc3\x28", "o1".encode("utf-16"), b"\xed\xa0\x80", b"x" * 100_000)),
+    st.sampled_from(
+        (b"\xff\xfe", b"\xc3\x28", "o1".encode("utf-16"), b"\xed\xa0\x80", b"x" * 100_000)
+    ),
 )
 """Of a header."""
 
@@ -97,9 +101,7 @@ leaves = st.one_of(
 )
 trees = st.recursive(
     leaves,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)),
     max_leaves=12,
 )
 fields = st.sampled_from(
@@ -173,9 +175,7 @@ def _letter(draw: st.DrawFn) -> Record:
     names = st.sampled_from([f"dlq-{name}" for name in DLQ_MORE])
     changed = draw(st.lists(st.tuples(names, odd), max_size=3))
     made = (*draw(any_headers), *good.items(), *changed)
-    return _record(
-        TOPICS.dead_letters("inventory"), draw(keys), draw(bodies), made, draw(moments)
-    )
+    return _record(TOPICS.dead_letters("inventory"), draw(keys), draw(bodies), made, draw(moments))
 
 
 letters = st.lists(_letter(), max_size=4)
@@ -188,7 +188,10 @@ STATE = ["RUNNING", None, [], [], None, [FACT]]
 def rows(draw: st.DrawFn) -> tuple[bytes, dict[str, bytes]]:
     """A row of one event with a few values of its state replaced, or its bytes cut or changed."""
     state: list[object] = list(STATE)
-    fact: list[object] = [*FACT, *draw(st.sampled_from(((), ("start", "undo"), (1,), (1, 2, 3, 4))))]
+    fact: list[object] = [
+        *FACT,
+        *draw(st.sampled_from(((), ("start", "undo"), (1,), (1, 2, 3, 4)))),
+    ]
     for place in draw(st.lists(st.integers(0, 4), max_size=2)):
         fact[place] = draw(trees)
     state[5] = [fact] * draw(st.integers(0, 2))

@@ -31,11 +31,11 @@ from tests.samples import OrderFulfilment
 __all__ = [
     "DEFINITION",
     "TOPICS",
+    "check_words",
     "judge_letters",
     "judge_record",
     "judge_row",
     "judge_trace",
-    "check_words",
 ]
 
 TOPICS = Topics("fuzz")
@@ -95,13 +95,12 @@ def _check_accepted(incoming: Incoming) -> None:
 
 
 def judge_row(state: bytes, events: Mapping[str, bytes]) -> str:
-    """What comes of a row: ``read``, or ``refused`` in words that say whose row it is."""
+    """What comes of a row: ``read``, or ``refused`` in words."""
     try:
         view_of(DEFINITION, "o1", Row(Stamp(1, 1), state, events))
         timers_of(decode_instance(DEFINITION, "o1", state))
     except ContractViolation as error:
         check_words(str(error))
-        assert "'o1'" in str(error)
         return "refused"
     return "read"
 

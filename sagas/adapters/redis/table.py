@@ -11,6 +11,7 @@ change a row but by compare-and-set, and never trust what it holds to be complet
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn
@@ -18,7 +19,7 @@ from typing import Any, Final, NoReturn
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from sagas.adapters.redis.batches import Batches
@@ -40,10 +41,13 @@ from sagas.ports import (
 __all__ = ["RedisSagaTable"]
 
 _EVENT: Final = b"e:"
+_SCORE_MAX: Final = 2**53
 _WRITING: Final = frozenset({"EVALSHA", "EVAL"})
 """The commands that change anything; the others only look."""
 _SEPARATOR: Final = "\x1f"
 _TIMERS_PAGE: Final = 500
+_STAMP: Final = re.compile(rb"[0-9]{1,18}:[0-9]{1,18}")
+"""A row with another, or without a state, would be a conflict for ever to whoever starts it."""
 _TIMERS_LOOKED_AT: Final = 5_000
 
 
@@ -110,15 +114,21 @@ class RedisSagaTable:
             fields: dict[bytes, bytes] = await self._call("HGETALL", row)
             stamp, state = fields.get(b"v"), fields.get(b"s")
             recorded = {
-                name[2:].decode(): stored
+                name[2:].decode(errors="replace"): stored
                 for name, stored in fields.items()
                 if name.startswith(_EVENT)
             }
         else:
             stamp, state = await self._call("HMGET", row, b"v", b"s")
             recorded = {}
-        if stamp is None or state is None:
+        if stamp is None:
             return None
+        if state is None or not _STAMP.fullmatch(stamp):
+            raise ContractViolation(
+                f"The row of {saga} {saga_id!r} in Redis is damaged: its stamp is {stamp[:40]!r}, expected "
+                f"generation and version, such as 1:7; its state is {'' if state else 'not '}there. Kafka "
+                "has the saga's events."
+            )
         generation, _, version = stamp.partition(b":")
         return Row(Stamp(int(generation), int(version)), state, recorded)
 
@@ -178,10 +188,15 @@ class RedisSagaTable:
         for (status, _), reply in zip(indexes, replies, strict=True):
             for member, score in reply:
                 if member not in found or found[member][0] <= score:
-                    found[member] = (int(score), status)
+                    found[member] = (_score(score), status)
         newest = sorted(found.items(), key=lambda item: (item[1][0], item[0]), reverse=True)
         return [
-            Listed(saga=saga, saga_id=member.decode(), status=status, changed_at_ms=at_ms)
+            Listed(
+                saga=saga,
+                saga_id=member.decode(errors="replace"),
+                status=status,
+                changed_at_ms=at_ms,
+            )
             for member, (at_ms, status) in newest[:limit]
         ]
 
@@ -219,7 +234,7 @@ class RedisSagaTable:
                 for bucket in frozenset(buckets)
             )
         )
-        found = [(int(due_ms), member) for reply in replies for member, due_ms in reply]
+        found = [(_score(due_ms), member) for reply in replies for member, due_ms in reply]
         return _earliest(found, limit)
 
     async def postpone_timer(self, timer: Timer, due_ms: int) -> bool:
@@ -251,7 +266,7 @@ class RedisSagaTable:
             page = await self._call(
                 "ZRANGE", self._timers(bucket), first, first + _TIMERS_PAGE - 1, "WITHSCORES"
             )
-            found.update((member, int(due)) for member, due in page if member.startswith(prefix))
+            found.update((member, _score(due)) for member, due in page if member.startswith(prefix))
             if len(found) >= limit or len(page) < _TIMERS_PAGE:
                 break
         return [(due_ms, member) for member, due_ms in found.items()]
@@ -295,6 +310,13 @@ class RedisSagaTable:
             return await self._batches.call(*command)
         except NoScriptError:
             raise
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                self._unavailable(error, writing=command[0] in _WRITING)
+            raise ContractViolation(
+                f"The saga table on Redis at {self._settings.address} is damaged: a key of its own holds "
+                f"something else ({error}). Delete it; Kafka has the sagas' events."
+            ) from error
         except (RedisError, OSError) as error:
             self._unavailable(error, writing=command[0] in _WRITING)
 
@@ -332,12 +354,18 @@ def _member(saga: str, saga_id: str, name: str) -> str:
     return f"{saga}{_SEPARATOR}{saga_id}{_SEPARATOR}{name}"
 
 
+def _score(score: float) -> int:
+    """A time in milliseconds, also where somebody else has written an endless one."""
+    return int(max(-_SCORE_MAX, min(score, _SCORE_MAX)))
+
+
 def _earliest(found: list[tuple[int, bytes]], limit: int) -> list[Timer]:
-    """The first timers by due, equal ones by member, decoded."""
+    """The first timers by due, equal ones by member, decoded. What is no timer of ours is left out."""
     found.sort()
     timers = []
     for due_ms, member in found[:limit]:
-        saga, _, rest = member.decode().partition(_SEPARATOR)
-        saga_id, _, name = rest.rpartition(_SEPARATOR)
-        timers.append(Timer(saga, saga_id, name, due_ms))
+        saga, _, rest = member.decode(errors="replace").partition(_SEPARATOR)
+        saga_id, separator, name = rest.rpartition(_SEPARATOR)
+        if separator and "\ufffd" not in saga_id:
+            timers.append(Timer(saga, saga_id, name, due_ms))
     return timers
