@@ -286,7 +286,7 @@ class SagaTable(Protocol):
         """Close the connections."""
 
     async def load(self, saga: str, saga_id: str, *, events: bool = False) -> Row | None:
-        """The row, or None. Raises TableUnavailable. Concurrent calls travel together."""
+        """The row, or None. Raises TableUnavailable, ContractViolation if damaged. Calls travel together."""
 
     async def store(self, change: RowChange) -> bool:
         """Apply the change if the row's stamp is as expected: True; else change nothing: False.

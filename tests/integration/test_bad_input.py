@@ -198,6 +198,36 @@ BAD = {
     ),
     "another-saga-id": Bad(b'{"order_id": "x"}', of_saga(PLACED, "y"), "they name the same saga"),
     "unprintable-key": Bad(b'{"order_id": "a\\nb"}', (), "1 to 200 printable characters"),
+    "too-many-headers": Bad(
+        b'{"order_id": "x"}',
+        (*of_saga(PLACED), *((f"h{n}", b"") for n in range(10_000))),
+        "at most 200 fit",
+    ),
+    "headers-too-large": Bad(
+        b'{"order_id": "x"}', of_saga(PLACED, other=b"v" * 100_000), "at most 65536 fit"
+    ),
+    "id-too-long": Bad(
+        b'{"order_id": "x"}', of_saga(PLACED, "x", ce_id=b"e" * 600), "at most 500 printable"
+    ),
+    "id-forges-a-line": Bad(
+        b'{"order_id": "x"}', of_saga(PLACED, "x", ce_id=b"a\n\x1b[2J"), "'a\\n\\x1b[2J'"
+    ),
+    "many-digits": Bad(
+        b'{"order_id": "x", "items": [' + b"9" * 10_000 + b"]}", of_saga(PLACED), "does not fit"
+    ),
+    "wrong-elements": Bad(
+        b'{"order_id": "x", "items": [' + b"1," * 400_000 + b"1]}",
+        of_saga(PLACED),
+        "items.0: Input should be a valid string",
+    ),
+    "byte-order-mark": Bad(b'\xef\xbb\xbf{"order_id": "x"}', of_saga(PLACED), "does not fit"),
+    "utf-16": Bad('{"order_id": "x"}'.encode("utf-16"), of_saga(PLACED), "does not fit"),
+    "lone-surrogate": Bad(b'{"order_id": "\\ud800"}', of_saga(PLACED), "does not fit"),
+    "year-99999": Bad(
+        b'{"order_id": "x"}',
+        of_saga(PLACED, "x", ce_time=b"99999-01-01T00:00:00Z"),
+        "expected a time such as",
+    ),
     "null": Bad(None, of_saga(PLACED), "has no value"),
     "nested": Bad(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, of_saga(PLACED), "does not fit"),
 }

@@ -13,6 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin import NewTopic as KafkaNewTopic
+from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.record.util import calc_crc32c
 
 from sagas.adapters.kafka.admin import KafkaAdmin
@@ -221,6 +222,33 @@ async def test_an_unreadable_record_is_reported_and_holds_its_own_partition_only
 
     assert sorted(record.value or b"" for record in records) == sorted(readable)
     assert f"topic={topic}" in re.sub(r"\x1b\[[0-9;]*m", "", printed)
+
+
+async def test_a_compression_bomb_is_refused_by_the_topic_and_does_not_reach_a_consumer(
+    kafka_servers: str,
+) -> None:
+    topic = f"faults-{uuid.uuid4().hex}"
+    admin = KafkaAdmin(kafka_servers, client_id="faults", settings=SETTINGS)
+    await admin.create_topics([NewTopic(name=topic, partitions=1)])
+    size_bytes = 20 * 1024 * 1024
+    outsider = AIOKafkaProducer(
+        bootstrap_servers=kafka_servers,
+        compression_type="gzip",
+        max_request_size=2 * size_bytes,
+        max_batch_size=2 * size_bytes,
+    )
+    await outsider.start()
+    try:
+        with pytest.raises(MessageSizeTooLargeError):
+            await outsider.send_and_wait(topic, bytes(size_bytes))
+        await outsider.send_and_wait(topic, b"good" * 1_000)
+    finally:
+        await outsider.stop()
+    consumer = _broker(kafka_servers).consumer(frozenset({topic}), group=topic, listener=Listener())
+    await consumer.start()
+    (record,) = await read(consumer, 1)
+    await consumer.stop()
+    assert record.value == b"good" * 1_000
 
 
 async def test_a_missing_topic_is_told_from_a_kafka_that_is_away(

@@ -85,7 +85,10 @@ class KafkaAdmin:
 
 
 def _as_request(new: NewTopic) -> admin.NewTopic:
-    configuration = {}
+    # With `producer`, Kafka's default, a batch of some hundred kilobytes may unfold to gigabytes in every
+    # consumer, for aiokafka has no bound, and each codec has to be installed there. So the broker unfolds
+    # what comes, and refuses what is larger than `max.message.bytes` then.
+    configuration = {"compression.type": "uncompressed"}
     if new.retention_ms is not None:
         configuration["retention.ms"] = str(new.retention_ms)
     return admin.NewTopic(

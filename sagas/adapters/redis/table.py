@@ -108,7 +108,10 @@ class RedisSagaTable:
                 await batches.stop()
 
     async def load(self, saga: str, saga_id: str, *, events: bool = False) -> Row | None:
-        """The row, or None; without events in one HMGET of two fields. Raises TableUnavailable."""
+        """The row, or None; without events in one HMGET of two fields.
+
+        Raises TableUnavailable, and ContractViolation for a row that nobody of ours has written.
+        """
         row, _ = self._keys(saga, saga_id)
         if events:
             fields: dict[bytes, bytes] = await self._call("HGETALL", row)

@@ -15,7 +15,7 @@ from redis.crc import key_slot
 from sagas.adapters.redis import RedisSagaTable, RedisTableSettings
 from sagas.adapters.redis.settings import redacted
 from sagas.core.errors import ContractViolation
-from sagas.ports import BUCKETS, RowChange, Stamp, TableUnavailable, Timer, bucket_of
+from sagas.ports import BUCKETS, RowChange, Stamp, Timer, bucket_of
 
 pytestmark = pytest.mark.real
 
@@ -78,7 +78,7 @@ async def test_an_error_of_one_command_is_its_own(
         return_exceptions=True,
     )
     assert results[0] is None
-    assert isinstance(results[1], TableUnavailable)
+    assert isinstance(results[1], ContractViolation)
     assert results[2] is True
 
 
