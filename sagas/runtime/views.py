@@ -10,6 +10,7 @@ from sagas.core.errors import ContractViolation, InvalidMessage
 from sagas.core.framework_events import SagaParked, UndoFailed
 from sagas.core.instance import Instance, SagaStatus
 from sagas.ports import Row
+from sagas.runtime.incoming import decode_payload
 from sagas.wire.envelope import Envelope, decode_headers
 from sagas.wire.stored import decode_event, decode_instance
 
@@ -82,6 +83,7 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
     instance = decode_instance(definition, saga_id, row.state)
     try:
         envelopes = {slot: _envelope(stored) for slot, stored in row.events.items()}
+        outstanding = tuple(_ledger(instance, envelopes))
     except (ContractViolation, InvalidMessage) as error:
         raise ContractViolation(f"{definition.saga} {saga_id!r}: {error}") from error
     times = {envelope.id: envelope.time_ms for envelope in envelopes.values()}
@@ -108,7 +110,7 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
         timeline=tuple(timeline),
         waits_for=tuple(waits_for(instance)),
         reason=_reason(instance, envelopes),
-        outstanding=tuple(_ledger(instance, envelopes)),
+        outstanding=outstanding,
     )
 
 
@@ -126,7 +128,8 @@ def _undo_error(instance: Instance, envelopes: dict[str, Envelope], step: str) -
         parked = fact.role is Role.PARKED and fact.direction is Direction.UNDO
         if fact.step == step and slot in envelopes and (parked or fact.role is Role.UNDO_FAILED):
             failure = SagaParked if parked else UndoFailed
-            return failure.model_validate_json(envelopes[slot].payload).error
+            event = decode_payload(failure, fact.type, envelopes[slot].payload)
+            return event.error if isinstance(event, SagaParked | UndoFailed) else None
     return None
 
 

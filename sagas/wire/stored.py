@@ -138,6 +138,7 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
         )
     _check_column(id_, str)
     _check_column(flags, int)
+    _check_column(epoch, int)
     if cause is not None:
         _check_column(cause, str)
     _check_time(at_ms)
