@@ -83,6 +83,7 @@ def _print_json(found: Found, *, payloads: bool) -> None:
             "service": entry.service,
             "time": rfc3339(entry.time_ms),
             "since_cause_ms": entry.since_cause_ms,
+            **({"epoch": entry.epoch} if entry.epoch else {}),
             **({"payload": _payload(entry)} if payloads else {}),
         }
         for entry in view.timeline
@@ -136,7 +137,7 @@ def _print_tables(found: Found, *, payloads: bool) -> None:
             local_time(entry.time_ms, milliseconds=one_day),
             duration(entry.since_cause_ms),
             entry.service,
-            entry.step,
+            f"{entry.step} (epoch {entry.epoch})" if entry.epoch else entry.step,
             _event(entry, payloads=payloads),
         )
     out.print()
@@ -203,6 +204,8 @@ def _print_head(out: Console, view: SagaView) -> None:
     reason, parked = reason_of(view), view.status is SagaStatus.PARKED
     if reason is not None:
         head.add_row("parked because" if parked else "turned back because", reason.text)
+    if view.status is SagaStatus.FAILED and not view.outstanding:
+        head.add_row("left to undo", "nothing any more")
     if view.waits_for and not view.has_ended:
         head.add_row("outstanding" if parked else "waits for", awaited_words(view))
     out.print(head)

@@ -19,7 +19,9 @@ __all__ = ["Outstanding", "SagaView", "TimelineEntry", "Waiting", "view_of", "wa
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One recorded event. ``since_previous_ms`` is the time from the event that caused it."""
+    """One recorded event. ``since_cause_ms`` is the time from the event that caused it. ``epoch`` is above
+    0 where a compensation was run once more.
+    """
 
     event: str
     step: str
@@ -28,6 +30,7 @@ class TimelineEntry:
     time_ms: int
     since_cause_ms: int | None
     payload: bytes
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
             time_ms=envelopes[slot].time_ms,
             since_cause_ms=_since(envelopes[slot].time_ms, times.get(fact.cause or "")),
             payload=envelopes[slot].payload,
+            epoch=fact.epoch,
         )
         for slot, fact in instance.facts.items()
         if slot in envelopes
