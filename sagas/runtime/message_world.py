@@ -303,10 +303,13 @@ class MessageWorld:
         """The recorded events that a handler gets, by slot, decoded.
 
         A forward step whose only trigger is the message in hand needs none but that; anything else reads
-        the recorded events of the row.
+        the recorded events of the row. Of two events for one place the recorded one counts, whichever is
+        in hand: everybody acts on the same.
         """
         step, message = action.step, self._incoming
-        in_hand = {message.fact.slot: message.event}
+        recorded = instance.facts.get(message.fact.slot)
+        counts = recorded is None or recorded.id == message.fact.id
+        in_hand = {message.fact.slot: message.event} if counts else {}
         needed = {*step.triggers, *step.reads}
         if action.direction is Direction.UNDO:
             needed.update(step.done)
