@@ -15,12 +15,14 @@ from sagas.core.errors import (
     InvalidMessage,
     RetriableError,
     SagaError,
+    SagaExists,
     SettingsError,
 )
 from sagas.core.events import Event
 from sagas.core.instance import SagaStatus
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga, SagaEnded
+from sagas.core.starts import Again
 from sagas.core.steps import (
     BLOCK,
     CONTINUE,
@@ -40,6 +42,7 @@ __all__ = [
     "ESCALATE",
     "NEVER",
     "NOTHING",
+    "Again",
     "AllOf",
     "AnyOf",
     "CompensationFailed",
@@ -55,6 +58,7 @@ __all__ = [
     "Saga",
     "SagaEnded",
     "SagaError",
+    "SagaExists",
     "SagaStatus",
     "Service",
     "SettingsError",

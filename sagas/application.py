@@ -341,8 +341,9 @@ def topics_of(
         for emitter in observer.emitters
         if emitter != FRAMEWORK_PUBLISHER
     )
+    cancelling = (saga.cancelled_by.publisher() for saga in sagas if saga.cancelled_by is not None)
     wanted = [
-        *(topics.events(name) for name in dict.fromkeys((*names, *observed))),
+        *(topics.events(name) for name in dict.fromkeys((*names, *observed, *cancelling))),
         *(topics.dead_letters(name) for name in names),
         *(topics.control(saga.definition.saga) for saga in sagas),
     ]

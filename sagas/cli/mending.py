@@ -14,6 +14,7 @@ from sagas.core.controls import Cancel, Compensate, Control, Resume, RetryNow, S
 from sagas.core.definition import START, Direction, Role
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.saga import Saga
+from sagas.core.starts import key_of_instance
 from sagas.runtime.operator import outlook_of
 from sagas.runtime.views import waits_for
 
@@ -116,7 +117,7 @@ def _payload_option(saga: type[Saga], saga_id: str, type_: str) -> list[str]:
     ]
     if not asked:
         return []
-    payload = {key: saga_id} | dict.fromkeys(asked, "...")
+    payload = {key: key_of_instance(saga_id)} | dict.fromkeys(asked, "...")
     return ["--payload", shlex.quote(json.dumps(payload, ensure_ascii=False))]
 
 

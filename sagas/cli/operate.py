@@ -34,6 +34,7 @@ from sagas.core.framework_events import (
     RetryRequested,
     SkipRequested,
 )
+from sagas.core.starts import key_of_instance
 
 if TYPE_CHECKING:
     from sagas.cli.lookup import Found
@@ -210,7 +211,8 @@ def skip(
     def request(found: Found) -> Event:
         from sagas.runtime.decisions import skip_event
 
-        alone: dict[str, JsonValue] = {found.saga.definition.key: found.saga_id}
+        key = key_of_instance(found.saga_id)
+        alone: dict[str, JsonValue] = {found.saga.definition.key: key}
         built = SkipRequested(
             event=_full_name(found, event),
             payload=alone if content is None else content,

@@ -12,6 +12,7 @@ from uuid import UUID
 from sagas.core.errors import ContractViolation
 from sagas.core.events import Event
 from sagas.core.saga import Saga
+from sagas.core.starts import key_of_instance
 from sagas.core.steps import Wait
 
 __all__ = ["Completes", "Completion"]
@@ -44,7 +45,7 @@ class Completion:
                 f"{type_} does not complete {named}; expected {' or '.join(answers) or 'nothing'}."
             )
         key = str(getattr(self.event, definition.key))
-        if key != self.saga_id:
+        if key != key_of_instance(self.saga_id):
             raise ContractViolation(
                 f"{type_} has {definition.key}={key!r}, but is to complete {named} of "
                 f"{self.saga_id!r}; give both the same key."

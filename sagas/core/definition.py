@@ -158,7 +158,8 @@ class StepDefinition:
 class Definition:
     """A saga: its name, the field of its events that holds the business key, and its steps.
 
-    ``steps[0]`` is the start (named ``START``). The derived relations are computed once, on first use;
+    ``steps[0]`` is the start (named ``START``). ``cancelled_by`` is the event, of whichever publisher, that
+    asks the saga to turn back. The derived relations are computed once, on first use;
     they assume a definition in which ``sagas.core.validation`` finds no problem.
     """
 
@@ -166,6 +167,7 @@ class Definition:
     key: str
     steps: tuple[StepDefinition, ...]
     deadline_ms: int | None = None
+    cancelled_by: str | None = None
     by_name: Mapping[str, StepDefinition] = field(init=False, repr=False, compare=False)
     outcome_of: Mapping[str, Outcome] = field(init=False, repr=False, compare=False)
 
@@ -185,6 +187,20 @@ class Definition:
     def services(self) -> tuple[str, ...]:
         """Every participant, in order of appearance."""
         return tuple(dict.fromkeys(step.service for step in self.steps))
+
+    @cached_property
+    def host(self) -> str:
+        """The participant that decides what becomes of a message that the saga may have no room for: another
+        start of a key, or a cancellation of what is not known.
+
+        The start's own service, or the first that the start wakes where that one does nothing else in the
+        saga, so that it may have no worker.
+        """
+        start = self.start
+        if start.undone is not None or len(self.steps_of[start.service]) > 1:
+            return start.service
+        woken = (step.service for step in self.steps if set(step.triggers) & set(start.done))
+        return next(woken, start.service)
 
     @cached_property
     def steps_of(self) -> Mapping[str, tuple[StepDefinition, ...]]:
@@ -353,10 +369,12 @@ class Definition:
             {name: getattr(step, name) for name in StepDefinition.__dataclass_fields__}
             for step in self.steps
         ]
-        parts = {
+        parts: dict[str, object] = {
             "saga": self.saga,
             "key": self.key,
             "deadline_ms": self.deadline_ms,
             "steps": steps,
         }
+        if self.cancelled_by is not None:
+            parts["cancelled_by"] = self.cancelled_by
         return json.dumps(parts, sort_keys=True)

@@ -14,6 +14,7 @@ __all__ = [
     "InvalidMessage",
     "RetriableError",
     "SagaError",
+    "SagaExists",
     "SettingsError",
 ]
 
@@ -49,6 +50,18 @@ class DefinitionError(SagaError):
 
 class ContractViolation(SagaError):
     """A handler or a caller broke what the declaration promises: its developer must act."""
+
+
+class SagaExists(SagaError):
+    """A key is in use, and the saga takes no other start for it: whoever starts must act.
+
+    ``saga_id`` is the run that is in the way, ``status`` where it stands.
+    """
+
+    def __init__(self, message: str, *, saga_id: str, status: str) -> None:
+        super().__init__(message)
+        self.saga_id = saga_id
+        self.status = status
 
 
 class SettingsError(SagaError):

@@ -15,6 +15,11 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sagas.core.class_body import (
+    problems_of_again,
+    problems_of_cancelled_by,
+    problems_of_times,
+)
 from sagas.core.definition import (
     START,
     Definition,
@@ -29,6 +34,7 @@ from sagas.core.events import FRAMEWORK_PUBLISHER, Event, is_abstract
 from sagas.core.framework_events import FRAMEWORK_EVENTS
 from sagas.core.keys import problems_of_keys
 from sagas.core.retry import Retry
+from sagas.core.starts import Again
 from sagas.core.steps import NothingToUndo, Start, Step, Wait
 from sagas.core.validation import problems
 
@@ -75,14 +81,18 @@ class Saga(metaclass=_Named):
 
     ``key`` is the field that holds the business key in each of its events; ``name`` defaults to the
     class's name in lower case with hyphens. ``deadline`` bounds the way to the pivot;
-    ``step_timeout`` is for steps, not waits, that say nothing. ``retries`` says for each step how
-    its handlers are tried. Raises one DefinitionError that lists all problems.
+    ``step_timeout`` is for steps, not waits, that say nothing. ``cancelled_by`` is an event, of whichever
+    service, that turns the saga back while its pivot is not triggered. ``again`` says what becomes of
+    another start whose key was used before; like ``retries``, which says for each step how its handlers
+    are tried, it is no part of the definition. Raises one DefinitionError that lists all problems.
     """
 
     name: ClassVar[str]
     key: ClassVar[str]
     deadline: ClassVar[timedelta | None] = None
     step_timeout: ClassVar[Timeout] = NEVER
+    cancelled_by: ClassVar[type[Event] | None] = None
+    again: ClassVar[Again] = Again.NEVER
     retries: ClassVar[Mapping[str, Retry]]
     definition: ClassVar[Definition]
     events: ClassVar[Mapping[str, type[Event]]]
@@ -121,6 +131,8 @@ def _steps_of(saga: type[Saga]) -> list[_AnyStep]:
 
 def _events_of(saga: type[Saga]) -> Iterator[type[Event]]:
     yield from FRAMEWORK_EVENTS
+    if saga.cancelled_by is not None:
+        yield saga.cancelled_by
     for start in _starts_of(saga):
         yield from _outcomes(start)
     for step in _steps_of(saga):
@@ -160,7 +172,9 @@ def _problems_of_class(saga: type[Saga]) -> Iterator[str]:
         )
     if not isinstance(getattr(saga, "key", None), str) or not saga.key.isidentifier():
         yield f'{where}: no key; write key = "order_id", the field that holds the business key.'
-    yield from _problems_of_times(saga)
+    yield from problems_of_times(where, saga.deadline, saga.step_timeout)
+    yield from problems_of_again(where, saga.again)
+    yield from problems_of_cancelled_by(where, saga.cancelled_by)
     starts = _starts_of(saga)
     if not starts:
         yield f"{where}: no start; declare start = Start(...) with the event that begins the saga."
@@ -175,23 +189,6 @@ def _problems_of_class(saga: type[Saga]) -> Iterator[str]:
                 f"{where}: one declaration has several names ({', '.join(declared.names)}); "
                 f"write a Step for each."
             )
-
-
-def _problems_of_times(saga: type[Saga]) -> Iterator[str]:
-    deadline: object = saga.deadline
-    if not isinstance(deadline, timedelta | None):
-        yield (
-            f"{saga.__qualname__}: deadline is {deadline!r}; write a timedelta such as hours(2), or "
-            f"leave it out."
-        )
-    timeout: object = saga.step_timeout
-    if not isinstance(timeout, timedelta | NoTimeout):
-        yield (
-            f"{saga.__qualname__}: step_timeout is {timeout!r}; write a timedelta such as "
-            f"seconds(30), or NEVER."
-        )
-    elif isinstance(timeout, timedelta) and timeout <= timedelta(0):
-        yield f"{saga.__qualname__}: step_timeout is {timeout}; give steps more than nothing."
 
 
 def _problems_of_start(start: _AnyStart) -> Iterator[str]:
@@ -323,7 +320,11 @@ def _compile(saga: type[Saga]) -> Definition:
         state=start.state,
     )
     steps = tuple(_compile_step(step, saga.step_timeout) for step in _steps_of(saga))
-    return Definition(saga.name, saga.key, (first, *steps), milliseconds_of(saga.deadline))
+    asked = saga.cancelled_by
+    return Definition(
+        *(saga.name, saga.key, (first, *steps), milliseconds_of(saga.deadline)),
+        cancelled_by=None if asked is None else asked.event_type,
+    )
 
 
 def _compile_step(step: _AnyStep, default: Timeout) -> StepDefinition:

@@ -29,7 +29,7 @@ def problems(definition: Definition) -> list[str]:
     The relations between steps are looked at only once names and events fit together: on a broken
     graph they mean nothing.
     """
-    first = [*_shape(definition), *_emitted_once(definition)]
+    first = [*_shape(definition), *_emitted_once(definition), *_cancelled_by(definition)]
     if first:
         return first
     second = [*_triggers(definition), *_cycles(definition)]
@@ -40,6 +40,7 @@ def problems(definition: Definition) -> list[str]:
         *_pivots(definition),
         *_kinds(definition),
         *_reads(definition),
+        *_never_cancelled(definition),
     ]
 
 
@@ -137,6 +138,23 @@ def _emitted_once(definition: Definition) -> Iterator[str]:
         for type_, found in emitters.items()
         if len(found) > 1
     )
+
+
+def _cancelled_by(definition: Definition) -> Iterator[str]:
+    type_ = definition.cancelled_by
+    if type_ is None:
+        return
+    if type_.partition(".")[0] == FRAMEWORK_PUBLISHER:
+        yield (
+            f"{definition.saga}: cancelled_by={type_} is the framework's own, which every saga knows; name "
+            "an event of one of your services, or leave it out."
+        )
+    outcome = definition.outcome_of.get(type_)
+    if outcome is not None:
+        yield (
+            f"{definition.saga}: cancelled_by={type_} is the outcome of {outcome.step} ({outcome.role}); "
+            "what asks the saga to turn back is no event of its own. Declare an event for it."
+        )
 
 
 # --- triggers and cycles --------------------------------------------------------------------------
@@ -268,6 +286,17 @@ def _past_the_pivot(where: str, step: StepDefinition) -> Iterator[str]:
             f"{where}: it stands past the point of no return and is never undone, but names "
             f"{step.undone}; leave undone= out, or move the step before the pivot."
         )
+
+
+def _never_cancelled(definition: Definition) -> Iterator[str]:
+    for pivot in definition.pivots:
+        if definition.cancelled_by is not None and set(pivot.triggers) == set(
+            definition.start.done
+        ):
+            yield (
+                f"{definition.saga}: cancelled_by={definition.cancelled_by} always comes too late, because "
+                f"the start triggers the pivot {pivot.name}; leave it out, or let the pivot come later."
+            )
 
 
 # --- reads ----------------------------------------------------------------------------------------

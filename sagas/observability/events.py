@@ -17,6 +17,10 @@ class LogEvent(StrEnum):
     # sagas
     SAGA_EVENT = "saga.event"
     HANDLER_FAILED = "handler.failed"
+    START_PASSED_OVER = "start.passed_over"
+    START_SHARED = "start.shared"
+    START_BEGINS_AGAIN = "start.begins_again"
+    CANCELLATION_TOO_LATE = "cancellation.too_late"
     RECORD_UNKNOWN_TYPE = "record.unknown_type"
     MESSAGE_DEAD_LETTERED = "message.dead_lettered"
     TABLE_CONFLICT = "table.conflict"

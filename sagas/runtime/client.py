@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
 from sagas.core.completion import Completes, Completion
 from sagas.core.definition import Definition, Direction, Role, StepDefinition
-from sagas.core.errors import ContractViolation, RetriableError
+from sagas.core.errors import ContractViolation, RetriableError, SagaExists
 from sagas.core.events import Event
 from sagas.core.framework_events import SagaParked
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
+from sagas.core.starts import Again, Verdict, checked_saga_id, place_of, saga_id_of
 from sagas.core.steps import Wait
-from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, SagaTable
+from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, Row, SagaTable, TableUnavailable
 from sagas.runtime.incoming import key_of
 from sagas.runtime.patience import Patience
+from sagas.runtime.runs import Run, Runs, refusal_words
 from sagas.runtime.views import SagaView, view_of
 from sagas.wire.envelope import Envelope, Trail, encode_headers
-from sagas.wire.ids import event_id
+from sagas.wire.ids import digest_of, event_id
 from sagas.wire.topics import Topics
 from sagas.wire.trace import child_of
 
@@ -35,11 +39,27 @@ _POLL_S = (0.01, 0.02, 0.05, 0.1, 0.25)
 
 
 def start_record(
-    sagas: Iterable[type[Saga]], topics: Topics, event: Event, *, trail: Trail, now_ms: int
+    sagas: Iterable[type[Saga]],
+    topics: Topics,
+    event: Event,
+    *,
+    trail: Trail,
+    now_ms: int,
+    run: int = 1,
 ) -> tuple[str, OutgoingRecord]:
-    """The saga id and the record that starts a saga. Raises ContractViolation for an event that starts
-    none of the sagas, and InvalidMessage for an unusable business key.
+    """The saga id and the record that starts a saga, or the run of that number of its key. Raises
+    ContractViolation for an event that starts none of the sagas, and InvalidMessage for an unusable
+    business key.
     """
+    definition = _started_by(sagas, event).definition
+    saga_id = saga_id_of(key_of(event, definition.key), run)
+    record = _record(
+        definition, definition.start, saga_id, event, topics=topics, trail=trail, now_ms=now_ms
+    )
+    return saga_id, record
+
+
+def _started_by(sagas: Iterable[type[Saga]], event: Event) -> type[Saga]:
     _checked_event(event)
     starting = [saga for saga in sagas if event.event_type in saga.definition.start.done]
     if len(starting) != 1:
@@ -48,12 +68,7 @@ def start_record(
             f"{event.event_type or type(event).__name__} starts {len(starting)} of the sagas that "
             f"this client knows; expected exactly one of {known}."
         )
-    definition = starting[0].definition
-    saga_id = key_of(event, definition.key)
-    record = _record(
-        definition, definition.start, saga_id, event, topics=topics, trail=trail, now_ms=now_ms
-    )
-    return saga_id, record
+    return starting[0]
 
 
 def completion_record(
@@ -67,7 +82,7 @@ def completion_record(
     return _record(
         definition,
         definition.by_name[completion.step],
-        key_of(event, definition.key),
+        checked_saga_id(completion.saga_id, f"The saga id of {event.event_type}"),
         event,
         topics=topics,
         trail=trail,
@@ -105,8 +120,13 @@ def _record(
     now_ms: int,
 ) -> OutgoingRecord:
     """An event from outside the saga's handlers, as its step's service publishes it."""
-    type_ = event.event_type
-    id_ = event_id(definition.saga, saga_id, type_, step=step.name, direction=Direction.FORWARD)
+    type_, payload = event.event_type, event.model_dump_json().encode()
+    id_ = event_id(
+        *(definition.saga, saga_id, type_),
+        step=step.name,
+        direction=Direction.FORWARD,
+        content=digest_of(payload),
+    )
     envelope = Envelope(
         id=id_,
         type=type_,
@@ -114,7 +134,7 @@ def _record(
         time_ms=now_ms,
         saga=definition.saga,
         saga_id=saga_id,
-        payload=event.model_dump_json().encode(),
+        payload=payload,
         fingerprint=definition.fingerprint,
         trail=replace(trail, traceparent=child_of(trail.traceparent, id_)),
     )
@@ -152,24 +172,74 @@ class SagaClient:
         within: object | None = None,
         timeout_s: float | None = None,
     ) -> str:
-        """Start a saga with its start event and return the saga id.
+        """Start a saga with its start event and return the saga id: the business key, or that of a later
+        run, ``key~2`` and so on.
 
-        Returns once the event is acknowledged by the broker; safe to repeat: the same key starts nothing
-        twice. Waits for a broker that is away, with ``timeout_s`` no longer than that: then it raises
+        Returns once the event is acknowledged by the broker; safe to repeat: the same key and content
+        start nothing twice, and give the id of that run also after its end. With another content the
+        saga's ``again`` decides: the next run begins, the running one stands for it, or SagaExists is
+        raised. Of several starts at the same moment one counts; the others become dead letters of the
+        saga's host.
+
+        Waits for a broker that is away, with ``timeout_s`` no longer than that: then it raises
         TimeoutError, and whether the saga has started is not known. With ``within``, a transaction of
         the service's own database, the event is stored in the outbox instead and published after the
-        commit, or never if the transaction is rolled back.
+        commit, or never if the transaction is rolled back; a saga with ``Again.NEVER`` is then started
+        without a look at the saga table.
         Raises ContractViolation for an event that starts no saga.
         """
-        saga_id, record = start_record(
-            self._sagas,
-            self._topics,
-            event,
-            trail=trail or Trail(),
-            now_ms=self._clock.now_ms(),
-        )
-        await self._publish(record, within, timeout_s)
+        saga = _started_by(self._sagas, event)
+        trail = trail or Trail()
+        looks = within is None or saga.again is not Again.NEVER
+        async with _limited(timeout_s):
+            saga_id, record = await self._patience.insist(
+                lambda: self._placed(saga, event, trail, looks=looks)
+            )
+            if record is not None and within is None:
+                await self._publish(record, None)
+        if record is not None and within is not None:
+            await self._publish(record, within)
         return saga_id
+
+    async def _placed(
+        self, saga: type[Saga], event: Event, trail: Trail, *, looks: bool
+    ) -> tuple[str, OutgoingRecord | None]:
+        """The saga id that a start gets, and its record unless it has begun before."""
+        key, runs = key_of(event, saga.definition.key), Runs(saga, partial(self._row, saga))
+        known = await self._runs_of(runs, key, saga.again) if looks else []
+        payload = event.model_dump_json().encode()
+        verdict, run = place_of(saga.again, runs.known(known, payload))
+        if verdict is Verdict.REFUSE:
+            last = known[-1]
+            raise SagaExists(refusal_words(saga, last), saga_id=last.saga_id, status=last.status)
+        saga_id, record = start_record(
+            *([saga], self._topics, event),
+            trail=trail,
+            now_ms=self._clock.now_ms(),
+            run=run,
+        )
+        return saga_id, record if verdict is Verdict.BEGIN else None
+
+    async def _runs_of(self, runs: Runs, key: str, again: Again) -> Sequence[Run]:
+        """Where every key is used once, a look is a courtesy: a table that is away stops no start."""
+        try:
+            return await runs.of(key)
+        except TableUnavailable:
+            if again is Again.NEVER:
+                return []
+            raise
+
+    async def _row(self, saga: type[Saga], saga_id: str) -> Row | None:
+        return await self._table.load(saga.definition.saga, saga_id, events=True)
+
+    async def latest(
+        self, saga: type[Saga], key: str | int | UUID, *, timeout_s: float | None = None
+    ) -> SagaView | None:
+        """The last run of a business key, as ``get`` shows it, or None. It waits as ``get`` does."""
+        _checked_saga(saga)
+        runs = Runs(saga, partial(self._row, saga))
+        known = await self._insist(lambda: runs.of(str(key)), timeout_s)
+        return None if not known else await self.get(saga, known[-1].saga_id, timeout_s=timeout_s)
 
     async def complete(
         self,
@@ -202,31 +272,20 @@ class SagaClient:
         record = completion_record(
             completion, self._topics, trail=trail or Trail(), now_ms=self._clock.now_ms()
         )
-        await self._publish(record, within, timeout_s)
+        async with _limited(timeout_s if within is None else None):
+            await self._publish(record, within)
 
-    async def _publish(
-        self, record: OutgoingRecord, within: object | None, timeout_s: float | None
-    ) -> None:
+    async def _publish(self, record: OutgoingRecord, within: object | None) -> None:
         if within is None:
-            await self._insist(lambda: self._broker.publish(record), timeout_s)
+            await self._patience.insist(lambda: self._broker.publish(record))
         elif self._outbox is None:
             raise ContractViolation("This client has no outbox; give it one, or leave within= out.")
         else:
             await self._outbox.add(within, record)
 
     async def _insist(self, call: Callable[[], Awaitable[_T]], timeout_s: float | None) -> _T:
-        """Wait for a server that is away, but not for ever where a limit is given (in real time)."""
-        limit = asyncio.timeout(timeout_s)
-        try:
-            async with limit:
-                return await self._patience.insist(call)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise TimeoutError(
-                f"No answer after {timeout_s} s; the log says why. If it is to last longer, give a "
-                "larger timeout_s=, or none."
-            ) from error
+        async with _limited(timeout_s):
+            return await self._patience.insist(call)
 
     async def get(
         self, saga: type[Saga], saga_id: str, *, timeout_s: float | None = None
@@ -239,7 +298,7 @@ class SagaClient:
         return await self._insist(lambda: self._look(saga, saga_id), timeout_s)
 
     async def _look(self, saga: type[Saga], saga_id: str) -> SagaView | None:
-        row = await self._table.load(saga.definition.saga, str(saga_id), events=True)
+        row = await self._row(saga, str(saga_id))
         return None if row is None else view_of(saga.definition, str(saga_id), row)
 
     async def wait_for_end(
@@ -265,6 +324,22 @@ class SagaClient:
                 )
             await self._clock.sleep(_POLL_S[min(looks, len(_POLL_S) - 1)])
             looks += 1
+
+
+@asynccontextmanager
+async def _limited(timeout_s: float | None) -> AsyncIterator[None]:
+    """Wait for a server that is away, but not for ever where a limit is given (in real time)."""
+    limit = asyncio.timeout(timeout_s)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise TimeoutError(
+            f"No answer after {timeout_s} s; the log says why. If it is to last longer, give a "
+            "larger timeout_s=, or none."
+        ) from error
 
 
 def _stands(view: SagaView) -> str:

@@ -28,6 +28,7 @@ from sagas.core.framework_events import (
 )
 from sagas.core.instance import Fact
 from sagas.core.saga import Saga
+from sagas.core.starts import key_of_instance
 from sagas.runtime.execution import Performed
 from sagas.runtime.incoming import Incoming, decode_payload, key_of
 
@@ -56,7 +57,11 @@ def _event_of(fact: Fact, incoming: Incoming, performed: Performed | None) -> Ev
             return asked if isinstance(asked, SagaParked) else _parked(fact, incoming, performed)
         case Role.OTHERWISE:
             key = incoming.saga.definition.key
-            return incoming.saga.events[fact.type].model_validate({key: incoming.saga_id})
+            return incoming.saga.events[fact.type].model_validate(
+                {key: key_of_instance(incoming.saga_id)}
+            )
+        case Role.CANCELLED if asked.event_type == incoming.saga.definition.cancelled_by:
+            return SagaCancelled(by=asked.publisher(), why=asked.event_type)
         case Role.CANCELLED if not isinstance(asked, CancelRequested | CompensateRequested):
             return SagaExpired()
         case _:
@@ -108,7 +113,7 @@ def skip_event(saga: type[Saga], saga_id: str, asked: SkipRequested) -> Event:
     payload = json.dumps(asked.payload).encode()
     event = decode_payload(saga.events[asked.event], asked.event, payload)
     key = saga.definition.key
-    if key_of(event, key) != saga_id:
+    if key_of(event, key) != key_of_instance(saga_id):
         raise InvalidMessage(
             f"{asked.event} has {key}={key_of(event, key)!r}; the saga is {saga_id!r}."
         )

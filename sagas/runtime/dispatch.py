@@ -5,6 +5,7 @@ dead-lettered.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -13,16 +14,24 @@ from sagas.context import EventContext
 from sagas.core.controls import Park
 from sagas.core.decide import ActionResult, ResultKind
 from sagas.core.definition import START, Direction, Role
+from sagas.core.errors import InvalidMessage
 from sagas.core.framework_events import SagaParked
 from sagas.core.handling import Handling, UnknownInstance
 from sagas.core.instance import Instance
 from sagas.core.retry import Retry
-from sagas.core.saga import SagaEnded
-from sagas.ports import Record
+from sagas.core.saga import Saga, SagaEnded
+from sagas.ports import Record, Row
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.execution import Pauses, Performed, attempt_until_done, invoke, words_of
-from sagas.runtime.incoming import Incoming, decode_incoming, decode_payload
+from sagas.runtime.incoming import (
+    Incoming,
+    decode_cancellation,
+    decode_incoming,
+    decode_payload,
+)
 from sagas.runtime.message_world import MessageWorld, Participant
+from sagas.runtime.reception import OtherStart, Reception, StartRefused
+from sagas.runtime.runs import Runs
 from sagas.runtime.subscription import Interest
 from sagas.service import Observer
 from sagas.wire.envelope import Envelope, decode_headers
@@ -39,6 +48,15 @@ class Dispatch:
     def __init__(self, participant: Participant, dead_letters: DeadLetters) -> None:
         self._participant = participant
         self._dead_letters = dead_letters
+        at = participant
+        self._reception = Reception(
+            at.service.name,
+            at.topics,
+            load=lambda saga, saga_id: at.patience.insist(
+                lambda: at.table.load(saga, saga_id, events=True)
+            ),
+            publish=lambda record: at.patience.insist(lambda: at.broker.publish(record)),
+        )
 
     async def handle(self, record: Record, interest: Interest) -> None:
         """Handle a record to its end; when this returns its offset may be committed.
@@ -64,8 +82,9 @@ class Dispatch:
             incoming = decode_incoming(envelope, interest.saga, interest.event_type)
             bind_contextvars(**_log_fields(incoming.envelope))
             try:
-                await self._run_saga(incoming)
-            except UnknownInstance:
+                if not await self._receive(incoming):
+                    return
+            except (UnknownInstance, StartRefused):
                 raise
             except Exception as error:
                 await self._park(incoming, error)
@@ -73,6 +92,11 @@ class Dispatch:
         else:
             bind_contextvars(**_log_fields(envelope))
         failed: Exception | None = None
+        for saga in interest.cancels:
+            try:
+                await self._cancel(envelope, saga, interest.event_type)
+            except Exception as error:  # noqa: BLE001 - the others are asked all the same
+                failed = failed or error
         for observer in interest.observers:
             try:
                 await self._tell(observer, interest.event_type, envelope)
@@ -80,6 +104,51 @@ class Dispatch:
                 failed = failed or error
         if failed is not None:
             raise failed
+
+    async def _receive(self, incoming: Incoming) -> bool:
+        """Run a message's saga; False for a start that is another service's to decide on, or leads to one
+        that is told of when it comes.
+        """
+        while True:
+            try:
+                await self._run_saga(incoming)
+            except OtherStart:
+                received = await self._reception.receive(incoming)
+                if received is None:
+                    return False
+                incoming = received
+            else:
+                return True
+
+    async def _cancel(self, envelope: Envelope, saga: type[Saga], type_: str) -> None:
+        """Turn an instance back that is still before its pivot; afterwards it is too late, and said so.
+
+        Where nothing is known of it, the host makes a dead letter, and the others pass the event over.
+        """
+        participant, definition = self._participant, saga.definition
+        is_host = participant.service.name == definition.host
+        incoming = decode_cancellation(envelope, saga, type_)
+        if not incoming.named:
+            runs = Runs(saga, partial(self._row, definition.saga))
+            meant = await runs.meant(incoming.saga_id, incoming.fact)
+            incoming = incoming.of_run(meant)
+        bind_contextvars(**_log_fields(incoming.envelope))
+        try:
+            instance = await self._run_saga(incoming)
+        except UnknownInstance as error:
+            if not is_host:
+                return
+            raise InvalidMessage(
+                f"{type_} cancels {definition.saga} {incoming.saga_id!r}, of which nothing is known (yet). "
+                "If it has begun meanwhile, replay this dead letter."
+            ) from error
+        turned = any(fact.cause == incoming.fact.id for fact in instance.facts.values())
+        if is_host and not turned:
+            _log.warning("cancellation.too_late", status=str(instance.status))
+
+    async def _row(self, saga: str, saga_id: str) -> Row | None:
+        at = self._participant
+        return await at.patience.insist(lambda: at.table.load(saga, saga_id))
 
     async def _park(self, incoming: Incoming, error: Exception) -> None:
         """Park the saga of a message that becomes a dead letter: without it the saga may never end.
@@ -95,7 +164,7 @@ class Dispatch:
         except Exception as unparkable:  # noqa: BLE001 - the dead letter is what counts
             _log.error("saga.not_parked", error=words_of(unparkable))
 
-    async def _run_saga(self, incoming: Incoming) -> None:
+    async def _run_saga(self, incoming: Incoming) -> Instance:
         participant = self._participant
         world = MessageWorld(participant, incoming)
         handling = Handling(
@@ -111,6 +180,7 @@ class Dispatch:
         instance = await handling.run()
         if _ended_from_outside(instance, incoming, participant.service.name):
             await world.tell_end(instance)
+        return instance
 
     async def _tell(self, observer: Observer, type_: str, envelope: Envelope) -> None:
         """Tell one observer; after the last attempt its error makes the record a dead letter."""

@@ -21,6 +21,7 @@ from sagas.core.errors import WORDS_MAX, ContractViolation, InvalidMessage, Retr
 from sagas.core.events import Event
 from sagas.core.printable import printable
 from sagas.core.retry import Retry
+from sagas.core.starts import key_of_instance
 from sagas.ports import Clock, Ids, Journal, JournalKey, JournalOutcome, Superseded, Tombstone
 from sagas.runtime.incoming import VALUE_BYTES_MAX, decode_payload
 from sagas.runtime.patience import Patience, cancellations
@@ -187,7 +188,7 @@ def _checked(call: Call, returned: object) -> JournalOutcome:
             f"{call.handler.name} returned {seen}; {step.name} may return {' or '.join(allowed)}."
         )
     key = str(getattr(returned, call.key_field))
-    if key != call.context.saga_id:
+    if key != key_of_instance(call.context.saga_id):
         raise ContractViolation(
             f"{call.handler.name} returned {returned.event_type} with {call.key_field}={key!r} in "
             f"the saga {call.context.saga_id!r}; hand the saga's own key on."

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
-from sagas.core.controls import Control
+from sagas.core.controls import Cancel, Control
 from sagas.core.definition import START, Direction, Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
@@ -30,10 +30,18 @@ from sagas.core.framework_events import (
 from sagas.core.instance import Fact
 from sagas.core.printable import printable
 from sagas.core.saga import Saga
+from sagas.core.starts import checked_key, checked_saga_id, key_of_instance
 from sagas.wire.envelope import Envelope
-from sagas.wire.ids import event_id
+from sagas.wire.ids import digest_of, event_id
 
-__all__ = ["VALUE_BYTES_MAX", "Incoming", "decode_incoming", "decode_payload", "key_of"]
+__all__ = [
+    "VALUE_BYTES_MAX",
+    "Incoming",
+    "decode_cancellation",
+    "decode_incoming",
+    "decode_payload",
+    "key_of",
+]
 
 VALUE_BYTES_MAX = 900_000
 """A larger value is dead-lettered. It leaves room for the failure's headers under Kafka's own megabyte."""
@@ -41,7 +49,10 @@ VALUE_BYTES_MAX = 900_000
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message of one saga instance: its envelope, complete, and the fact that the core folds."""
+    """A message of one saga instance: its envelope, complete, and the fact that the core folds.
+
+    ``named`` says whether the message itself said which instance; a start from outside need not.
+    """
 
     saga: type[Saga]
     envelope: Envelope
@@ -49,6 +60,16 @@ class Incoming:
     fact: Fact
     event: Event
     control: Control | None = None
+    named: bool = True
+
+    @property
+    def starts(self) -> bool:
+        """Whether it is the start of its instance."""
+        return self.fact.step == START and self.fact.role is Role.DONE
+
+    def of_run(self, saga_id: str) -> Incoming:
+        """The same message, of another run of the key."""
+        return replace(self, saga_id=saga_id, envelope=replace(self.envelope, saga_id=saga_id))
 
 
 def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:
@@ -68,10 +89,15 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         saga_id = _saga_id(envelope, key_of(event, definition.key), starts=step == START)
     else:
         role, step, direction = _framework_fact(saga, event)
-        saga_id = _saga_id(envelope, envelope.saga_id or "", starts=False)
+        saga_id = _saga_id(envelope, None, starts=False)
     id_ = _checked_id(envelope.id, type_) or event_id(
-        definition.saga, saga_id, type_, step=step, direction=direction, epoch=envelope.epoch
+        *(definition.saga, saga_id, type_),
+        step=step,
+        direction=direction,
+        epoch=envelope.epoch,
+        content=_content(envelope, saga, step, role),
     )
+    named = envelope.saga_id is not None
     if not (envelope.id and envelope.type and envelope.saga and envelope.saga_id):
         envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
     fact = Fact(
@@ -81,7 +107,38 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         assumed=envelope.assumed and role is Role.OTHERWISE,
         epoch=envelope.epoch if role in _WITH_EPOCH else 0,
     )
-    return Incoming(saga, envelope, saga_id, fact, event)
+    return Incoming(saga, envelope, saga_id, fact, event, named=named)
+
+
+def decode_cancellation(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:
+    """What an event that cancels the saga asks of the instance that its header names, or else of its key.
+
+    It acts like an operator's request, and is never recorded. ``named`` is False where it has the key only:
+    then any run of it may be meant. Raises InvalidMessage.
+    """
+    definition = saga.definition
+    event = _decode_event(saga, type_, envelope.payload)
+    key = key_of(event, definition.key)
+    named = envelope.saga == definition.saga and envelope.saga_id is not None
+    saga_id = _saga_id(envelope, key, starts=False) if named else key
+    id_ = _checked_id(envelope.id, type_) or event_id(
+        *(definition.saga, saga_id, type_),
+        step=START,
+        direction=Direction.FORWARD,
+        content=digest_of(envelope.payload),
+    )
+    envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
+    fact = Fact(id_, type_, START, Role.CONTROL, published=True, at_ms=envelope.time_ms)
+    return Incoming(saga, envelope, saga_id, fact, event, Cancel(), named=named)
+
+
+def _content(envelope: Envelope, saga: type[Saga], step: str, role: Role) -> str | None:
+    """What tells two events apart that nobody has decided on: starts, and answers to a wait."""
+    outside = step == START or saga.definition.by_name[step].waits
+    return digest_of(envelope.payload) if outside and role in _FROM_OUTSIDE else None
+
+
+_FROM_OUTSIDE = frozenset({Role.DONE, Role.REFUSED})
 
 
 _WITH_EPOCH = frozenset({Role.UNDONE, Role.UNDO_FAILED, Role.AGAIN})
@@ -90,7 +147,7 @@ _WITH_EPOCH = frozenset({Role.UNDONE, Role.UNDO_FAILED, Role.AGAIN})
 def _decode_control(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:
     """A control message: it belongs to an instance and is never recorded."""
     event = decode_payload(CONTROL_EVENTS[type_], type_, envelope.payload)
-    saga_id = checked_key(envelope.saga_id or "", f"The saga id of {type_}")
+    saga_id = checked_saga_id(envelope.saga_id or "", f"The saga id of {type_}")
     if not _checked_id(envelope.id, type_):
         raise InvalidMessage(f"{type_} has no id; set the header ce_id to something unique.")
     role = Role.WAKE if wakes(event) else Role.CONTROL
@@ -98,18 +155,23 @@ def _decode_control(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     return Incoming(saga, envelope, saga_id, fact, event, control_of(event))
 
 
-def _saga_id(envelope: Envelope, key: str, *, starts: bool) -> str:
-    """The header's saga id, which is the business key; a start may leave it out."""
-    if envelope.saga_id is None and not starts:
+def _saga_id(envelope: Envelope, key: str | None, *, starts: bool) -> str:
+    """The header's saga id, which is that of the business key, or of a run of it; a start may leave it out.
+
+    The framework's own events carry no key.
+    """
+    if envelope.saga_id is None:
+        if starts and key is not None:
+            return key
         raise InvalidMessage(
             f"{envelope.type} says no saga id; set the header ce_sagaid. Only a start may leave it out."
         )
-    if envelope.saga_id is not None and envelope.saga_id != key:
+    if key is not None and key_of_instance(envelope.saga_id) != key:
         raise InvalidMessage(
             f"The header ce_sagaid of {envelope.type} is {envelope.saga_id[:80]!r}, but the key in its "
             f"payload is {key!r}; they name the same saga."
         )
-    return checked_key(key, f"The saga id of {envelope.type}")
+    return checked_saga_id(envelope.saga_id, f"The saga id of {envelope.type}")
 
 
 def _decode_event(saga: type[Saga], type_: str, payload: bytes) -> Event:
@@ -161,18 +223,6 @@ _PROBLEMS_MAX = 1_000
 def key_of(event: Event, key: str) -> str:
     """The business key of an event as a saga id. Raises InvalidMessage for an empty one."""
     return checked_key(str(getattr(event, key)), f"The field {key} of {event.event_type}")
-
-
-def checked_key(value: str, what: str) -> str:
-    """The value if it can be a saga id. Raises InvalidMessage."""
-    if not value or len(value) > _KEY_MAX or not value.isprintable():
-        raise InvalidMessage(
-            f"{what} is {value[:80]!r}; a business key has 1 to {_KEY_MAX} printable characters."
-        )
-    return value
-
-
-_KEY_MAX = 200
 
 
 def _checked_id(id_: str, type_: str) -> str:

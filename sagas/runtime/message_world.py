@@ -36,6 +36,7 @@ from sagas.runtime.execution import Call, Execution, Performed
 from sagas.runtime.incoming import Incoming, decode_payload
 from sagas.runtime.patience import Patience
 from sagas.runtime.recent import RecentIds
+from sagas.runtime.reception import OtherStart, in_question
 from sagas.service import Service
 from sagas.wire.envelope import Envelope, encode_headers
 from sagas.wire.headers import Headers
@@ -79,16 +80,22 @@ class MessageWorld:
         self._performed: Performed | None = None
 
     async def load(self) -> Instance | None:
-        """The row without its events, decoded."""
+        """The row without its events, decoded. Raises OtherStart for a start that is to be decided on."""
         row = await self._row(events=False)
         if row is None:
+            self._may_fold(None)
             return None
         generation, version = row.stamp
         instance = decode_instance(
             self._definition, self._saga_id, row.state, generation=generation, version=version
         )
+        self._may_fold(instance)
         self._stored_slots, self._stored_timers = instance.facts.keys(), timers_of(instance)
         return instance
+
+    def _may_fold(self, instance: Instance | None) -> None:
+        if in_question(self._incoming, instance):
+            raise OtherStart(self._saga_id)
 
     async def _row(self, *, events: bool) -> Row | None:
         at = self._at

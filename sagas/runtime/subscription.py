@@ -31,11 +31,14 @@ _TERMINAL = frozenset(status.encode() for status in SagaStatus if status.is_term
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """Why a record concerns the service: the saga whose steps it wakes, and the observers to tell."""
+    """Why a record concerns the service: the saga whose steps it wakes, the observers to tell, and the
+    sagas that it asks to turn back.
+    """
 
     event_type: str
     saga: type[Saga] | None
     observers: tuple[Observer, ...]
+    cancels: tuple[type[Saga], ...] = ()
 
 
 class Subscription:
@@ -53,6 +56,11 @@ class Subscription:
             saga.definition.saga: saga.events.keys() | CONTROL_EVENTS.keys()
             for saga in service.sagas
         }
+        self._cancelled: dict[str, tuple[type[Saga], ...]] = {}
+        for saga in service.sagas:
+            if saga.cancelled_by is not None:
+                type_ = saga.cancelled_by.event_type
+                self._cancelled[type_] = (*self._cancelled.get(type_, ()), saga)
         self._observers = tuple(service.observers)
         self._starts = _sole_starts(service, topics)
         self._noted: set[str] = set()
@@ -61,6 +69,9 @@ class Subscription:
         emitters = {name for saga in service.sagas for name in saga.definition.services}
         for observer in service.observers:
             emitters.update(observer.emitters - {FRAMEWORK_PUBLISHER})
+        emitters.update(
+            saga.cancelled_by.publisher() for saga in service.sagas if saga.cancelled_by is not None
+        )
         self.topics: frozenset[str] = frozenset(
             (
                 *(topics.events(emitter) for emitter in emitters),
@@ -86,11 +97,20 @@ class Subscription:
             if type_ in observer.event_types
             or (name in observer.ended and headers.get("ce_sagastatus") in _TERMINAL)
         )
+        cancels = self._cancels(name, type_)
         saga = self._saga(record, name, type_)
-        if saga is None and not observers:
+        if saga is None and not observers and not cancels:
             self._note_unknown(record, name, type_)
             return None
-        return Interest(type_, saga, observers)
+        return Interest(type_, saga, observers, cancels)
+
+    def _cancels(self, name: str, type_: str) -> tuple[type[Saga], ...]:
+        """The sagas that an event asks to turn back: the one that its header names where it is one of them,
+        or else every one, by its key. An event may belong to a saga and cancel another.
+        """
+        asked = self._cancelled.get(type_, ())
+        named = tuple(saga for saga in asked if saga.name == name)
+        return named or asked
 
     def _note_unknown(self, record: Record, name: str, type_: str) -> None:
         """Say it once for each type; the service whose topic it is speaks, the others keep still."""

@@ -9,7 +9,7 @@ from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord, Record
 from sagas.testing.history import DeadLetter
 from sagas.wire.envelope import Envelope, encode_headers
-from sagas.wire.ids import event_id
+from sagas.wire.ids import digest_of, event_id
 from sagas.wire.topics import Topics
 
 __all__ = ["dead_letter_of", "outside_record"]
@@ -29,8 +29,15 @@ def outside_record(
     if outcome is None:
         raise ContractViolation(f"{event.event_type} is no outcome of a step of {saga.__name__}.")
     direction = Direction.UNDO if outcome.role is Role.UNDONE else Direction.FORWARD
+    told = outcome.role in {Role.DONE, Role.REFUSED}
+    outside = told and (outcome.step == START or saga.definition.by_name[outcome.step].waits)
     envelope = Envelope(
-        id=event_id(saga.name, saga_id, event.event_type, step=outcome.step, direction=direction),
+        id=event_id(
+            *(saga.name, saga_id, event.event_type),
+            step=outcome.step,
+            direction=direction,
+            content=digest_of(payload) if outside else None,
+        ),
         type=event.event_type,
         source=saga.definition.by_name[outcome.step].service,
         time_ms=now_ms,

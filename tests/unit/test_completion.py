@@ -28,7 +28,7 @@ from sagas.runtime.client import completion_record
 from sagas.testing import SagaTestEnvironment
 from sagas.testing.stub import stub_of
 from sagas.wire.envelope import Trail, decode_headers
-from sagas.wire.ids import event_id
+from sagas.wire.ids import digest_of, event_id
 from sagas.wire.topics import Topics
 from tests.samples import OrderFulfilment, OrderPlaced, ShipmentCreated
 from tests.samples_alternatives import (
@@ -188,6 +188,7 @@ def test_the_record_is_one_of_the_waits_service() -> None:
         *("order-delivery", "o-1", envelope.type),
         step="confirm_receipt",
         direction=Direction.FORWARD,
+        content=digest_of(envelope.payload),
     )
     assert decode_headers(again.headers, b"", time_ms=0).id == envelope.id
 

@@ -1,0 +1,55 @@
+"""What a saga's class says besides its steps: its times, what cancels it, and what of a key used again.
+
+Owns the checks of those values, which only Python knows: any object can stand there. Each problem is a
+sentence that says what was seen and what to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from sagas.core.durations import NoTimeout
+from sagas.core.events import Event, is_abstract
+from sagas.core.starts import Again
+
+__all__ = ["problems_of_again", "problems_of_cancelled_by", "problems_of_times"]
+
+
+def problems_of_times(saga: str, deadline: object, step_timeout: object) -> Iterator[str]:
+    """What is wrong with ``deadline`` and ``step_timeout``."""
+    if not isinstance(deadline, timedelta | None):
+        yield (
+            f"{saga}: deadline is {deadline!r}; write a timedelta such as hours(2), or "
+            f"leave it out."
+        )
+    if not isinstance(step_timeout, timedelta | NoTimeout):
+        yield (
+            f"{saga}: step_timeout is {step_timeout!r}; write a timedelta such as "
+            f"seconds(30), or NEVER."
+        )
+    elif isinstance(step_timeout, timedelta) and step_timeout <= timedelta(0):
+        yield f"{saga}: step_timeout is {step_timeout}; give steps more than nothing."
+
+
+def problems_of_again(saga: str, again: object) -> Iterator[str]:
+    """What is wrong with ``again``."""
+    if not isinstance(again, Again):
+        words = ", ".join(f"Again.{one.name}" for one in Again)
+        yield f"{saga}: again is {again!r}; write one of {words}, or leave it out."
+
+
+def problems_of_cancelled_by(saga: str, type_: object) -> Iterator[str]:
+    """What is wrong with ``cancelled_by``."""
+    if type_ is None:
+        return
+    if not (isinstance(type_, type) and issubclass(type_, Event)):
+        yield (
+            f"{saga}: cancelled_by is {type_!r}; expected the type of the event that asks the saga to "
+            "turn back, or leave it out."
+        )
+    elif is_abstract(type_):
+        yield (
+            f"{saga}: cancelled_by names {type_.__qualname__}, which has no name on the wire; give it one "
+            f'on its class line, such as type="orders.{type_.__name__}.v1", or use a subclass.'
+        )
