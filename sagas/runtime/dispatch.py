@@ -80,7 +80,8 @@ class Dispatch:
         envelope = decode_headers(record.headers, record.value or b"", time_ms=record.timestamp_ms)
         if interest.saga is not None:
             incoming = decode_incoming(envelope, interest.saga, interest.event_type)
-            bind_contextvars(**_log_fields(incoming.envelope))
+            envelope = incoming.envelope
+            bind_contextvars(**_log_fields(envelope))
             try:
                 if not await self._receive(incoming):
                     return

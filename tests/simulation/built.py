@@ -11,6 +11,7 @@ from typing import Any
 
 from sagas import NOTHING, AllOf, AnyOf, Event, OneOf, Saga, Service, Start, Step
 from sagas.core.definition import START, Definition, Direction, Join, StepDefinition
+from sagas.core.starts import key_of_instance
 from sagas.signatures import Handler
 from tests.simulation.parts import Plan
 
@@ -61,6 +62,7 @@ def saga_of(definition: Definition) -> type[Saga]:
 def _event(type_: str) -> type[Event]:
     class Built(Event, type=type_):
         id: str
+        content: str = ""
 
     return Built
 
@@ -100,7 +102,7 @@ class Participants:
             raise Transient("try again")
 
     def _event(self, type_: str, id_: str) -> Event:
-        return self.saga.events[type_].model_validate({"id": id_})
+        return self.saga.events[type_].model_validate({"id": key_of_instance(id_)})
 
     async def _perform(self, step: StepDefinition, *given: Any) -> Event:
         self._stumble()

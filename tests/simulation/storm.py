@@ -300,7 +300,7 @@ class Storm:
         versions: dict[bytes, set[tuple[Any, ...]]] = {}
         for name in self._services:
             for record in self._records(name):
-                id_ = dict(record.headers)["ce_id"]
+                id_ = dict(record.headers).get("ce_id", b"")
                 versions.setdefault(id_, set()).add((record.headers, record.value))
         for stored in self._table._rows.values():
             for event in stored.events.values():

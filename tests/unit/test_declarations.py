@@ -266,7 +266,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "the key sale_id is str in Placed; int in IntKey. Give it one type in all events",
     ),
     "two classes of one name": (
-        {"pack": pack(), "again": pack(on=Packed, done=PackedAgain)},
+        {"pack": pack(), "repack": pack(on=Packed, done=PackedAgain)},
         "Packed and PackedAgain are both called shop.Packed.v1",
     ),
     "event without the key": (
