@@ -22,7 +22,7 @@ from sagas.core.events import Event
 from sagas.core.instance import SagaStatus
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga, SagaEnded
-from sagas.core.starts import Again
+from sagas.core.starts import Reuse
 from sagas.core.steps import (
     BLOCK,
     CONTINUE,
@@ -42,7 +42,6 @@ __all__ = [
     "ESCALATE",
     "NEVER",
     "NOTHING",
-    "Again",
     "AllOf",
     "AnyOf",
     "CompensationFailed",
@@ -55,6 +54,7 @@ __all__ = [
     "OneOf",
     "RetriableError",
     "Retry",
+    "Reuse",
     "Saga",
     "SagaEnded",
     "SagaError",

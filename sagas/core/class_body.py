@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from sagas.core.durations import NoTimeout
 from sagas.core.events import Event, is_abstract
-from sagas.core.starts import Again
+from sagas.core.starts import Reuse
 
-__all__ = ["problems_of_again", "problems_of_cancelled_by", "problems_of_times"]
+__all__ = ["problems_of_cancelled_by", "problems_of_reuse", "problems_of_times"]
 
 
 def problems_of_times(saga: str, deadline: object, step_timeout: object) -> Iterator[str]:
@@ -32,11 +32,11 @@ def problems_of_times(saga: str, deadline: object, step_timeout: object) -> Iter
         yield f"{saga}: step_timeout is {step_timeout}; give steps more than nothing."
 
 
-def problems_of_again(saga: str, again: object) -> Iterator[str]:
-    """What is wrong with ``again``."""
-    if not isinstance(again, Again):
-        words = ", ".join(f"Again.{one.name}" for one in Again)
-        yield f"{saga}: again is {again!r}; write one of {words}, or leave it out."
+def problems_of_reuse(saga: str, reuse: object) -> Iterator[str]:
+    """What is wrong with ``reuse``."""
+    if not isinstance(reuse, Reuse):
+        words = ", ".join(f"Reuse.{one.name}" for one in Reuse)
+        yield f"{saga}: reuse is {reuse!r}; write one of {words}, or leave it out."
 
 
 def problems_of_cancelled_by(saga: str, type_: object) -> Iterator[str]:

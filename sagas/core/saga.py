@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sagas.core.class_body import (
-    problems_of_again,
     problems_of_cancelled_by,
+    problems_of_reuse,
     problems_of_times,
 )
 from sagas.core.definition import (
@@ -34,7 +34,7 @@ from sagas.core.events import FRAMEWORK_PUBLISHER, Event, is_abstract
 from sagas.core.framework_events import FRAMEWORK_EVENTS
 from sagas.core.keys import problems_of_keys
 from sagas.core.retry import Retry
-from sagas.core.starts import Again
+from sagas.core.starts import Reuse
 from sagas.core.steps import NothingToUndo, Start, Step, Wait
 from sagas.core.validation import problems
 
@@ -82,7 +82,7 @@ class Saga(metaclass=_Named):
     ``key`` is the field that holds the business key in each of its events; ``name`` defaults to the
     class's name in lower case with hyphens. ``deadline`` bounds the way to the pivot;
     ``step_timeout`` is for steps, not waits, that say nothing. ``cancelled_by`` is an event, of whichever
-    service, that turns the saga back while its pivot is not triggered. ``again`` says what becomes of
+    service, that turns the saga back while its pivot is not triggered. ``reuse`` says what becomes of
     another start whose key was used before; like ``retries``, which says for each step how its handlers
     are tried, it is no part of the definition. Raises one DefinitionError that lists all problems.
     """
@@ -92,7 +92,7 @@ class Saga(metaclass=_Named):
     deadline: ClassVar[timedelta | None] = None
     step_timeout: ClassVar[Timeout] = NEVER
     cancelled_by: ClassVar[type[Event] | None] = None
-    again: ClassVar[Again] = Again.NEVER
+    reuse: ClassVar[Reuse] = Reuse.NEVER
     retries: ClassVar[Mapping[str, Retry]]
     definition: ClassVar[Definition]
     events: ClassVar[Mapping[str, type[Event]]]
@@ -173,7 +173,7 @@ def _problems_of_class(saga: type[Saga]) -> Iterator[str]:
     if not isinstance(getattr(saga, "key", None), str) or not saga.key.isidentifier():
         yield f'{where}: no key; write key = "order_id", the field that holds the business key.'
     yield from problems_of_times(where, saga.deadline, saga.step_timeout)
-    yield from problems_of_again(where, saga.again)
+    yield from problems_of_reuse(where, saga.reuse)
     yield from problems_of_cancelled_by(where, saga.cancelled_by)
     starts = _starts_of(saga)
     if not starts:

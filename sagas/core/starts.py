@@ -16,9 +16,9 @@ from sagas.core.errors import InvalidMessage
 from sagas.core.instance import SagaStatus
 
 __all__ = [
-    "Again",
     "KnownRun",
     "Place",
+    "Reuse",
     "Verdict",
     "after",
     "checked_key",
@@ -34,7 +34,7 @@ _RUN = re.compile(r"(?P<key>.+)~(?P<run>[0-9]+)", re.DOTALL)
 _RUN_DIGITS_MAX = 9
 
 
-class Again(StrEnum):
+class Reuse(StrEnum):
     """What a saga says of a start whose key was used before, with another content.
 
     A start with the same content is the same start, whatever the saga says. A parked saga runs: it has not
@@ -76,7 +76,7 @@ class Place(NamedTuple):
     run: int
 
 
-def place_of(again: Again, runs: Sequence[KnownRun]) -> Place:
+def place_of(reuse: Reuse, runs: Sequence[KnownRun]) -> Place:
     """Where a start belongs among the runs of its key, first one first.
 
     | the start …                            | then it …                             |
@@ -91,20 +91,20 @@ def place_of(again: Again, runs: Sequence[KnownRun]) -> Place:
             return Place(Verdict.SAME, number)
     if not runs:
         return Place(Verdict.BEGIN, 1)
-    verdict = after(again, runs[-1].status)
+    verdict = after(reuse, runs[-1].status)
     return Place(verdict, len(runs) + (verdict is Verdict.BEGIN))
 
 
-def after(again: Again, status: SagaStatus) -> Verdict:
+def after(reuse: Reuse, status: SagaStatus) -> Verdict:
     """What becomes of another start behind a run that stands so. Once it may begin, it always may: an
     ended run stays as it is.
     """
-    match again:
-        case Again.AFTER_END if status.is_terminal:
+    match reuse:
+        case Reuse.AFTER_END if status.is_terminal:
             return Verdict.BEGIN
-        case Again.AFTER_FAILURE if status in {SagaStatus.COMPENSATED, SagaStatus.FAILED}:
+        case Reuse.AFTER_FAILURE if status in {SagaStatus.COMPENSATED, SagaStatus.FAILED}:
             return Verdict.BEGIN
-        case Again.SAME_WHILE_RUNNING:
+        case Reuse.SAME_WHILE_RUNNING:
             return Verdict.BEGIN if status.is_terminal else Verdict.SHARE
         case _:
             return Verdict.REFUSE

@@ -17,7 +17,7 @@ from sagas.core.events import Event
 from sagas.core.framework_events import SagaParked
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
-from sagas.core.starts import Again, Verdict, checked_saga_id, place_of, saga_id_of
+from sagas.core.starts import Reuse, Verdict, checked_saga_id, place_of, saga_id_of
 from sagas.core.steps import Wait
 from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, Row, SagaTable, TableUnavailable
 from sagas.runtime.incoming import key_of
@@ -177,20 +177,20 @@ class SagaClient:
 
         Returns once the event is acknowledged by the broker; safe to repeat: the same key and content
         start nothing twice, and give the id of that run also after its end. With another content the
-        saga's ``again`` decides: the next run begins, the running one stands for it, or SagaExists is
+        saga's ``reuse`` decides: the next run begins, the running one stands for it, or SagaExists is
         raised. Of several starts at the same moment one counts; the others become dead letters of the
         saga's host.
 
         Waits for a broker that is away, with ``timeout_s`` no longer than that: then it raises
         TimeoutError, and whether the saga has started is not known. With ``within``, a transaction of
         the service's own database, the event is stored in the outbox instead and published after the
-        commit, or never if the transaction is rolled back; a saga with ``Again.NEVER`` is then started
+        commit, or never if the transaction is rolled back; a saga with ``Reuse.NEVER`` is then started
         without a look at the saga table.
         Raises ContractViolation for an event that starts no saga.
         """
         saga = _started_by(self._sagas, event)
         trail = trail or Trail()
-        looks = within is None or saga.again is not Again.NEVER
+        looks = within is None or saga.reuse is not Reuse.NEVER
         async with _limited(timeout_s):
             saga_id, record = await self._patience.insist(
                 lambda: self._placed(saga, event, trail, looks=looks)
@@ -206,9 +206,9 @@ class SagaClient:
     ) -> tuple[str, OutgoingRecord | None]:
         """The saga id that a start gets, and its record unless it has begun before."""
         key, runs = key_of(event, saga.definition.key), Runs(saga, partial(self._row, saga))
-        known = await self._runs_of(runs, key, saga.again) if looks else []
+        known = await self._runs_of(runs, key, saga.reuse) if looks else []
         payload = event.model_dump_json().encode()
-        verdict, run = place_of(saga.again, runs.known(known, payload))
+        verdict, run = place_of(saga.reuse, runs.known(known, payload))
         if verdict is Verdict.REFUSE:
             last = known[-1]
             raise SagaExists(refusal_words(saga, last), saga_id=last.saga_id, status=last.status)
@@ -220,12 +220,12 @@ class SagaClient:
         )
         return saga_id, record if verdict is Verdict.BEGIN else None
 
-    async def _runs_of(self, runs: Runs, key: str, again: Again) -> Sequence[Run]:
+    async def _runs_of(self, runs: Runs, key: str, reuse: Reuse) -> Sequence[Run]:
         """Where every key is used once, a look is a courtesy: a table that is away stops no start."""
         try:
             return await runs.of(key)
         except TableUnavailable:
-            if again is Again.NEVER:
+            if reuse is Reuse.NEVER:
                 return []
             raise
 

@@ -86,9 +86,9 @@ class Reception:
 
     async def _named(self, incoming: Incoming, runs: Runs, there: Run | None) -> None:
         """A start that says which run it begins begins that one, or none."""
-        again, key = incoming.saga.again, key_of_instance(incoming.saga_id)
+        reuse, key = incoming.saga.reuse, key_of_instance(incoming.saga_id)
         if there is not None:
-            if after(again, there.status) is not Verdict.SHARE:
+            if after(reuse, there.status) is not Verdict.SHARE:
                 raise StartRefused(refusal_words(incoming.saga, there))
             _log.info("start.shared", run=there.saga_id)
             return
@@ -99,7 +99,7 @@ class Reception:
                 f"{incoming.saga_id!r} can not begin: the last run of {key!r} is {last!r}. A run begins "
                 "behind the one before it; leave ce_sagaid out, and the next one is meant."
             )
-        verdict = after(again, known[-1].status)
+        verdict = after(reuse, known[-1].status)
         if verdict is Verdict.REFUSE:
             raise StartRefused(refusal_words(incoming.saga, known[-1]))
         if verdict is Verdict.SHARE:
@@ -112,7 +112,7 @@ class Reception:
         key = key_of_instance(incoming.saga_id)
         known = await runs.of(key)
         verdict, number = place_of(
-            incoming.saga.again, runs.known(known, incoming.envelope.payload)
+            incoming.saga.reuse, runs.known(known, incoming.envelope.payload)
         )
         match verdict:
             case Verdict.REFUSE:

@@ -12,7 +12,7 @@ from itertools import count
 from sagas.core.errors import InvalidMessage
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.saga import Saga
-from sagas.core.starts import Again, KnownRun, saga_id_of
+from sagas.core.starts import KnownRun, Reuse, saga_id_of
 from sagas.ports import Row
 from sagas.runtime.incoming import decode_payload
 from sagas.wire.envelope import Envelope, decode_headers
@@ -114,16 +114,16 @@ def refusal_words(saga: type[Saga], run: Run) -> str:
     """Why another start of the run's key is refused, and what to do."""
     seen = f"{saga.definition.saga} {run.saga_id!r} was started with another content, and is {run.status}"
     ended = run.status.is_terminal
-    match saga.again:
-        case Again.AFTER_FAILURE if not ended:
+    match saga.reuse:
+        case Reuse.AFTER_FAILURE if not ended:
             return f"{seen}. It may be started again only if it fails; wait for its end, or use a new key."
-        case Again.AFTER_FAILURE if run.status is SagaStatus.COMPLETED:
+        case Reuse.AFTER_FAILURE if run.status is SagaStatus.COMPLETED:
             return f"{seen}. Only what has failed may be started again; use a new key."
-        case Again.AFTER_END if not ended:
+        case Reuse.AFTER_END if not ended:
             return f"{seen}. It may be started again once it has ended; wait for that, or use a new key."
-        case Again.NEVER:
+        case Reuse.NEVER:
             return (
-                f"{seen}. This saga takes a key once; use a new key, or declare again=Again.AFTER_END on "
+                f"{seen}. This saga takes a key once; use a new key, or declare reuse=Reuse.AFTER_END on "
                 f"{saga.__name__}."
             )
         case _:

@@ -12,7 +12,7 @@ import structlog
 
 from sagas.core.definition import START
 from sagas.core.instance import SagaStatus
-from sagas.core.starts import Again, key_of_instance, run_of
+from sagas.core.starts import Reuse, key_of_instance, run_of
 from sagas.ports import OutgoingRecord
 from sagas.runtime.client import start_record
 from sagas.wire.envelope import Trail
@@ -39,10 +39,10 @@ def _drop(logger: object, method: str, event: object) -> str:
 class Rivals(Storm):
     """Each key is started with several contents, in several ways: some name the run that they mean."""
 
-    def __init__(self, seed: int, again: Again, weather: Weather) -> None:
+    def __init__(self, seed: int, reuse: Reuse, weather: Weather) -> None:
         definition = random_definition(seed)
         super().__init__(definition, random_plans(definition, seed), seed=seed, weather=weather)
-        self.saga.again = again
+        self.saga.reuse = reuse
         self.keys = tuple(self._saga_ids)
 
     async def _start(self, saga_id: str) -> None:
@@ -84,10 +84,10 @@ class Rivals(Storm):
         found = []
         if [run_of(saga_id) for saga_id in ids] != list(range(1, len(ids) + 1)):
             found.append(f"{key} has the runs {ids}")
-        again = self.saga.again
-        if again is Again.NEVER and len(ids) > 1:
+        reuse = self.saga.reuse
+        if reuse is Reuse.NEVER and len(ids) > 1:
             found.append(f"{key} was used more than once")
-        if again is Again.AFTER_FAILURE and any(
+        if reuse is Reuse.AFTER_FAILURE and any(
             self.status(saga_id) is not SagaStatus.COMPENSATED for saga_id in ids[:-1]
         ):
             found.append(f"{key} was begun again behind a run that did not fail")
@@ -106,17 +106,17 @@ class Rivals(Storm):
         return [words for words in super()._differing() if start not in words]
 
 
-@pytest.mark.parametrize("again", Again)
-def test_one_start_counts_for_each_run_and_the_others_harm_nobody(again: Again) -> None:
+@pytest.mark.parametrize("reuse", Reuse)
+def test_one_start_counts_for_each_run_and_the_others_harm_nobody(reuse: Reuse) -> None:
     seen: Counter[str] = Counter()
     for seed in range(SEEDS):
-        storm = Rivals(seed, again, Weather(lost=0.1, happenings=8))
+        storm = Rivals(seed, reuse, Weather(lost=0.1, happenings=8))
         storm.run()
-        assert storm.violations() == [], (seed, again, storm.story)
-        assert set(storm.keys) == set(map(key_of_instance, storm._saga_ids)), (seed, again)
+        assert storm.violations() == [], (seed, reuse, storm.story)
+        assert set(storm.keys) == set(map(key_of_instance, storm._saga_ids)), (seed, reuse)
         seen.update(storm.seen)
         seen["refused"] += len(storm.refused())
         seen["again"] += sum(run_of(saga_id) > 1 for saga_id in storm._saga_ids)
     expected = {"named", "unnamed", "conflict"}
-    expected |= set() if again is Again.NEVER else {"again"}
+    expected |= set() if reuse is Reuse.NEVER else {"again"}
     assert not {name for name in {*expected, "refused"} if not seen[name]}, seen

@@ -10,9 +10,9 @@ import pytest
 
 from sagas import (
     NOTHING,
-    Again,
     Event,
     EventContext,
+    Reuse,
     Saga,
     SagaExists,
     Service,
@@ -59,7 +59,7 @@ class Once(Saga):
 
 class AfterEnd(Saga):
     key = "id"
-    again = Again.AFTER_END
+    reuse = Reuse.AFTER_END
     start = Start(Sold, by="front", undone=Unsold)
     pay = Step(by="till", on=Sold, done=Paid, refused=Declined, undone=Refunded)
     pack = Step(by="depot", on=Paid, done=Packed, pivot=True)
@@ -67,7 +67,7 @@ class AfterEnd(Saga):
 
 class AfterFailure(Saga):
     key = "id"
-    again = Again.AFTER_FAILURE
+    reuse = Reuse.AFTER_FAILURE
     start = Start(Sold, by="front", undone=Unsold)
     pay = Step(by="till", on=Sold, done=Paid, refused=Declined, undone=Refunded)
     pack = Step(by="depot", on=Paid, done=Packed, pivot=True)
@@ -75,7 +75,7 @@ class AfterFailure(Saga):
 
 class Shared(Saga):
     key = "id"
-    again = Again.SAME_WHILE_RUNNING
+    reuse = Reuse.SAME_WHILE_RUNNING
     start = Start(Sold, by="front", undone=Unsold)
     pay = Step(by="till", on=Sold, done=Paid, refused=Declined, undone=Refunded)
     pack = Step(by="depot", on=Paid, done=Packed, pivot=True)
@@ -315,7 +315,7 @@ async def test_observers_are_told_of_runs_not_of_what_asked_for_them() -> None:
 async def test_a_service_that_has_no_part_but_the_start_leaves_the_decision_to_the_first() -> None:
     class Plain(Saga):
         key = "id"
-        again = Again.AFTER_END
+        reuse = Reuse.AFTER_END
         start = Start(Sold, by="front", undone=NOTHING)
         pay = Step(by="till", on=Sold, done=Paid, undone=Refunded)
 

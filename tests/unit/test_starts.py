@@ -14,9 +14,9 @@ from sagas.core.definition import Direction
 from sagas.core.errors import InvalidMessage
 from sagas.core.instance import SagaStatus
 from sagas.core.starts import (
-    Again,
     KnownRun,
     Place,
+    Reuse,
     Verdict,
     checked_key,
     checked_saga_id,
@@ -27,7 +27,7 @@ from sagas.core.starts import (
 )
 from sagas.wire.ids import digest_of, event_id
 
-CASES = list(itertools.product(Again, SagaStatus))
+CASES = list(itertools.product(Reuse, SagaStatus))
 ENDED = {SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.FAILED}
 FAILED = {SagaStatus.COMPENSATED, SagaStatus.FAILED}
 
@@ -36,30 +36,30 @@ def other(status: SagaStatus) -> KnownRun:
     return KnownRun(status, same=False)
 
 
-@pytest.mark.parametrize(("again", "status"), CASES)
-def test_another_start_by_policy_and_status(again: Again, status: SagaStatus) -> None:
+@pytest.mark.parametrize(("reuse", "status"), CASES)
+def test_another_start_by_policy_and_status(reuse: Reuse, status: SagaStatus) -> None:
     begins = {
-        Again.NEVER: set[SagaStatus](),
-        Again.AFTER_END: ENDED,
-        Again.AFTER_FAILURE: FAILED,
-        Again.SAME_WHILE_RUNNING: ENDED,
-    }[again]
-    otherwise = Verdict.SHARE if again is Again.SAME_WHILE_RUNNING else Verdict.REFUSE
+        Reuse.NEVER: set[SagaStatus](),
+        Reuse.AFTER_END: ENDED,
+        Reuse.AFTER_FAILURE: FAILED,
+        Reuse.SAME_WHILE_RUNNING: ENDED,
+    }[reuse]
+    otherwise = Verdict.SHARE if reuse is Reuse.SAME_WHILE_RUNNING else Verdict.REFUSE
     expected = Place(Verdict.BEGIN, 3) if status in begins else Place(otherwise, 2)
-    assert place_of(again, [other(SagaStatus.COMPENSATED), other(status)]) == expected
+    assert place_of(reuse, [other(SagaStatus.COMPENSATED), other(status)]) == expected
 
 
-@pytest.mark.parametrize(("again", "status"), CASES)
+@pytest.mark.parametrize(("reuse", "status"), CASES)
 def test_the_same_start_is_that_run_whatever_has_become_of_it(
-    again: Again, status: SagaStatus
+    reuse: Reuse, status: SagaStatus
 ) -> None:
     runs = [other(SagaStatus.FAILED), KnownRun(status, same=True), other(SagaStatus.RUNNING)]
-    assert place_of(again, runs) == Place(Verdict.SAME, 2)
+    assert place_of(reuse, runs) == Place(Verdict.SAME, 2)
 
 
-@pytest.mark.parametrize("again", Again)
-def test_the_first_start_begins(again: Again) -> None:
-    assert place_of(again, []) == Place(Verdict.BEGIN, 1)
+@pytest.mark.parametrize("reuse", Reuse)
+def test_the_first_start_begins(reuse: Reuse) -> None:
+    assert place_of(reuse, []) == Place(Verdict.BEGIN, 1)
 
 
 @given(
