@@ -8,7 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sagas import Event
 
-__all__ = ["OrderCancelled", "OrderLine", "OrderPlaced", "ReceiptAssumed", "ReceiptConfirmed"]
+__all__ = [
+    "OrderCancellationRequested",
+    "OrderCancelled",
+    "OrderLine",
+    "OrderPlaced",
+    "ReceiptAssumed",
+    "ReceiptConfirmed",
+]
 
 
 class OrderLine(BaseModel):
@@ -32,6 +39,13 @@ class OrderPlaced(Event, type="orders.OrderPlaced.v1"):
     def amount_cents(self) -> int:
         """What the whole order costs."""
         return sum(line.quantity * line.unit_price_cents for line in self.lines)
+
+
+class OrderCancellationRequested(Event, type="orders.OrderCancellationRequested.v1"):
+    """The customer does not want the order any more; until the parcel leaves, that counts."""
+
+    order_id: str
+    reason: str = ""
 
 
 class OrderCancelled(Event, type="orders.OrderCancelled.v1"):

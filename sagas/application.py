@@ -50,6 +50,7 @@ __all__ = [
     "ensure_topics",
     "real_platform",
     "run_services",
+    "saga_client",
     "saga_operator",
     "saga_table",
     "topics_of",
@@ -170,6 +171,34 @@ async def saga_operator(
             table=table,
             clock=SystemClock(),
             ids=RandomIds(),
+        )
+    finally:
+        await broker.stop()
+
+
+@asynccontextmanager
+async def saga_client(
+    settings: SagaSettings,
+    sagas: Iterable[type[Saga]],
+    table: SagaTable,
+    *,
+    client_id: str,
+    timeout_s: float,
+) -> AsyncIterator[SagaClient]:
+    """A client for people at a terminal, connected to Kafka.
+
+    Does not wait for a server that is away when it connects: raises BrokerUnavailable once that has taken
+    ``timeout_s``.
+    """
+    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(timeout_s))
+    try:
+        await broker.start()
+        yield SagaClient(
+            sagas,
+            topics=Topics(settings.namespace),
+            broker=broker,
+            table=table,
+            clock=SystemClock(),
         )
     finally:
         await broker.stop()

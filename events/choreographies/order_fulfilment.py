@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from events.inventory import StockReleased, StockReserved, StockUnavailable
 from events.notifications import CustomerNotified
-from events.orders import OrderCancelled, OrderPlaced, ReceiptAssumed, ReceiptConfirmed
+from events.orders import (
+    OrderCancellationRequested,
+    OrderCancelled,
+    OrderPlaced,
+    ReceiptAssumed,
+    ReceiptConfirmed,
+)
 from events.payments import PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentVoided
 from events.shipping import ShipmentCreated
 from sagas import Retry, Saga, Start, Step, Wait, days, hours, seconds
@@ -15,13 +21,15 @@ __all__ = ["OrderFulfilment"]
 class OrderFulfilment(Saga):
     """Reserve the stock, block the money, ship; then take the money and wait for the customer's word.
 
-    Up to the shipment everything can be undone, last first, and is once it takes too long. The
+    Up to the shipment everything can be undone, last first, and is once it takes too long, or the
+    customer changes their mind. The
     shipment is the pivot: what follows it is done sooner or later, whatever happens.
     """
 
     key = "order_id"
     deadline = hours(2)
     step_timeout = seconds(30)
+    cancelled_by = OrderCancellationRequested
 
     start = Start(OrderPlaced, by="orders", undone=OrderCancelled, state="CREATED")
 

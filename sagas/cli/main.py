@@ -21,6 +21,7 @@ from sagas.cli.operate import cancel, compensate, resume, retry, skip
 from sagas.cli.replay import replay_compensations
 from sagas.cli.run import run
 from sagas.cli.show import show
+from sagas.cli.start import start
 from sagas.cli.timers import timers
 from sagas.cli.topics import topics
 from sagas.core.errors import SagaError
@@ -49,6 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run)
+app.command("start")(start)
 app.command("list")(list_sagas)
 app.command("show")(show)
 app.command("timers")(timers)

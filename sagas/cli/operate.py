@@ -5,7 +5,6 @@ Owns what can be typed, and its defaults.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +23,7 @@ from sagas.cli.options import (
     WhyOption,
     login,
 )
+from sagas.cli.payloads import content_of
 from sagas.core.definition import Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
@@ -206,7 +206,7 @@ def skip(
         project=project,
         timeout_s=timeout,
     )
-    content = None if payload is None else _content(payload)
+    content = None if payload is None else content_of(payload)
 
     def request(found: Found) -> Event:
         from sagas.runtime.decisions import skip_event
@@ -257,24 +257,6 @@ def _asked(
         project=project,
         timeout_s=timeout_s,
     )
-
-
-def _content(given: str) -> dict[str, JsonValue]:
-    """The JSON object that was typed, or that a file holds. Raises CommandError."""
-    try:
-        text = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
-        content = json.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(
-            ExitCode.USAGE, f"--payload {given} can not be read: {error}."
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise CommandError(ExitCode.USAGE, f"--payload is no JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise CommandError(
-            ExitCode.USAGE, '--payload is no JSON object such as {"order_id": "o1"}.'
-        )
-    return content
 
 
 def _full_name(found: Found, given: str) -> str:

@@ -12,19 +12,29 @@ from contextlib import asynccontextmanager
 
 from sagas.adapters.redis.settings import redacted
 from sagas.application import (
+    SagaClient,
     SagaSettings,
     broker_admin,
     dead_letter_boxes,
+    saga_client,
     saga_operator,
     saga_table,
 )
 from sagas.cli.errors import CommandError, ExitCode
+from sagas.core.saga import Saga
 from sagas.observability.logs import configure_logs
 from sagas.ports import BrokerAdmin, BrokerUnavailable, SagaTable, TableUnavailable
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
 
-__all__ = ["open_admin", "open_boxes", "open_operator", "open_table", "read_settings"]
+__all__ = [
+    "open_admin",
+    "open_boxes",
+    "open_client",
+    "open_operator",
+    "open_table",
+    "read_settings",
+]
 
 
 def read_settings() -> SagaSettings:
@@ -75,6 +85,19 @@ async def open_operator(
     try:
         async with asyncio.timeout(timeout_s), asking as operator:
             yield operator
+    except (BrokerUnavailable, TimeoutError) as error:
+        raise _away("Kafka", settings.kafka, "SAGAS_KAFKA", timeout_s, error) from error
+
+
+@asynccontextmanager
+async def open_client(
+    settings: SagaSettings, sagas: Sequence[type[Saga]], table: SagaTable, timeout_s: float
+) -> AsyncIterator[SagaClient]:
+    """A client. Raises CommandError for a Kafka that does not answer in time, also later."""
+    opening = saga_client(settings, sagas, table, client_id="sagas-cli", timeout_s=timeout_s)
+    try:
+        async with asyncio.timeout(timeout_s), opening as client:
+            yield client
     except (BrokerUnavailable, TimeoutError) as error:
         raise _away("Kafka", settings.kafka, "SAGAS_KAFKA", timeout_s, error) from error
 

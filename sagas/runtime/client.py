@@ -5,31 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
 from sagas.core.completion import Completes, Completion
-from sagas.core.definition import Definition, Direction, Role, StepDefinition
+from sagas.core.controls import Cancel
 from sagas.core.errors import ContractViolation, RetriableError, SagaExists
 from sagas.core.events import Event
-from sagas.core.framework_events import SagaParked
-from sagas.core.instance import SagaStatus
+from sagas.core.framework_events import CancelRequested
 from sagas.core.saga import Saga
-from sagas.core.starts import Reuse, Verdict, checked_saga_id, place_of, saga_id_of
+from sagas.core.starts import Reuse, Verdict, place_of
 from sagas.core.steps import Wait
 from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, Row, SagaTable, TableUnavailable
 from sagas.runtime.incoming import key_of
+from sagas.runtime.operator import Outlook, outlook_of, request_id, request_record
+from sagas.runtime.outside import (
+    cancellation_record,
+    completion_record,
+    start_record,
+    started_by,
+)
 from sagas.runtime.patience import Patience
 from sagas.runtime.runs import Run, Runs, refusal_words
-from sagas.runtime.views import SagaView, view_of
-from sagas.wire.envelope import Envelope, Trail, encode_headers
-from sagas.wire.ids import digest_of, event_id
+from sagas.runtime.views import SagaView, standing_words, view_of
+from sagas.wire.envelope import Trail
+from sagas.wire.stored import decode_instance
 from sagas.wire.topics import Topics
-from sagas.wire.trace import child_of
 
-__all__ = ["SagaClient", "completion_record", "start_record"]
+__all__ = ["SagaClient"]
 
 Answer = TypeVar("Answer")
 _T = TypeVar("_T")
@@ -38,109 +42,12 @@ _POLL_S = (0.01, 0.02, 0.05, 0.1, 0.25)
 """The pauses between two looks at the table while waiting; the last one repeats."""
 
 
-def start_record(
-    sagas: Iterable[type[Saga]],
-    topics: Topics,
-    event: Event,
-    *,
-    trail: Trail,
-    now_ms: int,
-    run: int = 1,
-) -> tuple[str, OutgoingRecord]:
-    """The saga id and the record that starts a saga, or the run of that number of its key. Raises
-    ContractViolation for an event that starts none of the sagas, and InvalidMessage for an unusable
-    business key.
-    """
-    definition = _started_by(sagas, event).definition
-    saga_id = saga_id_of(key_of(event, definition.key), run)
-    record = _record(
-        definition, definition.start, saga_id, event, topics=topics, trail=trail, now_ms=now_ms
-    )
-    return saga_id, record
-
-
-def _started_by(sagas: Iterable[type[Saga]], event: Event) -> type[Saga]:
-    _checked_event(event)
-    starting = [saga for saga in sagas if event.event_type in saga.definition.start.done]
-    if len(starting) != 1:
-        known = ", ".join(t for saga in sagas for t in saga.definition.start.done) or "nothing"
-        raise ContractViolation(
-            f"{event.event_type or type(event).__name__} starts {len(starting)} of the sagas that "
-            f"this client knows; expected exactly one of {known}."
-        )
-    return starting[0]
-
-
-def completion_record(
-    completion: Completion, topics: Topics, *, trail: Trail, now_ms: int
-) -> OutgoingRecord:
-    """The record that completes, or refuses, a step that waits: on the topic of that step's service.
-
-    Raises InvalidMessage for an unusable business key.
-    """
-    definition, event = completion.saga.definition, completion.event
-    return _record(
-        definition,
-        definition.by_name[completion.step],
-        checked_saga_id(completion.saga_id, f"The saga id of {event.event_type}"),
-        event,
-        topics=topics,
-        trail=trail,
-        now_ms=now_ms,
-    )
-
-
-def _checked_event(event: object) -> None:
-    """Raise ContractViolation, in words, for what is no event."""
-    if isinstance(event, Event):
-        return
-    if isinstance(event, type):
-        said = f"{event.__name__} is a class; give an event, such as {event.__name__}(...)"
-    else:
-        said = f"{event!r:.200} is no event; give an instance of an event's class"
-    raise ContractViolation(f"{said}.")
-
-
 def _checked_saga(saga: object) -> None:
     """Raise ContractViolation, in words, for what is no saga's class."""
     if not (isinstance(saga, type) and issubclass(saga, Saga) and saga is not Saga):
         raise ContractViolation(
             f"{saga!r:.200} is no saga; give its class, such as OrderFulfilment."
         )
-
-
-def _record(
-    definition: Definition,
-    step: StepDefinition,
-    saga_id: str,
-    event: Event,
-    *,
-    topics: Topics,
-    trail: Trail,
-    now_ms: int,
-) -> OutgoingRecord:
-    """An event from outside the saga's handlers, as its step's service publishes it."""
-    type_, payload = event.event_type, event.model_dump_json().encode()
-    id_ = event_id(
-        *(definition.saga, saga_id, type_),
-        step=step.name,
-        direction=Direction.FORWARD,
-        content=digest_of(payload),
-    )
-    envelope = Envelope(
-        id=id_,
-        type=type_,
-        source=step.service,
-        time_ms=now_ms,
-        saga=definition.saga,
-        saga_id=saga_id,
-        payload=payload,
-        fingerprint=definition.fingerprint,
-        trail=replace(trail, traceparent=child_of(trail.traceparent, id_)),
-    )
-    return OutgoingRecord(
-        topics.events(step.service), saga_id.encode(), envelope.payload, encode_headers(envelope)
-    )
 
 
 class SagaClient:
@@ -188,7 +95,7 @@ class SagaClient:
         without a look at the saga table.
         Raises ContractViolation for an event that starts no saga.
         """
-        saga = _started_by(self._sagas, event)
+        saga = started_by(self._sagas, event)
         trail = trail or Trail()
         looks = within is None or saga.reuse is not Reuse.NEVER
         async with _limited(timeout_s):
@@ -275,6 +182,66 @@ class SagaClient:
         async with _limited(timeout_s if within is None else None):
             await self._publish(record, within)
 
+    async def cancel(
+        self,
+        saga: type[Saga],
+        saga_id: str | int | UUID,
+        *,
+        by: str,
+        why: str,
+        timeout_s: float | None = None,
+    ) -> Outlook | None:
+        """Ask an instance to turn back, and return what would come of it as of now.
+
+        Asking is asynchronous: a participant decides when it handles the request, and another event may
+        come first. Where the outlook is not ``possible``, because the pivot is triggered, the saga is on
+        its way back or has ended, nothing is asked. None for an instance of which nothing is known (yet).
+        ``by`` and ``why`` are recorded. Safe to repeat. Waits as ``get`` does.
+        """
+        _checked_saga(saga)
+        id_ = str(saga_id)
+        async with _limited(timeout_s):
+            row = await self._patience.insist(lambda: self._row(saga, id_))
+            if row is None:
+                return None
+            now_ms = self._clock.now_ms()
+            instance = decode_instance(saga.definition, id_, row.state)
+            outlook = outlook_of(instance, Cancel(), now_ms)
+            if outlook.possible:
+                request = CancelRequested(by=by, why=why)
+                await self._publish(
+                    request_record(
+                        *(self._topics, saga.definition.saga, id_, request),
+                        id_=request_id(saga.definition.saga, id_, request),
+                        now_ms=now_ms,
+                    ),
+                    None,
+                )
+        return outlook
+
+    async def cancel_by(
+        self,
+        event: Event,
+        *,
+        trail: Trail | None = None,
+        within: object | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Publish an event that some saga is ``cancelled_by``: by its key it turns back the last run of
+        each such saga that is still before its pivot.
+
+        Returns as ``start`` does, and takes ``within`` and ``timeout_s`` as it does: within a transaction
+        of the service that starts the saga it comes behind the start. Raises ContractViolation for an
+        event that cancels none of the sagas that this client knows.
+        """
+        record = cancellation_record(
+            *(self._sagas, self._topics, event),
+            trail=trail or Trail(),
+            now_ms=self._clock.now_ms(),
+        )
+        async with _limited(timeout_s if within is None else None):
+            await self._publish(record, within)
+
     async def _publish(self, record: OutgoingRecord, within: object | None) -> None:
         if within is None:
             await self._patience.insist(lambda: self._broker.publish(record))
@@ -316,7 +283,7 @@ class SagaClient:
             else:
                 if view is not None and view.has_ended:
                     return view
-                status = "unknown: no service has seen it" if view is None else _stands(view)
+                status = "unknown: no service has seen it" if view is None else standing_words(view)
             if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
                 raise TimeoutError(
                     f"{saga.definition.saga} {saga_id!r} has not ended after {timeout_s} s; it is "
@@ -340,21 +307,3 @@ async def _limited(timeout_s: float | None) -> AsyncIterator[None]:
             f"No answer after {timeout_s} s; the log says why. If it is to last longer, give a "
             "larger timeout_s=, or none."
         ) from error
-
-
-def _stands(view: SagaView) -> str:
-    """Where a saga stands that has not ended, in words."""
-    if view.status is SagaStatus.PARKED:
-        return f"{view.status} and waits for an operator{_why_parked(view)}"
-    verbs = {Direction.FORWARD: "perform", Direction.UNDO: "undo"}
-    waits = [f"{one.service} to {verbs[one.direction]} {one.step}" for one in view.waits_for]
-    return f"{view.status} and waits for {' and '.join(waits) or 'nothing'}"
-
-
-def _why_parked(view: SagaView) -> str:
-    for entry in reversed(view.timeline):
-        if entry.role is Role.PARKED:
-            said = SagaParked.model_validate_json(entry.payload)
-            attempts = f" (attempts: {said.attempts})" if said.attempts else ""
-            return f", because of {said.step}: {said.error}{attempts}"
-    return ""

@@ -125,7 +125,7 @@ def decode_cancellation(envelope: Envelope, saga: type[Saga], type_: str) -> Inc
         *(definition.saga, saga_id, type_),
         step=START,
         direction=Direction.FORWARD,
-        content=digest_of(envelope.payload),
+        content=f"{digest_of(envelope.payload)}/{envelope.time_ms}",
     )
     envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
     fact = Fact(id_, type_, START, Role.CONTROL, published=True, at_ms=envelope.time_ms)

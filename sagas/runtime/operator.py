@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sagas.core.controls import Control, decide_control
 from sagas.core.decide import Emission
+from sagas.core.definition import START, Direction
 from sagas.core.events import Event
 from sagas.core.evolve import evolve
 from sagas.core.framework_events import control_of
@@ -17,10 +18,11 @@ from sagas.core.instance import Fact, Instance
 from sagas.core.saga import Saga
 from sagas.ports import Broker, Clock, Ids, OutgoingRecord, SagaTable
 from sagas.wire.envelope import Envelope, encode_headers
+from sagas.wire.ids import digest_of, event_id
 from sagas.wire.stored import decode_instance
 from sagas.wire.topics import Topics
 
-__all__ = ["Operator", "Outlook", "outlook_of"]
+__all__ = ["Operator", "Outlook", "outlook_of", "request_id", "request_record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Outlook:
     emissions: tuple[Emission, ...]
     before: Instance
     after: Instance
+
+    @property
+    def possible(self) -> bool:
+        """Whether anything would come of the request."""
+        return bool(self.emissions)
 
 
 class Operator:
@@ -61,23 +68,40 @@ class Operator:
 
         At-least-once; a second one finds nothing to do.
         """
-        envelope = Envelope(
-            id=self._ids.new(),
-            type=request.event_type,
-            source="operator",
-            time_ms=self._clock.now_ms(),
-            saga=saga,
-            saga_id=saga_id,
-            payload=request.model_dump_json().encode(),
+        id_, now_ms = self._ids.new(), self._clock.now_ms()
+        await self._broker.publish(
+            request_record(self._topics, saga, saga_id, request, id_=id_, now_ms=now_ms)
         )
-        record = OutgoingRecord(
-            self._topics.control(saga),
-            saga_id.encode(),
-            envelope.payload,
-            encode_headers(envelope),
-        )
-        await self._broker.publish(record)
-        return envelope.id
+        return id_
+
+
+def request_record(
+    topics: Topics, saga: str, saga_id: str, request: Event, *, id_: str, now_ms: int
+) -> OutgoingRecord:
+    """The control message that asks for something."""
+    envelope = Envelope(
+        id=id_,
+        type=request.event_type,
+        source="operator",
+        time_ms=now_ms,
+        saga=saga,
+        saga_id=saga_id,
+        payload=request.model_dump_json().encode(),
+    )
+    return OutgoingRecord(
+        topics.control(saga), saga_id.encode(), envelope.payload, encode_headers(envelope)
+    )
+
+
+def request_id(saga: str, saga_id: str, request: Event) -> str:
+    """The id of a request that is the same however often it is made."""
+    content = digest_of(request.model_dump_json().encode())
+    return event_id(
+        *(saga, saga_id, request.event_type),
+        step=START,
+        direction=Direction.FORWARD,
+        content=content,
+    )
 
 
 def outlook_of(instance: Instance, control: Control, now_ms: int) -> Outlook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sagas.core.controls import Cancel, decide_control
 from sagas.core.definition import START, Definition, Direction, Role
 from sagas.core.errors import ContractViolation, InvalidMessage
 from sagas.core.framework_events import SagaParked, UndoFailed
@@ -14,7 +15,15 @@ from sagas.runtime.incoming import decode_payload
 from sagas.wire.envelope import Envelope, decode_headers
 from sagas.wire.stored import decode_event, decode_instance
 
-__all__ = ["Outstanding", "SagaView", "TimelineEntry", "Waiting", "view_of", "waits_for"]
+__all__ = [
+    "Outstanding",
+    "SagaView",
+    "TimelineEntry",
+    "Waiting",
+    "standing_words",
+    "view_of",
+    "waits_for",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,8 @@ class SagaView:
     """A saga instance as a reader sees it, at one moment.
 
     ``state`` is the business state reached last, ``reason`` says why a saga is parked or has turned back.
-    ``outstanding`` is the ledger of what is still to be undone, or was given up: an upper bound.
+    ``outstanding`` is the ledger of what is still to be undone, or was given up: an upper bound;
+    ``can_be_cancelled`` says whether a cancellation that is handled now would turn it back.
     """
 
     saga: str
@@ -74,6 +84,7 @@ class SagaView:
     waits_for: tuple[Waiting, ...]
     reason: str | None
     outstanding: tuple[Outstanding, ...] = ()
+    can_be_cancelled: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -115,6 +126,7 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
         waits_for=tuple(waits_for(instance)),
         reason=_reason(instance, envelopes),
         outstanding=outstanding,
+        can_be_cancelled=decide_control(instance, Cancel()) is not None,
     )
 
 
@@ -171,3 +183,21 @@ def _reason(instance: Instance, envelopes: dict[str, Envelope]) -> str | None:
         return None
     payload = envelopes[slot].payload.decode(errors="replace") if slot in envelopes else ""
     return f"{instance.facts[slot].type} {payload}".strip()
+
+
+def standing_words(view: SagaView) -> str:
+    """Where a saga stands that has not ended, in words."""
+    if view.status is SagaStatus.PARKED:
+        return f"{view.status} and waits for an operator{_why_parked(view)}"
+    verbs = {Direction.FORWARD: "perform", Direction.UNDO: "undo"}
+    waits = [f"{one.service} to {verbs[one.direction]} {one.step}" for one in view.waits_for]
+    return f"{view.status} and waits for {' and '.join(waits) or 'nothing'}"
+
+
+def _why_parked(view: SagaView) -> str:
+    for entry in reversed(view.timeline):
+        if entry.role is Role.PARKED:
+            said = SagaParked.model_validate_json(entry.payload)
+            attempts = f" (attempts: {said.attempts})" if said.attempts else ""
+            return f", because of {said.step}: {said.error}{attempts}"
+    return ""

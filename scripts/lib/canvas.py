@@ -49,7 +49,8 @@ def undone(service: Service) -> Iterator[tuple[str, ...]]:
 
 
 def woken(service: Service) -> list[str]:
-    return sorted(set().union(*(saga.definition.wakes[service.name] for saga in service.sagas)))
+    types = {type_ for saga in service.sagas for type_ in saga.definition.wakes[service.name]}
+    return sorted(types | {s.cancelled_by.event_type for s in service.sagas if s.cancelled_by})
 
 
 def steps(service: Service) -> Iterator[tuple[Definition, StepDefinition]]:

@@ -1,13 +1,14 @@
 """The HTTP interface of orders.
 
 Owns what is accepted from outside and how it is answered: ``POST /orders``,
-``GET /orders/{order_id}`` and ``POST /orders/{order_id}/receipt``. What is wrong with a request is
-said in words.
+``GET /orders/{order_id}``, ``POST /orders/{order_id}/cancel`` and
+``POST /orders/{order_id}/receipt``. What is wrong with a request is said in words.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from events.orders import OrderLine, OrderPlaced
 from sagas.application import SagaView
 from services.orders.desk import Answer, Desk, Standing
 
-__all__ = ["OrderRequest", "api"]
+__all__ = ["CancelRequest", "OrderRequest", "api"]
 
 _BODY_BYTES_MAX = 64 * 1024
 _PATIENCE_S = 5
@@ -38,6 +39,14 @@ class OrderRequest(BaseModel):
     order_id: _Id = Field(default_factory=lambda: uuid4().hex)
     customer_id: _Id
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=100)]
+
+
+class CancelRequest(BaseModel):
+    """Why a customer does not want an order any more; nobody has to say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: Annotated[str, Field(max_length=500)] = ""
 
 
 def api(desk: Desk) -> Starlette:
@@ -86,6 +95,7 @@ def api(desk: Desk) -> Starlette:
         routes=[
             Route("/orders", place, methods=["POST"]),
             Route("/orders/{order_id}", look, methods=["GET"]),
+            Route("/orders/{order_id}/cancel", partial(_cancel, desk), methods=["POST"]),
             Route("/orders/{order_id}/receipt", confirm, methods=["POST"]),
         ],
         exception_handlers={
@@ -93,6 +103,24 @@ def api(desk: Desk) -> Starlette:
             OSError: _unavailable,  # TimeoutError is one
         },
     )
+
+
+async def _cancel(desk: Desk, request: Request) -> Response:
+    order_id = request.path_params["order_id"]
+    body = await _body(request)
+    if body is None:
+        return _error(413, f"The request is larger than {_BODY_BYTES_MAX} bytes.")
+    try:
+        wanted = CancelRequest.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        return _error(422, *_complaints(error))
+    async with asyncio.timeout(_PATIENCE_S):
+        answer = await desk.cancel(order_id, wanted.reason)
+    if answer is Answer.UNKNOWN:
+        return _error(404, f"There is no order {order_id}.")
+    if answer is Answer.CONFLICT:
+        return _error(409, f"It is too late to cancel {order_id}: the parcel is on its way.")
+    return JSONResponse({"order_id": order_id}, 202 if answer is Answer.ACCEPTED else 200)
 
 
 async def _body(request: Request) -> bytes | None:

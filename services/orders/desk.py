@@ -8,7 +8,7 @@ from enum import Enum, auto
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.choreographies.order_fulfilment import OrderFulfilment
-from events.orders import OrderPlaced, ReceiptConfirmed
+from events.orders import OrderCancellationRequested, OrderPlaced, ReceiptConfirmed
 from sagas.application import SagaClient, SagaView
 from sagas.core.definition import Direction
 from sagas.core.instance import SagaStatus
@@ -20,7 +20,7 @@ _TURNED_BACK = {SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.FAIL
 
 
 class Answer(Enum):
-    """What the desk says to an order, or to the receipt of one."""
+    """What the desk says to an order, to its cancellation, or to the receipt of it."""
 
     ACCEPTED = auto()
     KNOWN = auto()
@@ -87,6 +87,26 @@ class Desk:
             placed.lines,
         )
         return Answer.KNOWN if same else Answer.CONFLICT
+
+    async def cancel(self, order_id: str, reason: str) -> Answer:
+        """The customer does not want the order any more. Accepted until the parcel is about to leave.
+
+        Safe to repeat. Goes out through the outbox, like the order itself, and so behind it; the saga
+        decides once it comes there, and may have gone too far meanwhile: ``look`` tells. Waits for a saga
+        table that is away.
+        """
+        standing = await self.look(order_id)
+        if standing is None:
+            return Answer.UNKNOWN
+        if standing.turned_back:
+            return Answer.KNOWN
+        if standing.saga is not None and not standing.saga.can_be_cancelled:
+            return Answer.CONFLICT
+        async with self._engine.begin() as connection:
+            await self._client.cancel_by(
+                OrderCancellationRequested(order_id=order_id, reason=reason), within=connection
+            )
+        return Answer.ACCEPTED
 
     async def confirm(self, order_id: str) -> Answer:
         """The customer has the parcel. Accepted as long as the saga can make something of it.

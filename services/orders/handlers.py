@@ -12,6 +12,7 @@ from events.inventory import StockUnavailable
 from events.orders import OrderCancelled, OrderPlaced, ReceiptAssumed, ReceiptConfirmed
 from events.payments import PaymentDeclined
 from sagas import Event, EventContext, Service, StepContext
+from sagas.core.framework_events import SagaCancelled
 from services.orders import store
 
 __all__ = ["orders"]
@@ -47,6 +48,8 @@ def _reason(because: Event | None) -> str:
             return f"payment declined: {because.reason}"
         case StockUnavailable():
             return f"out of stock: {', '.join(because.missing)}"
+        case SagaCancelled():
+            return "cancelled by the customer"
         case None:
             return "not known"
         case _:

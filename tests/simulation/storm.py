@@ -23,8 +23,8 @@ from sagas.core.instance import Instance, SagaStatus
 from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord, Record, TopicPartition
 from sagas.runtime.assembly import Platform, ServiceRunner
-from sagas.runtime.client import start_record
 from sagas.runtime.incoming import decode_incoming
+from sagas.runtime.outside import start_record
 from sagas.runtime.worker import WorkerSettings
 from sagas.wire.envelope import Trail, decode_headers
 from sagas.wire.stored import decode_event, decode_instance

@@ -14,7 +14,7 @@ from sagas.core.definition import START
 from sagas.core.instance import SagaStatus
 from sagas.core.starts import Reuse, key_of_instance, run_of
 from sagas.ports import OutgoingRecord
-from sagas.runtime.client import start_record
+from sagas.runtime.outside import start_record
 from sagas.wire.envelope import Trail
 from tests.simulation.definitions import random_definition, random_plans
 from tests.simulation.model import Model

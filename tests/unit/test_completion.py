@@ -24,7 +24,7 @@ from sagas import (
 )
 from sagas.core.definition import Direction
 from sagas.core.instance import SagaStatus
-from sagas.runtime.client import completion_record
+from sagas.runtime.outside import completion_record
 from sagas.testing import SagaTestEnvironment
 from sagas.testing.stub import stub_of
 from sagas.wire.envelope import Trail, decode_headers
