@@ -62,8 +62,6 @@ def start(
         saga_id = asyncio.run(_start(settings, chosen, event, timeout))
     except SagaExists as refused:
         raise CommandError(ExitCode.REFUSED, str(refused)) from refused
-    except InvalidMessage as unfit:
-        raise CommandError(ExitCode.USAGE, str(unfit)) from unfit
     if output is Output.JSON:
         from sagas.cli.output import print_json
 
@@ -79,14 +77,16 @@ def _saga(project: Project, given: str) -> type[Saga]:
 
 
 def _event(saga: type[Saga], content: dict[str, JsonValue]) -> Event:
-    """The start event. Raises CommandError for a payload that does not fit it."""
-    from sagas.runtime.incoming import decode_payload
+    """The start event. Raises CommandError for a payload that does not fit it, or has no usable key."""
+    from sagas.runtime.incoming import decode_payload, key_of
 
     type_ = saga.definition.start.done[0]
     try:
-        return decode_payload(saga.events[type_], type_, json.dumps(content).encode())
+        event = decode_payload(saga.events[type_], type_, json.dumps(content).encode())
+        key_of(event, saga.definition.key)
     except InvalidMessage as error:
-        raise CommandError(ExitCode.USAGE, f"--payload: {error}.") from error
+        raise CommandError(ExitCode.USAGE, f"--payload: {error}") from error
+    return event
 
 
 async def _start(settings: SagaSettings, saga: type[Saga], event: Event, timeout_s: float) -> str:

@@ -107,9 +107,10 @@ class Dispatch:
             raise failed
 
     async def _receive(self, incoming: Incoming) -> bool:
-        """Run a message's saga; False for a start that is another service's to decide on, or leads to one
-        that is told of when it comes.
+        """Run a message's saga; False for a start that is another service's to decide on, or that leads to
+        one of which observers are told when it comes.
         """
+        tells = True
         while True:
             try:
                 await self._run_saga(incoming)
@@ -117,9 +118,10 @@ class Dispatch:
                 received = await self._reception.receive(incoming)
                 if received is None:
                     return False
+                tells = not received.envelope.seq
                 incoming = received
             else:
-                return True
+                return tells
 
     async def _cancel(self, envelope: Envelope, saga: type[Saga], type_: str) -> None:
         """Turn an instance back that is still before its pivot; afterwards it is too late, and said so.

@@ -63,11 +63,12 @@ class Reception:
     publish: Callable[[OutgoingRecord], Awaitable[None]]
 
     async def receive(self, incoming: Incoming) -> Incoming | None:
-        """The start to go on with, which is the recorded one where both say the same; None where there is
-        nothing to be done with it here.
+        """The start to go on with; None where there is nothing to be done with it here.
 
-        A start that may begin a later run is published as the start of that run. Safe to repeat: it then
-        has the same id and bytes. Raises StartRefused, where the service is the host.
+        Where the recorded start says the same, that is the one. A start that may begin a later run is
+        published as the start of that run, which everybody takes up; one that named the run is also gone on
+        with at once, so that the row is there before whatever was sent behind it. Safe to repeat: what is
+        published has the same id and bytes. Raises StartRefused, where the service is the host.
         """
         saga = incoming.saga
         runs = Runs(saga, lambda saga_id: self.load(saga.definition.saga, saga_id))
@@ -79,19 +80,18 @@ class Reception:
             _log.debug("start.passed_over", reason="another service decides on it")
             return None
         if incoming.named:
-            await self._named(incoming, runs, there)
-        else:
-            await self._unnamed(incoming, runs)
+            return await self._named(incoming, runs, there)
+        await self._unnamed(incoming, runs)
         return None
 
-    async def _named(self, incoming: Incoming, runs: Runs, there: Run | None) -> None:
+    async def _named(self, incoming: Incoming, runs: Runs, there: Run | None) -> Incoming | None:
         """A start that says which run it begins begins that one, or none."""
         reuse, key = incoming.saga.reuse, key_of_instance(incoming.saga_id)
         if there is not None:
             if after(reuse, there.status) is not Verdict.SHARE:
                 raise StartRefused(refusal_words(incoming.saga, there))
             _log.info("start.shared", run=there.saga_id)
-            return
+            return None
         known = await runs.of(key)
         if run_of(incoming.saga_id) != len(known) + 1:
             last = known[-1].saga_id if known else "none"
@@ -104,8 +104,9 @@ class Reception:
             raise StartRefused(refusal_words(incoming.saga, known[-1]))
         if verdict is Verdict.SHARE:
             _log.info("start.shared", run=known[-1].saga_id)
-            return
-        await self._begin(incoming, incoming.saga_id)
+            return None
+        envelope = await self._begin(incoming, incoming.saga_id)
+        return decode_incoming(envelope, incoming.saga, incoming.fact.type)
 
     async def _unnamed(self, incoming: Incoming, runs: Runs) -> None:
         """A start from outside: the run that has its content, or the next one."""
@@ -124,7 +125,7 @@ class Reception:
             case Verdict.SAME:
                 _log.debug("start.passed_over", reason="it has begun this run before", run=number)
 
-    async def _begin(self, incoming: Incoming, saga_id: str) -> None:
+    async def _begin(self, incoming: Incoming, saga_id: str) -> Envelope:
         envelope = accepted_start(incoming, saga_id, by=self.service)
         record = OutgoingRecord(
             self.topics.events(self.service),
@@ -134,6 +135,7 @@ class Reception:
         )
         await self.publish(record)
         _log.info("start.begins_again", run=saga_id)
+        return envelope
 
 
 def accepted_start(incoming: Incoming, saga_id: str, *, by: str) -> Envelope:

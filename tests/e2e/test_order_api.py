@@ -238,6 +238,39 @@ async def test_other_bad_requests(http: httpx.AsyncClient) -> None:
     assert (await http.get("/orders/nobody/receipt")).status_code == 405
 
 
+async def test_an_order_that_has_left_is_not_cancelled(http: httpx.AsyncClient, ends: Ends) -> None:
+    await http.post("/orders", json=ORDER)
+    await seen_when(http, waits_for_receipt)
+    late = await http.post("/orders/one/cancel", json={"reason": "too dear"})
+    assert (late.status_code, late.json()) == (
+        409,
+        {"errors": ["It is too late to cancel one: the parcel is on its way."]},
+    )
+    await http.post("/orders/one/receipt")
+    await ends.of("one")
+
+
+async def test_an_order_that_is_cancelled_anyway_may_be_cancelled(
+    http: httpx.AsyncClient, ends: Ends
+) -> None:
+    await http.post("/orders", json=ORDER | {"customer_id": "broke"})
+    await ends.of("one")
+    assert (await http.post("/orders/one/cancel")).status_code == 200
+
+
+async def test_a_cancellation_that_is_wrong_is_said_so(http: httpx.AsyncClient) -> None:
+    unknown = await http.post("/orders/nobody/cancel")
+    assert (unknown.status_code, unknown.json()) == (
+        404,
+        {"errors": ["There is no order nobody."]},
+    )
+    wrong = await http.post("/orders/nobody/cancel", json={"because": "x"})
+    assert (wrong.status_code, wrong.json()) == (
+        422,
+        {"errors": ["because: Extra inputs are not permitted"]},
+    )
+
+
 async def test_a_database_that_is_away_is_said_so() -> None:
     engine = open_engine(f"postgresql://127.0.0.1:{free_port()}/orders")
     async with AsyncExitStack() as stack:

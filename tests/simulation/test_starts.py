@@ -19,6 +19,7 @@ from sagas import (
     Start,
     Step,
     StepContext,
+    Wait,
 )
 from sagas.core.instance import SagaStatus
 from sagas.ports import OutgoingRecord
@@ -31,6 +32,18 @@ class Sold(Event, type="front.Sold.v1"):
 
 
 class Unsold(Event, type="front.Unsold.v1"):
+    id: str
+
+
+class Answered(Event, type="front.Answered.v1"):
+    id: str
+
+
+class Denied(Event, type="front.Denied.v1"):
+    id: str
+
+
+class Booked(Event, type="front.Booked.v1"):
     id: str
 
 
@@ -321,3 +334,32 @@ async def test_a_service_that_has_no_part_but_the_start_leaves_the_decision_to_t
 
     assert Plain.definition.host == "till"
     assert Once.definition.host == "front"
+
+
+class Asked(Saga):
+    key = "id"
+    reuse = Reuse.AFTER_END
+    start = Start(Sold, by="front", undone=Unsold)
+    answer = Wait(by="front", on=Sold, done=Answered, refused=Denied)
+    pay = Step(by="front", on=Answered, done=Booked, pivot=True)
+
+
+async def test_an_answer_right_behind_the_start_of_a_later_run_finds_it_there() -> None:
+    front = Service("front")
+    front.completes(Asked.answer)
+
+    @front.undoes(Asked.start)
+    async def unsell(sold: Sold, context: StepContext) -> Unsold:
+        return Unsold(id=sold.id)
+
+    @front.performs(Asked.pay)
+    async def book(answered: Answered, context: StepContext) -> Booked:
+        return Booked(id=answered.id)
+
+    async with SagaTestEnvironment([front]) as env:
+        for note, answer in (("a", Denied(id="1")), ("b", Answered(id="1"))):
+            saga_id = await env.start(Sold(id="1", note=note))
+            await env.client.complete(Asked.answer, saga_id, answer)
+            await env.wait_for_end(saga_id)
+        assert env.status("1") is SagaStatus.COMPENSATED
+        assert env.status("1~2") is SagaStatus.COMPLETED

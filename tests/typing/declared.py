@@ -10,6 +10,7 @@ from sagas import (
     Event,
     OneOf,
     Retry,
+    Reuse,
     Saga,
     Service,
     Start,
@@ -38,6 +39,7 @@ __all__ = [
     "Placed",
     "Recalled",
     "Refunded",
+    "Regretted",
     "Sale",
     "Sent",
     "Shipped",
@@ -169,10 +171,16 @@ class Unvetoed(SaleEvent, type="shop.Unvetoed.v1"):
     pass
 
 
+class Regretted(SaleEvent, type="customers.Regretted.v1"):
+    pass
+
+
 class Delivery(Saga):
     key = "sale_id"
     deadline = hours(2)
     step_timeout = seconds(30)
+    reuse = Reuse.AFTER_FAILURE
+    cancelled_by = Regretted
     start = Start(Placed, by="shop", undone=NOTHING)
     ship = Step(
         by="shop",

@@ -25,6 +25,7 @@ from sagas import (
 from sagas.core.combinations import AllOf
 from sagas.core.steps import NothingToUndo
 from sagas.runtime.client import SagaClient
+from sagas.runtime.operator import Outlook
 from tests.typing.declared import (
     Chosen,
     Confirmed,
@@ -38,6 +39,7 @@ from tests.typing.declared import (
     Placed,
     Recalled,
     Refunded,
+    Regretted,
     Sale,
     Sent,
     Shipped,
@@ -178,6 +180,8 @@ async def complete(client: SagaClient, either: Confirmed | Contested) -> None:
     await client.complete(Delivery.confirm, "1", Confirmed(sale_id="1"))
     await client.complete(Delivery.confirm, "1", Contested(sale_id="1"))
     await client.complete(Delivery.confirm, "1", either)
+    assert_type(await client.cancel(Delivery, "1", by="ada", why="no"), Outlook | None)
+    assert_type(await client.cancel_by(Regretted(sale_id="1"), within=None), None)
     await client.complete(Delivery.choose, 1, Standard(sale_id="1"), within=None)
     await client.tell(late.completes(Delivery.confirm)("1", either))
 

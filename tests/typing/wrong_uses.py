@@ -164,6 +164,9 @@ async def complete(client: SagaClient) -> None:
     await client.complete(Delivery.ship, "1", Shipped(sale_id="1"))  # wrong: a step is performed
     await client.complete(Delivery.confirm, None, Confirmed(sale_id="1"))  # wrong: no key
     await client.tell(Confirmed(sale_id="1"))  # wrong: which wait does it complete?
+    await client.cancel(Delivery, "1", why="no")  # wrong: who asks?
+    await client.cancel("delivery", "1", by="ada", why="no")  # wrong: the saga, not its name
+    await client.cancel_by(Delivery)  # wrong: an event
 
 
 async def nothing_completes(client: SagaClient) -> None:
@@ -235,6 +238,14 @@ class Hasty(Saga):
     key = "sale_id"
     deadline = 7200  # wrong: hours(2)
     step_timeout = "NEVER"  # wrong: NEVER
+    reuse = "after-end"  # wrong: Reuse.AFTER_END
+    cancelled_by = Late(sale_id="1")  # wrong: a type, no event
+
+
+class Vague(Saga):
+    key = "sale_id"
+    reuse = True  # wrong: which?
+    cancelled_by = "shop.Late.v1"  # wrong: a type, not its name
 
 
 # --- contexts and decorated functions -------------------------------------------------------------

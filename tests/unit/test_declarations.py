@@ -249,6 +249,22 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a list of refusals": ({"pack": pack(refused=[Full])}, "refused= is .*; expected an event"),
     "OneOf as undone": ({"pack": pack(undone=OneOf(Left, Right))}, "undone= is .* or NOTHING"),
     "reads a name": ({"pack": pack(reads="Placed")}, "reads= is 'Placed'; expected .* a tuple"),
+    "reuse that is no word of it": (
+        {"reuse": "after-end"},
+        r"Sale: reuse is 'after-end'; write one of Reuse.NEVER, Reuse.AFTER_END",
+    ),
+    "cancelled by a name": (
+        {"cancelled_by": "shop.Left.v1"},
+        "Sale: cancelled_by is 'shop.Left.v1'; expected the type of the event",
+    ),
+    "cancelled by an abstract event": (
+        {"cancelled_by": SaleEvent},
+        'cancelled_by names SaleEvent, which has no name on the wire.*type="orders.SaleEvent.v1"',
+    ),
+    "cancelled by its own outcome": (
+        {"cancelled_by": Packed},
+        r"sale: cancelled_by=shop.Packed.v1 is the outcome of pack \(done\)",
+    ),
     "abstract event": (
         {"pack": pack(done=SaleEvent)},
         'names SaleEvent, which has no name on the wire.*type="shop.SaleEvent.v1"',

@@ -147,6 +147,18 @@ BAD: dict[str, tuple[Definition, list[str]]] = {
         Definition("sale", "sale_id", (step(START, done="Placed Asked"), step("pack", "Placed"))),
         ["sale.start", "one event"],
     ),
+    "cancelled by its own outcome": (
+        replace(saga(PIVOT), cancelled_by="shop.Shipped.v1"),
+        ["sale", "cancelled_by=shop.Shipped.v1 is the outcome of ship", "Declare an event"],
+    ),
+    "cancelled by the framework": (
+        replace(saga(step("pack", "Placed")), cancelled_by="sagas.CancelRequested.v1"),
+        ["sale", "the framework's own"],
+    ),
+    "cancelled always too late": (
+        replace(saga(PIVOT), cancelled_by="shop.Regretted.v1"),
+        ["sale", "always comes too late", "the start triggers the pivot ship"],
+    ),
     "no step": (saga(), ["sale", "at least one step"]),
     "bad saga name": (
         Definition("Sale One", "sale_id", saga(PIVOT).steps),
