@@ -88,6 +88,7 @@ class Worker:
         self._tails: dict[bytes, asyncio.Task[None]] = {}
         self._waits: dict[asyncio.Task[None], asyncio.Task[None]] = {}
         self._dirty = asyncio.Event()
+        self._committing = asyncio.Lock()
         self._stopping = asyncio.Event()
         self.state = WorkerState.NEW
         self.dropped = 0
@@ -268,6 +269,11 @@ class Worker:
             await self._clock.sleep(self._settings.commit_interval_s)
 
     async def _commit(self, partitions: frozenset[TopicPartition]) -> None:
+        """One after the other: an older commit that lands late would move the group back."""
+        async with self._committing:
+            await self._commit_now(partitions)
+
+    async def _commit_now(self, partitions: frozenset[TopicPartition]) -> None:
         trackers = {p: self._trackers[p] for p in partitions if p in self._trackers}
         offsets = {
             partition: offset

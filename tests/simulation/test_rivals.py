@@ -120,3 +120,10 @@ def test_one_start_counts_for_each_run_and_the_others_harm_nobody(reuse: Reuse) 
     expected = {"named", "unnamed", "conflict"}
     expected |= set() if reuse is Reuse.NEVER else {"again"}
     assert not {name for name in {*expected, "refused"} if not seen[name]}, seen
+
+
+def test_an_older_commit_that_lands_late_does_not_move_the_group_back() -> None:
+    """The committer's commit was under way while the drain of a rebalance committed more."""
+    storm = Rivals(54, Reuse.SAME_WHILE_RUNNING, Weather(lost=0.1, happenings=8))
+    storm.run()
+    assert storm.violations() == []
