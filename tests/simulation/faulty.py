@@ -124,6 +124,15 @@ class FaultyTable:
             lambda: self._table.postpone_timer(timer, due_ms),
         )
 
+    async def annotate(
+        self, saga: str, saga_id: str, name: str, note: str | None, *, due_ms: int | None = None
+    ) -> bool:
+        return await self._trouble.call(
+            "annotate",
+            TableUnavailable,
+            lambda: self._table.annotate(saga, saga_id, name, note, due_ms=due_ms),
+        )
+
     async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:
         return await self._table.list_timers(saga, limit=limit)
 

@@ -19,7 +19,7 @@ __all__ = ["MemorySagaTable"]
 class _Stored:
     """One instance as it stands; changed in place."""
 
-    __slots__ = ("events", "stamp", "state", "status", "token")
+    __slots__ = ("events", "notes", "stamp", "state", "status", "token")
 
     def __init__(self) -> None:
         self.stamp: Stamp | None = None
@@ -27,6 +27,7 @@ class _Stored:
         self.status = ""
         self.token = ""
         self.events: dict[str, bytes] = {}
+        self.notes: dict[str, str] = {}
 
 
 class MemorySagaTable:
@@ -44,13 +45,13 @@ class MemorySagaTable:
         """Nothing to close; the rows stay as long as this object."""
 
     async def load(self, saga: str, saga_id: str, *, events: bool = False) -> Row | None:
-        """The row as it stands, or None. The events are a copy."""
+        """The row as it stands, or None. Its events and notes are copies."""
         stored = self._rows.get((saga, saga_id))
         if stored is None or stored.stamp is None:
             return None
         if events:
-            return Row(stored.stamp, stored.state, dict(stored.events))
-        return Row(stored.stamp, stored.state)
+            return Row(stored.stamp, stored.state, dict(stored.events), dict(stored.notes))
+        return Row(stored.stamp, stored.state, notes=dict(stored.notes))
 
     async def store(self, change: RowChange) -> bool:
         """Compare the stamp and apply the change, or tell that this change was the last one."""
@@ -77,6 +78,7 @@ class MemorySagaTable:
             timers = self._timers[bucket_of(change.saga_id)]
             for name in change.timers_cleared:
                 timers.pop(_member(change.saga, change.saga_id, name), None)
+                stored.notes.pop(name, None)
             for name, due_ms in change.timers_set.items():
                 timer = Timer(change.saga, change.saga_id, name, due_ms)
                 timers[_member(change.saga, change.saga_id, name)] = timer
@@ -121,6 +123,23 @@ class MemorySagaTable:
         if member not in timers:
             return False
         timers[member] = timer._replace(due_ms=due_ms)
+        return True
+
+    async def annotate(
+        self, saga: str, saga_id: str, name: str, note: str | None, *, due_ms: int | None = None
+    ) -> bool:
+        """Keep or remove a note of a row that is there, and set or clear the timer of its name."""
+        stored = self._rows.get((saga, saga_id))
+        if stored is None:
+            return False
+        timers, member = self._timers[bucket_of(saga_id)], _member(saga, saga_id, name)
+        if note is None:
+            stored.notes.pop(name, None)
+            timers.pop(member, None)
+            return True
+        stored.notes[name] = note
+        if due_ms is not None:
+            timers[member] = Timer(saga, saga_id, name, due_ms)
         return True
 
     async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:

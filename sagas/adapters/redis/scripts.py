@@ -6,7 +6,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Script", "postpone_script", "store_script"]
+__all__ = ["Script", "annotate_script", "postpone_script", "store_script"]
 
 
 class Script:
@@ -29,3 +29,9 @@ def store_script() -> Script:
 def postpone_script() -> Script:
     """Moves one timer that is still set."""
     return Script(files(__package__).joinpath("postpone.lua").read_bytes())
+
+
+@cache
+def annotate_script() -> Script:
+    """Keeps or removes one note of one saga instance, with its timer."""
+    return Script(files(__package__).joinpath("annotate.lua").read_bytes())

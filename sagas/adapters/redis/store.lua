@@ -8,7 +8,8 @@
 -- Returns 1 if the change is stored, by this call or by an earlier one with the same token; else 0.
 --
 -- The index of the old status is named from the prefix: it has the hash tag, so the slot, of KEYS.
-local row = redis.call('HMGET', KEYS[1], 'v', 't', 'x')
+-- A timer that is cleared takes the note of its name along: what follows the last U+001F of a member.
+local row = redis.call('HMGET', KEYS[1], 'v', 't', 'x', 'n')
 if row[2] == ARGV[3] then
   return 1
 end
@@ -25,6 +26,20 @@ if KEYS[3] then
   local cleared_from = set_from - tonumber(ARGV[last - 1])
   if cleared_from < set_from then
     redis.call('ZREM', KEYS[3], unpack(ARGV, cleared_from, set_from - 1))
+    if row[4] then
+      local readable, notes = pcall(cjson.decode, row[4])
+      if not readable or type(notes) ~= 'table' then
+        notes = {}
+      end
+      for i = cleared_from, set_from - 1 do
+        notes[string.match(ARGV[i], '[^\31]*$')] = nil
+      end
+      if next(notes) then
+        redis.call('HSET', KEYS[1], 'n', cjson.encode(notes))
+      else
+        redis.call('HDEL', KEYS[1], 'n')
+      end
+    end
   end
   if set_from < last - 1 then
     redis.call('ZADD', KEYS[3], unpack(ARGV, set_from, last - 2))

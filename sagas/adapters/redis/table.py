@@ -1,8 +1,8 @@
 """The saga table on a Redis server.
 
 Owns the keys below ``{namespace}:{b000}`` to ``{b063}``: per saga instance one hash (``v`` stamp,
-``s`` state, ``t`` token of the last change, ``x`` status, ``e:<slot>`` one recorded event), per
-bucket, saga and status one sorted set (score: last change), and per bucket one sorted set of timers
+``s`` state, ``t`` token of the last change, ``x`` status, ``e:<slot>`` one recorded event, ``n`` the
+notes, as JSON, if there are any), per bucket, saga and status one sorted set (score: last change), and per bucket one sorted set of timers
 (member: saga, saga id and timer name, joined by U+001F; score: due). All keys of one instance share the
 hash tag of its bucket, so a change with its timers is one Lua call in one slot. It must never
 change a row but by compare-and-set, and never trust what it holds to be complete: Kafka is the truth.
@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
+from pydantic_core import from_json
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -23,7 +24,7 @@ from redis.exceptions import AuthenticationError, NoScriptError, RedisError, Res
 from redis.maint_notifications import MaintNotificationsConfig
 
 from sagas.adapters.redis.batches import Batches
-from sagas.adapters.redis.scripts import Script, postpone_script, store_script
+from sagas.adapters.redis.scripts import Script, annotate_script, postpone_script, store_script
 from sagas.adapters.redis.server import check_server
 from sagas.adapters.redis.settings import RedisTableSettings
 from sagas.core.errors import ContractViolation, SettingsError
@@ -68,6 +69,7 @@ class RedisSagaTable:
         self._tags = tuple(f"{namespace}:{{b{bucket:03}}}" for bucket in range(BUCKETS))
         self._store = store_script()
         self._postpone = postpone_script()
+        self._annotate = annotate_script()
 
     async def start(self) -> None:
         """Connect, check the server's settings and teach it the scripts.
@@ -84,7 +86,7 @@ class RedisSagaTable:
         )
         try:
             await check_server(batches, self._settings.address)
-            for script in (self._store, self._postpone):
+            for script in (self._store, self._postpone, self._annotate):
                 await batches.call("SCRIPT", "LOAD", script.text)
         except AuthenticationError as error:
             await batches.stop()
@@ -108,21 +110,21 @@ class RedisSagaTable:
                 await batches.stop()
 
     async def load(self, saga: str, saga_id: str, *, events: bool = False) -> Row | None:
-        """The row, or None; without events in one HMGET of two fields.
+        """The row, or None; without events in one HMGET of three fields.
 
         Raises TableUnavailable, and ContractViolation for a row that nobody of ours has written.
         """
         row, _ = self._keys(saga, saga_id)
         if events:
             fields: dict[bytes, bytes] = await self._call("HGETALL", row)
-            stamp, state = fields.get(b"v"), fields.get(b"s")
+            stamp, state, notes = (fields.get(name) for name in (b"v", b"s", b"n"))
             recorded = {
                 name[2:].decode(errors="replace"): stored
                 for name, stored in fields.items()
                 if name.startswith(_EVENT)
             }
         else:
-            stamp, state = await self._call("HMGET", row, b"v", b"s")
+            stamp, state, notes = await self._call("HMGET", row, b"v", b"s", b"n")
             recorded = {}
         if stamp is None:
             return None
@@ -133,7 +135,8 @@ class RedisSagaTable:
                 "has the saga's events."
             )
         generation, _, version = stamp.partition(b":")
-        return Row(Stamp(int(generation), int(version)), state, recorded)
+        stamped = Stamp(int(generation), int(version))
+        return Row(stamped, state, recorded, {} if notes is None else _notes(notes))
 
     async def store(self, change: RowChange) -> bool:
         """Compare and set, timers included, in one Lua call.
@@ -246,6 +249,22 @@ class RedisSagaTable:
         member = _member(timer.saga, timer.saga_id, timer.name)
         return bool(await self._run(self._postpone, [1, key, due_ms, member]))
 
+    async def annotate(
+        self, saga: str, saga_id: str, name: str, note: str | None, *, due_ms: int | None = None
+    ) -> bool:
+        """Keep or remove a note and its timer in one Lua call. Raises TableUnavailable: send it again."""
+        row, _ = self._keys(saga, saga_id)
+        arguments: list[bytes | str | int] = [
+            2,
+            row,
+            self._timers(bucket_of(saga_id)),
+            name,
+            _member(saga, saga_id, name),
+        ]
+        if note is not None:
+            arguments += [note, "" if due_ms is None else due_ms]
+        return bool(await self._run(self._annotate, arguments))
+
     async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:
         """The timers of one saga's instances, earliest first.
 
@@ -346,6 +365,17 @@ class RedisSagaTable:
             decode_responses=False,
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
+
+
+def _notes(stored: bytes) -> Mapping[str, str]:
+    """The notes of a row. They are hints: what can not be read counts as none."""
+    try:
+        found = from_json(stored)
+    except ValueError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: note for name, note in found.items() if isinstance(note, str)}
 
 
 def _member(saga: str, saga_id: str, name: str) -> str:

@@ -7,12 +7,21 @@ and one on a real server differ, the one on memory is wrong. Nothing here does I
 from __future__ import annotations
 
 from binascii import crc32
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
-from sagas.core.definition import Direction
 from sagas.core.errors import InvalidMessage, RetriableError
+from sagas.ports.participant import (
+    Journal,
+    JournalKey,
+    JournalOutcome,
+    JournalUnavailable,
+    Outbox,
+    Superseded,
+    Tombstone,
+)
+from sagas.ports.records import OutgoingRecord
 from sagas.wire.headers import Headers
 
 __all__ = [
@@ -60,18 +69,6 @@ class TableUnavailable(RetriableError):
     """The saga table did not answer: a write may or may not be there. Send it again."""
 
 
-class JournalUnavailable(RetriableError):
-    """The participant's database did not answer: the transaction may or may not be there."""
-
-
-class Superseded(Exception):
-    """An undo under a higher epoch is recorded: load the instance again and act on what it says."""
-
-
-class Tombstone(Exception):
-    """The step was undone before it was performed: its forward action must not take effect any more."""
-
-
 # --- broker -----------------------------------------------------------------------------------------
 
 
@@ -98,16 +95,6 @@ class Record:
     def topic_partition(self) -> TopicPartition:
         """Where the record was read."""
         return TopicPartition(self.topic, self.partition)
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingRecord:
-    """A record to be published; the key decides its partition."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
 
 
 class RebalanceListener(Protocol):
@@ -218,17 +205,22 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A saga instance as stored. ``events`` is empty unless asked for: stored bytes by slot."""
+    """A saga instance as stored. ``events`` is empty unless asked for: stored bytes by slot.
+
+    ``notes`` are hints of what is under way, by name: no part of the instance, and lost with the table.
+    """
 
     stamp: Stamp
     state: bytes
     events: Mapping[str, bytes] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowChange:
     """One atomic write: the new state, its index entry, the events recorded with it, and its timers:
-    those to be set, with when they are due in milliseconds since the epoch, and those to be cleared.
+    those to be set, with when they are due in milliseconds since the epoch, and those to be cleared,
+    each with the note of its name.
 
     ``expected`` None means that the row must not exist. ``token`` is unique to this change: a change
     that is sent twice, because its reply was lost, is stored once and reported as stored both times,
@@ -307,76 +299,20 @@ class SagaTable(Protocol):
     async def postpone_timer(self, timer: Timer, due_ms: int) -> bool:
         """Move a timer that is still set; False, changing nothing, if it was cleared. Safe to repeat."""
 
+    async def annotate(
+        self, saga: str, saga_id: str, name: str, note: str | None, *, due_ms: int | None = None
+    ) -> bool:
+        """Keep a note beside a row that is there, in place of an earlier one of that name, and set the
+        timer of that name if ``due_ms`` is given. Without a note, remove both. Changes no stamp.
+
+        False, changing nothing, if there is no row. Safe to repeat. Raises TableUnavailable.
+        """
+
     async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:
         """The timers of one saga's instances, earliest first."""
 
     async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
         """How many instances stand in each of the statuses."""
-
-
-# --- the participant's own database -----------------------------------------------------------------
-
-
-class JournalKey(NamedTuple):
-    """One action of one step of one instance. A forward action always has epoch 0."""
-
-    saga: str
-    saga_id: str
-    step: str
-    direction: Direction
-    epoch: int = 0
-
-
-class JournalOutcome(NamedTuple):
-    """What an action returned: an event's type on the wire and its encoded payload."""
-
-    type: str
-    payload: bytes
-
-
-@runtime_checkable
-class Journal(Protocol):
-    """Makes a participant's effects exactly-once: outcome and effect commit in one transaction.
-
-    The transaction is an object of the adapter's own kind (SQLAlchemy's ``AsyncConnection``), handed to
-    the handler by its type.
-    """
-
-    async def forward(
-        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
-    ) -> JournalOutcome:
-        """Run the action in a transaction and record its outcome; if an outcome is recorded already,
-        return that one and leave no effect. Raises Tombstone if the step was undone before, and
-        JournalUnavailable; any error of the action rolls back and is raised.
-        """
-
-    async def undo(
-        self,
-        key: JournalKey,
-        action: Callable[[object, JournalOutcome | None], Awaitable[JournalOutcome]],
-    ) -> JournalOutcome:
-        """Like ``forward`` for an undo. The action gets the recorded outcome of the forward action, or
-        None where there is none: then a tombstone is left, in the same transaction. A recorded refusal
-        is passed as it is: the caller decides. Raises Superseded if an undo of the step with a higher
-        epoch is recorded.
-        """
-
-
-@runtime_checkable
-class Outbox(Protocol):
-    """Records that were stored in a service's own transaction and wait to be published."""
-
-    async def add(self, transaction: object, record: OutgoingRecord) -> None:
-        """Store the record in the caller's transaction."""
-
-    async def relay(
-        self, publish: Callable[[OutgoingRecord], Awaitable[None]], *, records_max: int
-    ) -> int:
-        """Publish the oldest stored records, in order per topic and key, forget what was acknowledged,
-        and return how many. At-least-once; several relays at once do no harm. A record that cannot be
-        published holds back the later ones of its key only. Raises JournalUnavailable and whatever
-        ``publish`` raises, after the others were published.
-        """
 
 
 # --- time and chance --------------------------------------------------------------------------------
