@@ -17,6 +17,7 @@ from sagas.core.errors import (
     SagaError,
     SagaExists,
     SettingsError,
+    StepAbandoned,
 )
 from sagas.core.events import Event
 from sagas.core.instance import SagaStatus
@@ -64,6 +65,7 @@ __all__ = [
     "SettingsError",
     "Start",
     "Step",
+    "StepAbandoned",
     "StepContext",
     "Wait",
     "days",

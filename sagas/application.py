@@ -35,7 +35,7 @@ from sagas.runtime.patience import Patience
 from sagas.runtime.views import SagaView
 from sagas.runtime.worker import WorkerSettings
 from sagas.service import Lifespan, Service
-from sagas.wire.topics import Topics
+from sagas.wire.topics import RETRY_TIERS_MS, Topics
 
 __all__ = [
     "Platform",
@@ -353,16 +353,12 @@ async def run_services(
 def topics_of(
     sagas: Iterable[type[Saga]], services: Iterable[Service], settings: SagaSettings
 ) -> list[NewTopic]:
-    """Every topic that the sagas and services need: events and dead letters per service, control per
-    saga.
+    """Every topic that the sagas and services need: events and dead letters per service, its retry topics
+    if it takes part in a saga, control per saga.
     """
     topics = Topics(settings.namespace)
-    names = dict.fromkeys(
-        [
-            *(service for saga in sagas for service in saga.definition.services),
-            *(service.name for service in services),
-        ]
-    )
+    participants = dict.fromkeys(service for saga in sagas for service in saga.definition.services)
+    names = dict.fromkeys([*participants, *(service.name for service in services)])
     observed = (
         emitter
         for service in services
@@ -377,10 +373,25 @@ def topics_of(
         *(topics.control(saga.definition.saga) for saga in sagas),
     ]
     return [
-        NewTopic(
-            name=name,
-            partitions=settings.partitions,
-            replication_factor=settings.replication_factor,
-        )
-        for name in wanted
+        *(_new_topic(name, settings) for name in wanted),
+        *(
+            _new_topic(topics.retry(name, delay_ms), settings, retention_ms=_RETRY_RETENTION_MS)
+            for name in participants
+            for delay_ms in RETRY_TIERS_MS
+        ),
     ]
+
+
+_RETRY_RETENTION_MS = 7 * 24 * 3_600_000
+"""Longer than any delay by the time that a service may be down: what expires there is only woken by a
+timer, and by none where the saga table is lost as well.
+"""
+
+
+def _new_topic(name: str, settings: SagaSettings, *, retention_ms: int | None = None) -> NewTopic:
+    return NewTopic(
+        name=name,
+        partitions=settings.partitions,
+        replication_factor=settings.replication_factor,
+        retention_ms=retention_ms,
+    )

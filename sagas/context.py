@@ -1,15 +1,16 @@
 """What a handler gets besides its events: where it is, how often it was tried, and what it may use.
 
-Owns the two contexts. They are values that the runtime fills; nothing here does I/O. Imports the
-logger's type only for type checkers, because the logging library takes longer to import than all of
-this.
+Owns the two contexts. They are values that the runtime fills; what a heartbeat does is the runtime's, by
+way of ``Pulse``. Imports the logger's type only for type checkers, because the logging library takes
+longer to import than all of this.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sagas.core.definition import Direction
 from sagas.core.errors import ContractViolation
@@ -18,7 +19,7 @@ from sagas.core.events import Event
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-__all__ = ["EventContext", "StepContext"]
+__all__ = ["EventContext", "Pulse", "StepContext"]
 
 R = TypeVar("R")
 E = TypeVar("E", bound=Event)
@@ -43,6 +44,11 @@ class EventContext:
     logger: FilteringBoundLogger
     resources: Mapping[type, object] = field(default_factory=dict, repr=False)
 
+    @property
+    def deadline(self) -> datetime | None:
+        """Until when the saga has to have reached its pivot, in UTC; None where nothing bounds it."""
+        return _moment(self.deadline_ms)
+
     def resource(self, type_: type[R]) -> R:
         """What the service's lifespan opened, by its type: exactly this one, or else a subclass of
         it.
@@ -62,6 +68,40 @@ class EventContext:
         )
 
 
+class Pulse(Protocol):
+    """What a heartbeat does, and how long the action may still take; moments count from the epoch."""
+
+    timeout_at_ms: int | None
+    """When the step's time is up: heartbeats move it."""
+    deadline_ms: int | None
+    """The saga's deadline where it bounds this action."""
+
+    def now_ms(self) -> int:
+        """The time."""
+
+    async def beat(self) -> None:
+        """Say that the handler is at work. Raises StepAbandoned."""
+
+    def beat_soon(self) -> None:
+        """The same, from any thread."""
+
+
+class _NoPulse(Pulse):
+    """Of a context that somebody made by hand, for a test of a handler alone."""
+
+    timeout_at_ms = None
+    deadline_ms = None
+
+    def now_ms(self) -> int:
+        return 0
+
+    async def beat(self) -> None:
+        pass
+
+    def beat_soon(self) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext(EventContext):
     """One action of one step of one instance.
@@ -79,6 +119,38 @@ class StepContext(EventContext):
     idempotency_key: str
     because: Event | None = None
     events: Mapping[str, Event] = field(default_factory=dict, repr=False)
+    pulse: Pulse = field(default_factory=_NoPulse, repr=False)
+
+    @property
+    def timeout_at(self) -> datetime | None:
+        """When the step's time is up, in UTC; None where it has no timeout, and for a compensation."""
+        return _moment(self.pulse.timeout_at_ms)
+
+    def time_left(self) -> timedelta | None:
+        """How long the step may still take: to its timeout or, before the pivot, to the saga's deadline,
+        whichever comes first. Never below zero; None where neither bounds it.
+        """
+        bounds = (self.pulse.timeout_at_ms, self.pulse.deadline_ms)
+        ends_ms = [moment_ms for moment_ms in bounds if moment_ms is not None]
+        if not ends_ms:
+            return None
+        return timedelta(milliseconds=max(0, min(ends_ms) - self.pulse.now_ms()))
+
+    async def heartbeat(self) -> None:
+        """Say that the handler is at work: the step's timeout runs anew from now.
+
+        Call it as often as you like: the table is told once in a tenth of the timeout, ten seconds at
+        most. Raises StepAbandoned once the saga waits for the action no longer; let that pass. A hint:
+        what the table loses, and what does not reach it, counts as no heartbeat, and raises nothing.
+        """
+        await self.pulse.beat()
+
+    def heartbeat_soon(self) -> None:
+        """``heartbeat`` for plain functions, which run in a thread: returns at once.
+
+        What the table is asked now is answered by a later call, so StepAbandoned comes one call late.
+        """
+        self.pulse.beat_soon()
 
     def read(self, event_type: type[E]) -> E:
         """The event that the step declares with ``reads=``; the checks prove that it is there.
@@ -93,3 +165,7 @@ class StepContext(EventContext):
             f"{self.saga}.{self.step} reads {event_type.__qualname__} but declares no such thing; "
             f"it may read {known}. Add reads={event_type.__qualname__} to the step."
         )
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)

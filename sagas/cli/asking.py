@@ -164,7 +164,7 @@ async def _load(asked: Asked, table: SagaTable, definition: Definition) -> Insta
     row = await table.load(definition.saga, asked.saga_id)
     if row is None:
         raise CommandError(ExitCode.NOT_FOUND, f"{asked.saga_id!r} has expired meanwhile.")
-    return decode_instance(definition, asked.saga_id, row.state)
+    return decode_instance(definition, asked.saga_id, row.state, notes=row.notes)
 
 
 def _payload(type_: str, request: Event) -> object:

@@ -44,7 +44,7 @@ async def find_saga(
         names = " or ".join(f"--saga {saga.name}" for saga, _ in there)
         raise CommandError(ExitCode.USAGE, f"{saga_id!r} is in several sagas: say {names}.")
     ((saga, row),) = there
-    instance = decode_instance(saga.definition, saga_id, row.state)
+    instance = decode_instance(saga.definition, saga_id, row.state, notes=row.notes)
     return Found(saga, saga_id, row, instance, len(sagas) > 1)
 
 

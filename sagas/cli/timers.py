@@ -91,7 +91,7 @@ async def _line(table: SagaTable, saga: type[Saga], timer: Timer) -> TimerLine:
     if row is None:
         return TimerLine(*timer, "nothing: the saga has expired")
     try:
-        instance = decode_instance(saga.definition, timer.saga_id, row.state)
+        instance = decode_instance(saga.definition, timer.saga_id, row.state, notes=row.notes)
     except ContractViolation as error:
         return TimerLine(*timer, f"unknown: {error}")
     for line in lines_of(instance):

@@ -40,6 +40,8 @@ class ResultKind(StrEnum):
     """An undo under a higher epoch is recorded by the participant: there is nothing to decide."""
     EXPIRED = "expired"
     """The deadline has passed, so a forward action was not begun."""
+    POSTPONED = "postponed"
+    """The handler raised, or had raised before, and another message will bring its next attempt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,15 @@ from typing import NamedTuple
 from sagas.core.definition import STEP_TIMED_OUT, Direction, Join, Role, StepDefinition
 from sagas.core.instance import Fact, Instance, SagaStatus
 
-__all__ = ["Action", "awaits_proof", "comes_after_the_end", "enabled", "must_store", "unproven"]
+__all__ = [
+    "Action",
+    "awaits_proof",
+    "comes_after_the_end",
+    "enabled",
+    "must_store",
+    "unproven",
+    "wanted",
+]
 
 _FAILURES = frozenset({Role.REFUSED, Role.FAILED, Role.CANCELLED})
 _MARKED = frozenset({*_FAILURES, Role.PARKED, Role.RESUMED, Role.AGAIN})
@@ -62,6 +70,15 @@ def _again(instance: Instance, steps: Iterable[StepDefinition]) -> list[Action]:
         for step in steps
         if step.name in asked and (epoch := instance.owed_epoch(step))
     ]
+
+
+def wanted(instance: Instance, action: Action) -> bool:
+    """Whether the saga still has a use for an action that is under way, parked or not."""
+    if action.direction is Direction.UNDO:
+        if action.epoch:
+            return instance.owed_epoch(action.step) == action.epoch
+        return instance.needs_undo(action.step) and not instance.phase.is_terminal
+    return instance.phase is SagaStatus.RUNNING and not instance.resolved(action.step)
 
 
 def _may_run(instance: Instance, step: StepDefinition) -> bool:

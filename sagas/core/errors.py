@@ -16,6 +16,7 @@ __all__ = [
     "SagaError",
     "SagaExists",
     "SettingsError",
+    "StepAbandoned",
 ]
 
 WORDS_MAX = 1_000
@@ -66,3 +67,11 @@ class SagaExists(SagaError):
 
 class SettingsError(SagaError):
     """A server or a setting is not fit for use: whoever deploys must act."""
+
+
+class StepAbandoned(SagaError):
+    """The saga waits for this action no longer (it has turned back, or gone on): leave off.
+
+    Raised by a heartbeat, in the handler. Let it pass: nothing of the step is recorded, it is not tried
+    again, and what it has done already is undone like that of any step in flight.
+    """

@@ -31,6 +31,7 @@ from sagas.core.definition import (
     Direction,
 )
 from sagas.core.events import Event
+from sagas.core.timers import RETRY
 
 __all__ = [
     "CONTROL_EVENTS",
@@ -234,4 +235,5 @@ def control_of(event: Event) -> Control | None:
 
 def wakes(event: Event) -> bool:
     """Whether whoever handles a control message also runs what is enabled for it."""
-    return isinstance(event, RetryRequested | WakeRequested)
+    retries = isinstance(event, TimerFired) and event.name.startswith(RETRY)
+    return retries or isinstance(event, RetryRequested | WakeRequested)

@@ -42,8 +42,14 @@ class World(Protocol):
     async def emit(self, fact: Fact) -> None:
         """Publish a recorded event as stored; return once it is acknowledged."""
 
-    async def perform(self, action: Action, instance: Instance) -> ActionResult:
-        """Run the service's handler for an action to its end, attempts included."""
+    async def perform(
+        self, action: Action, instance: Instance, *, at_once: bool = False
+    ) -> ActionResult:
+        """Run the service's handler for an action to its end, attempts included.
+
+        Unless it has to be done ``at_once`` it may be postponed: then a message that brings its next
+        attempt is published before this returns.
+        """
 
     def now_ms(self) -> int:
         """The time that a decided event carries."""
@@ -90,6 +96,7 @@ class Handling:
         self._deadline_ms = deadline_ms
         self._world = world
         self._confirmed: ConfirmedIds = set() if confirmed is None else confirmed
+        self._postponed: set[tuple[str, Direction, int]] = set()
 
     async def run(self) -> Instance:
         """Handle the message; when this returns it may be acknowledged.
@@ -102,9 +109,16 @@ class Handling:
             instance = await self._obey(instance, self._control)
             if self._message.role is not Role.WAKE:
                 return instance
-        while actions := enabled(instance, self._service):
-            instance = await self._act(instance, actions[0])
+        while (action := self._next(instance)) is not None:
+            instance = await self._act(instance, action)
         return instance
+
+    def _next(self, instance: Instance) -> Action | None:
+        """What to do next. What was postponed is left to the message that brings its next attempt."""
+        for action in enabled(instance, self._service):
+            if (action.step.name, action.direction, action.epoch) not in self._postponed:
+                return action
+        return None
 
     async def _refresh(self) -> Instance:
         """Load, fold the message in, store the fold where it matters, emit again what is unproven.
@@ -161,6 +175,9 @@ class Handling:
         again (rule 7). After its own emission the service goes on from what it has just stored (rule 5).
         """
         result = await self._world.perform(action, instance)
+        if result.kind is ResultKind.POSTPONED:
+            self._postponed.add((action.step.name, action.direction, action.epoch))
+            return instance
         if result.kind is ResultKind.SUPERSEDED:
             return await self._superseded(action, instance)
         while True:
@@ -187,7 +204,7 @@ class Handling:
     async def _undo_at_once(self, action: Action, instance: Instance) -> None:
         """Undo an effect that nobody else knows of, before the message is acknowledged (rule 11)."""
         undo = Action(action.step, Direction.UNDO, action.epoch)
-        result = await self._world.perform(undo, instance)
+        result = await self._world.perform(undo, instance, at_once=True)
         if result.kind is not ResultKind.RETURNED:
             raise CompensationFailed(
                 f"{action.step.name} of {self._definition.saga} {self._saga_id!r} took effect after "

@@ -98,7 +98,8 @@ class Instance(NamedTuple):
     back; ``in_flight`` the steps that were triggered and unresolved at that moment; ``parked`` the slots
     of the parkings that no resumption has lifted; ``deadline_ms`` bounds the way to the pivot.
     ``generation`` and ``version`` are the stamp under which the table has it; version 0 means not stored
-    yet.
+    yet. ``heartbeats`` says when the handler of a step, by its name, last said that it is at work: a hint
+    that is no part of the fold, and lost with the table.
     """
 
     definition: Definition
@@ -111,6 +112,7 @@ class Instance(NamedTuple):
     deadline_ms: int | None = None
     generation: int = 1
     version: int = 0
+    heartbeats: Mapping[str, int] = MappingProxyType({})
 
     @property
     def status(self) -> SagaStatus:

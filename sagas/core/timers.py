@@ -7,23 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sagas.core.definition import DEADLINE, START, Role, StepDefinition
+from sagas.core.definition import DEADLINE, START, Direction, Role, StepDefinition
 from sagas.core.enabled import awaits_proof, comes_after_the_end
 from sagas.core.instance import Instance, SagaStatus
 
-__all__ = ["PROOF", "PROOF_AFTER_MS", "timers_of"]
+__all__ = ["PROOF", "PROOF_AFTER_MS", "RETRY", "retry_name", "timers_of"]
 
 PROOF = "proof"
 """The name of the timer that has events emitted again which are not known to be on Kafka."""
 
 PROOF_AFTER_MS = 10_000
 
+RETRY = "retry/"
+"""What the names of notes about failed attempts, and of the timers that go with them, begin with. Such a
+timer is no function of the record: it is set with the note, and wakes whoever is to try again.
+"""
+
+
+def retry_name(step: str, direction: Direction, epoch: int = 0) -> str:
+    """The name of the note about the attempts at an action."""
+    return f"{RETRY}{step}/{direction}/{epoch}" if epoch else f"{RETRY}{step}/{direction}"
+
 
 def timers_of(instance: Instance) -> Mapping[str, int]:
     """When each timer is due, in milliseconds since the epoch, by name: a step's, or ``DEADLINE``.
 
-    A step's time runs from the event that triggered it, or from the resumption of a parked saga, while
-    the saga is running and not parked. The deadline bounds the way to the pivot. Undos have no timer.
+    A step's time runs from the event that triggered it, from the resumption of a parked saga, or from
+    its handler's latest heartbeat, while the saga is running and not parked. The deadline bounds the way
+    to the pivot. Undos have no timer.
     """
     due = {}
     asked_for = list(_to_be_proven(instance))
@@ -37,7 +48,8 @@ def timers_of(instance: Instance) -> Mapping[str, int]:
         if step.timeout_ms is not None and step.name != START:
             since_ms = _open_since_ms(instance, step)
             if since_ms is not None:
-                due[step.name] = since_ms + step.timeout_ms
+                beat_ms = instance.heartbeats.get(step.name, 0)
+                due[step.name] = max(since_ms, beat_ms) + step.timeout_ms
     return due
 
 

@@ -14,6 +14,7 @@ from sagas.runtime.execution import Execution
 from sagas.runtime.message_world import Participant
 from sagas.runtime.patience import Patience
 from sagas.runtime.relay import OutboxRelay
+from sagas.runtime.retry_topics import RetrySettings, RetryTopics
 from sagas.runtime.subscription import Subscription
 from sagas.runtime.timers import TimerDuty, Timers
 from sagas.runtime.worker import Worker, WorkerSettings
@@ -33,6 +34,7 @@ class Platform:
     clock: Clock
     ids: Ids
     settings: WorkerSettings = field(default_factory=WorkerSettings)
+    retries: RetrySettings = field(default_factory=RetrySettings)
     timer_duty: bool = True
     """Whether services share in the duty of publishing timers; a test environment does it itself."""
 
@@ -105,6 +107,7 @@ class ServiceRunner:
         patience = Patience(at.clock)
         resources = {type(resource): resource for resource in opened}
         journal = next((r for r in opened if isinstance(r, Journal)), None)
+        retries = self._retries(patience)
         participant = Participant(
             service=self.service,
             topics=at.topics,
@@ -121,6 +124,7 @@ class ServiceRunner:
                 patience=patience,
             ),
             resources=resources,
+            retries=retries,
         )
         dead_letters = DeadLetters(
             name, topics=at.topics, broker=at.broker, clock=at.clock, patience=patience
@@ -128,12 +132,27 @@ class ServiceRunner:
         return Worker(
             name,
             group=at.topics.group(name),
-            subscription=Subscription(self.service, at.topics),
+            subscription=Subscription(
+                self.service,
+                at.topics,
+                retry_topics=retries.names if self.service.sagas else frozenset(),
+            ),
             dispatch=Dispatch(participant, dead_letters),
             broker=at.broker,
             clock=at.clock,
             patience=patience,
             settings=at.settings,
+        )
+
+    def _retries(self, patience: Patience) -> RetryTopics:
+        at = self._platform
+        return RetryTopics(
+            self.service.name,
+            topics=at.topics,
+            broker=at.broker,
+            clock=at.clock,
+            patience=patience,
+            settings=at.retries,
         )
 
 

@@ -11,7 +11,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from sagas.context import EventContext
-from sagas.core.controls import Park
+from sagas.core.controls import Park, TimerDue, Wake
 from sagas.core.decide import ActionResult, ResultKind
 from sagas.core.definition import START, Direction, Role
 from sagas.core.errors import InvalidMessage
@@ -20,7 +20,9 @@ from sagas.core.handling import Handling, UnknownInstance
 from sagas.core.instance import Instance
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga, SagaEnded
+from sagas.core.timers import RETRY
 from sagas.ports import Record, Row
+from sagas.runtime.attempts import Attempts, InHand
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.execution import Pauses, Performed, attempt_until_done, invoke, words_of
 from sagas.runtime.incoming import (
@@ -35,6 +37,7 @@ from sagas.runtime.runs import Runs
 from sagas.runtime.subscription import Interest
 from sagas.service import Observer
 from sagas.wire.envelope import Envelope, decode_headers
+from sagas.wire.retried import Retried
 from sagas.wire.trace import trace_id
 
 __all__ = ["Dispatch"]
@@ -58,8 +61,12 @@ class Dispatch:
             publish=lambda record: at.patience.insist(lambda: at.broker.publish(record)),
         )
 
-    async def handle(self, record: Record, interest: Interest) -> None:
+    async def handle(
+        self, record: Record, interest: Interest, retried: Retried | None = None
+    ) -> None:
         """Handle a record to its end; when this returns its offset may be committed.
+
+        ``retried`` says that it has waited for another attempt: observers were told of it before.
 
         At-least-once: a crash before the commit brings the record back, which changes nothing in the
         saga; observers see it again. Nothing is raised but a cancellation. To be run as a task of its
@@ -67,7 +74,7 @@ class Dispatch:
         """
         bind_contextvars(service=self._participant.service.name, at=_place(record))
         try:
-            await self._handle(record, interest)
+            await self._handle(record, interest, retried)
         except Exception as error:  # noqa: BLE001 - nothing may block the partition
             await self._dead_letters.add(record, error)
 
@@ -76,29 +83,32 @@ class Dispatch:
         bind_contextvars(service=self._participant.service.name, at=_place(record))
         await self._dead_letters.add(record, error)
 
-    async def _handle(self, record: Record, interest: Interest) -> None:
+    async def _handle(self, record: Record, interest: Interest, retried: Retried | None) -> None:
+        if retried and await self._participant.retries.put_again(record, retried):
+            return
+        in_hand = InHand(record, retried)
         envelope = decode_headers(record.headers, record.value or b"", time_ms=record.timestamp_ms)
         if interest.saga is not None:
             incoming = decode_incoming(envelope, interest.saga, interest.event_type)
             envelope = incoming.envelope
             bind_contextvars(**_log_fields(envelope))
             try:
-                if not await self._receive(incoming):
+                if not await self._receive(incoming, in_hand):
                     return
             except (UnknownInstance, StartRefused):
                 raise
             except Exception as error:
-                await self._park(incoming, error)
+                await self._park(incoming, in_hand, error)
                 raise
         else:
             bind_contextvars(**_log_fields(envelope))
         failed: Exception | None = None
-        for saga in interest.cancels:
+        for saga in () if retried else interest.cancels:
             try:
-                await self._cancel(envelope, saga, interest.event_type)
+                await self._cancel(envelope, saga, interest.event_type, in_hand)
             except Exception as error:  # noqa: BLE001 - the others are asked all the same
                 failed = failed or error
-        for observer in interest.observers:
+        for observer in () if retried else interest.observers:
             try:
                 await self._tell(observer, interest.event_type, envelope)
             except Exception as error:  # noqa: BLE001 - the others are told all the same
@@ -106,14 +116,14 @@ class Dispatch:
         if failed is not None:
             raise failed
 
-    async def _receive(self, incoming: Incoming) -> bool:
+    async def _receive(self, incoming: Incoming, in_hand: InHand) -> bool:
         """Run a message's saga; False for a start that is another service's to decide on, or that leads to
         one of which observers are told when it comes.
         """
         tells = True
         while True:
             try:
-                await self._run_saga(incoming)
+                await self._run_saga(incoming, in_hand)
             except OtherStart:
                 received = await self._reception.receive(incoming)
                 if received is None:
@@ -123,7 +133,9 @@ class Dispatch:
             else:
                 return tells
 
-    async def _cancel(self, envelope: Envelope, saga: type[Saga], type_: str) -> None:
+    async def _cancel(
+        self, envelope: Envelope, saga: type[Saga], type_: str, in_hand: InHand
+    ) -> None:
         """Turn an instance back that is still before its pivot; afterwards it is too late, and said so.
 
         Where nothing is known of it, the host makes a dead letter, and the others pass the event over.
@@ -137,7 +149,7 @@ class Dispatch:
             incoming = incoming.of_run(meant)
         bind_contextvars(**_log_fields(incoming.envelope))
         try:
-            instance = await self._run_saga(incoming)
+            instance = await self._run_saga(incoming, in_hand)
         except UnknownInstance as error:
             if not is_host:
                 return
@@ -153,7 +165,7 @@ class Dispatch:
         at = self._participant
         return await at.patience.insist(lambda: at.table.load(saga, saga_id))
 
-    async def _park(self, incoming: Incoming, error: Exception) -> None:
+    async def _park(self, incoming: Incoming, in_hand: InHand, error: Exception) -> None:
         """Park the saga of a message that becomes a dead letter: without it the saga may never end.
 
         Safe to repeat. A saga that can not even be parked is left as it is, and said so.
@@ -163,13 +175,26 @@ class Dispatch:
         parked = SagaParked(step=START, direction=Direction.FORWARD, error=reason, attempts=0)
         asking = fact._replace(id=f"{fact.id}-dead", role=Role.CONTROL, step=START)
         try:
-            await self._run_saga(replace(incoming, fact=asking, event=parked, control=Park()))
+            asked = replace(incoming, fact=asking, event=parked, control=Park())
+            await self._run_saga(asked, InHand(in_hand.record))
         except Exception as unparkable:  # noqa: BLE001 - the dead letter is what counts
             _log.error("saga.not_parked", error=words_of(unparkable))
 
-    async def _run_saga(self, incoming: Incoming) -> Instance:
-        participant = self._participant
-        world = MessageWorld(participant, incoming)
+    async def _run_saga(self, incoming: Incoming, in_hand: InHand) -> Instance:
+        participant, retried = self._participant, in_hand.retried
+        if retried and incoming.control is not None:
+            # What it asked for is decided. It comes back for the attempt, and asks for nothing again.
+            incoming = replace(incoming, control=Wake())
+        attempts = Attempts(
+            incoming.saga.name,
+            incoming.saga_id,
+            in_hand,
+            control=incoming.control,
+            table=participant.table,
+            topics=participant.retries,
+            clock=participant.clock,
+        )
+        world = MessageWorld(participant, incoming, attempts)
         handling = Handling(
             incoming.saga.definition,
             participant.service.name,
@@ -181,9 +206,17 @@ class Dispatch:
             confirmed=participant.confirmed,
         )
         instance = await handling.run()
+        if incoming.fact.role is Role.WAKE and isinstance(incoming.control, TimerDue):
+            await self._settle(attempts, incoming.control.name, instance)
         if _ended_from_outside(instance, incoming, participant.service.name):
             await world.tell_end(instance)
         return instance
+
+    async def _settle(self, attempts: Attempts, timer: str, instance: Instance) -> None:
+        """A timer that asks for an attempt is cleared by the service whose step it names."""
+        step = instance.definition.by_name.get(timer.removeprefix(RETRY).partition("/")[0])
+        if step is not None and step.service == self._participant.service.name:
+            await self._participant.patience.insist(lambda: attempts.settle(timer, instance))
 
     async def _tell(self, observer: Observer, type_: str, envelope: Envelope) -> None:
         """Tell one observer; after the last attempt its error makes the record a dead letter."""

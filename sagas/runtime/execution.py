@@ -17,7 +17,13 @@ from sagas.context import StepContext
 from sagas.core.decide import ActionResult, ResultKind
 from sagas.core.definition import Direction
 from sagas.core.enabled import Action
-from sagas.core.errors import WORDS_MAX, ContractViolation, InvalidMessage, RetriableError
+from sagas.core.errors import (
+    WORDS_MAX,
+    ContractViolation,
+    InvalidMessage,
+    RetriableError,
+    StepAbandoned,
+)
 from sagas.core.events import Event
 from sagas.core.printable import printable
 from sagas.core.retry import Retry
@@ -45,9 +51,17 @@ class Performed:
     attempts: int = 1
 
 
+Postpone = Callable[[int, str, float], Awaitable[bool]]
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An action with everything its handler gets. ``outcome`` is the recorded one, for an undo."""
+    """An action with everything its handler gets. ``outcome`` is the recorded one, for an undo.
+
+    ``made`` attempts have failed before; ``postpone`` is asked after another one, with its number, error
+    and the pause to come, in seconds, whether somebody else brings the next. ``has_expired`` is asked
+    before each.
+    """
 
     action: Action
     handler: Handler
@@ -57,6 +71,9 @@ class Call:
     retry: Retry
     key_field: str
     outcome_types: Mapping[str, type[Event]]
+    has_expired: Callable[[], bool]
+    postpone: Postpone
+    made: int = 0
     starts: bool = False
 
 
@@ -78,7 +95,8 @@ class Execution:
         self._patience = patience
 
     async def perform(self, call: Call) -> Performed:
-        """Run the handler until it returns, refuses, is rejected, or its attempts are used up.
+        """Run the handler until it returns, refuses, is rejected, is postponed, or its attempts are used
+        up. Where the saga waits for it no longer, it has failed, and nobody minds.
 
         With a journal the effect and its outcome commit together, and an action that ran before returns
         the outcome of that time. Without one the handler may run more than once with the same
@@ -86,6 +104,8 @@ class Execution:
         """
 
         async def attempt(number: int) -> Performed:
+            if call.has_expired():
+                return Performed(ActionResult(ResultKind.EXPIRED), attempts=number - 1)
             numbered = call
             if number > 1:
                 numbered = replace(call, context=replace(call.context, attempt=number))
@@ -98,16 +118,24 @@ class Execution:
                 return Performed(ActionResult(ResultKind.REJECTED), attempts=number)
             except Superseded:
                 return Performed(ActionResult(ResultKind.SUPERSEDED), attempts=number)
+            except StepAbandoned as abandoned:
+                _log.info("step.abandoned", handler=call.handler.name, attempt=number)
+                failed = ActionResult(ResultKind.FAILED)
+                return Performed(failed, error=f"StepAbandoned: {abandoned}", attempts=number)
             except _HandlerError as error:
                 raise error.cause from None
             result = ActionResult(ResultKind.RETURNED, outcome.type)
             return Performed(result, payload=outcome.payload, attempts=number)
 
-        done = await attempt_until_done(attempt, self._pauses, call.handler.name, call.retry)
+        done = await attempt_until_done(
+            *(attempt, self._pauses, call.handler.name, call.retry),
+            made=call.made,
+            postpone=call.postpone,
+        )
         if isinstance(done, Performed):
             return done
         attempts, error = done
-        text = f"{type(error).__name__}: {words_of(error)}"[:1000]
+        text = named(error)
         return Performed(ActionResult(ResultKind.FAILED), error=text, attempts=attempts)
 
     async def _journaled(self, call: Call) -> JournalOutcome:
@@ -218,6 +246,11 @@ def words_of(error: BaseException) -> str:
     return printable(text, chars_max=WORDS_MAX, lines=True)
 
 
+def named(error: BaseException) -> str:
+    """An error's type and what it says, in at most 1,000 characters."""
+    return f"{type(error).__name__}: {words_of(error)}"[:1000]
+
+
 async def invoke(handler: Handler, *arguments: object) -> object:
     """Call a handler; a plain function runs in a thread, so that it holds nobody up."""
     if handler.is_async:
@@ -243,16 +276,26 @@ class Pauses:
         await self._clock.sleep(seconds)
 
 
+async def _stays(_number: int, _error: str, _pause_s: float) -> bool:
+    return False
+
+
 async def attempt_until_done(
-    attempt: Callable[[int], Awaitable[Performed]], pauses: Pauses, name: str, retry: Retry
+    attempt: Callable[[int], Awaitable[Performed]],
+    pauses: Pauses,
+    name: str,
+    retry: Retry,
+    *,
+    made: int = 0,
+    postpone: Postpone = _stays,
 ) -> Performed | tuple[int, Exception]:
-    """The first attempt that ends well, or the number of attempts and the last error.
+    """The first attempt that ends well or is postponed, or the number of attempts and the last error.
 
     A broken contract is a bug, and stays one: it is not tried again. A cancellation from within the
     handler is an error like any other; one of the worker's own passes through, also where the handler,
     or a driver below it, answers it by an error.
     """
-    number, cancelled = 0, cancellations()
+    number, cancelled = made, cancellations()
     while True:
         number += 1
         try:
@@ -272,9 +315,11 @@ async def attempt_until_done(
             attempt=number,
             final=pause_s is None,
             next_attempt_in_s=pause_s,
-            error=f"{type(failure).__name__}: {words_of(failure)}",
+            error=named(failure),
             exc_info=failure if pause_s is None else None,
         )
         if pause_s is None:
             return number, failure
+        if await postpone(number, named(failure), pause_s):
+            return Performed(ActionResult(ResultKind.POSTPONED), attempts=number)
         await pauses.wait(pause_s)

@@ -31,12 +31,15 @@ from sagas.ports import (
     SagaTable,
     Stamp,
 )
+from sagas.runtime.attempts import Attempts
 from sagas.runtime.decisions import payload_of
 from sagas.runtime.execution import Call, Execution, Performed
+from sagas.runtime.heartbeats import Heartbeats
 from sagas.runtime.incoming import Incoming, decode_payload
 from sagas.runtime.patience import Patience
 from sagas.runtime.recent import RecentIds
 from sagas.runtime.reception import OtherStart, in_question
+from sagas.runtime.retry_topics import RetryTopics
 from sagas.service import Service
 from sagas.wire.envelope import Envelope, encode_headers
 from sagas.wire.headers import Headers
@@ -63,14 +66,16 @@ class Participant:
     patience: Patience
     execution: Execution
     resources: Mapping[type, object]
+    retries: RetryTopics
     confirmed: RecentIds = field(default_factory=RecentIds)
 
 
 class MessageWorld:
     """Implements ``sagas.core.handling.World`` for one message and one service."""
 
-    def __init__(self, participant: Participant, incoming: Incoming) -> None:
+    def __init__(self, participant: Participant, incoming: Incoming, attempts: Attempts) -> None:
         self._at = participant
+        self._attempts = attempts
         self._incoming = incoming
         self._definition = incoming.saga.definition
         self._saga_id = incoming.saga_id
@@ -87,9 +92,15 @@ class MessageWorld:
             return None
         generation, version = row.stamp
         instance = decode_instance(
-            self._definition, self._saga_id, row.state, generation=generation, version=version
+            self._definition,
+            self._saga_id,
+            row.state,
+            notes=row.notes,
+            generation=generation,
+            version=version,
         )
         self._may_fold(instance)
+        self._attempts.loaded(row.notes)
         self._stored_slots, self._stored_timers = instance.facts.keys(), timers_of(instance)
         return instance
 
@@ -133,7 +144,10 @@ class MessageWorld:
                 for name, due_ms in timers.items()
                 if self._stored_timers.get(name) != due_ms
             },
-            timers_cleared=self._stored_timers.keys() - timers.keys(),
+            timers_cleared={
+                *(self._stored_timers.keys() - timers.keys()),
+                *self._attempts.cleared_by(recorded, stored),
+            },
         )
         if not await at.patience.insist(lambda: at.table.store(change)):
             _log.debug("table.conflict", version=instance.version)
@@ -228,24 +242,28 @@ class MessageWorld:
             cause=cause.id,
         )
 
-    async def perform(self, action: Action, instance: Instance) -> ActionResult:
+    async def perform(
+        self, action: Action, instance: Instance, *, at_once: bool = False
+    ) -> ActionResult:
         """Run the handler; its returned payload is kept for the store that follows.
 
-        Past the deadline a forward step before the pivot is not begun.
+        Past the deadline a forward step before the pivot is not begun. What waits in a retry topic is
+        left to it.
         """
-        if action.direction is Direction.FORWARD and self._expired(instance):
+        if self._expired(action, instance):
             self._performed = Performed(ActionResult(ResultKind.EXPIRED))
             return self._performed.result
-        call = await self._call(action, instance)
+        if self._attempts.waits(action, instance) and not at_once:
+            return ActionResult(ResultKind.POSTPONED)
+        call = await self._call(action, instance, at_once=at_once)
         self._performed = await self._at.execution.perform(call)
         return self._performed.result
 
-    def _expired(self, instance: Instance) -> bool:
-        deadline_ms = instance.deadline_ms
-        past = deadline_ms is not None and self._at.clock.now_ms() > deadline_ms
-        return past and not instance.past_pivot
+    def _expired(self, action: Action, instance: Instance) -> bool:
+        bound_ms = _bound_ms(action, instance)
+        return bound_ms is not None and self._at.clock.now_ms() > bound_ms
 
-    async def _call(self, action: Action, instance: Instance) -> Call:
+    async def _call(self, action: Action, instance: Instance, *, at_once: bool) -> Call:
         step, service = action.step, self._at.service
         undo = action.direction is Direction.UNDO
         handlers = service.undoers if undo else service.performers
@@ -256,15 +274,25 @@ class MessageWorld:
             outcome = self._unrecorded(step)
         triggers = self._triggers(step, events)
         starts = step.name == START
+        made = 0 if at_once else self._attempts.made(action, instance)
+
+        async def postpone(number: int, error: str, pause_s: float) -> bool:
+            if at_once:
+                return False  # the outcome that is undone is in this process only
+            return await self._attempts.failed(action, instance, number, error, pause_s)
+
         return Call(
             action=action,
             handler=handlers[self._definition.saga, step.name],
             triggers=(outcome,) if starts and outcome is not None else triggers,
             outcome=outcome,
-            context=self._context(action, instance, events),
+            context=self._context(action, instance, events, made + 1),
             retry=saga.retries[step.name],
             key_field=self._definition.key,
             outcome_types=saga.events,
+            has_expired=lambda: self._expired(action, instance),
+            postpone=postpone,
+            made=made,
             starts=starts,
         )
 
@@ -281,7 +309,7 @@ class MessageWorld:
         return recorded[:1] if step.join is Join.ANY else recorded
 
     def _context(
-        self, action: Action, instance: Instance, events: Mapping[str, Event]
+        self, action: Action, instance: Instance, events: Mapping[str, Event], attempt: int
     ) -> StepContext:
         step, envelope = action.step, self._incoming.envelope
         return StepContext(
@@ -297,13 +325,25 @@ class MessageWorld:
             resources=self._at.resources,
             step=step.name,
             direction=action.direction,
-            attempt=1,
+            attempt=attempt,
             epoch=action.epoch,
             idempotency_key=idempotency_key(
                 self._definition.saga, self._saga_id, step.name, action.direction, action.epoch
             ),
             because=events.get(instance.turned_by or ""),
             events={type_: events[type_] for type_ in step.reads if type_ in events},
+            pulse=self._pulse(action, instance),
+        )
+
+    def _pulse(self, action: Action, instance: Instance) -> Heartbeats:
+        timed = action.direction is Direction.FORWARD and action.step.timeout_ms is not None
+        return Heartbeats(
+            action,
+            instance,
+            timeout_at_ms=timers_of(instance).get(action.step.name) if timed else None,
+            deadline_ms=_bound_ms(action, instance),
+            table=self._at.table,
+            clock=self._at.clock,
         )
 
     async def _events(self, action: Action, instance: Instance) -> Mapping[str, Event]:
@@ -335,3 +375,9 @@ class MessageWorld:
     def _decoded(self, type_: str, stored: bytes) -> Event:
         _, payload = decode_event(stored)
         return decode_payload(self._incoming.saga.events[type_], type_, payload)
+
+
+def _bound_ms(action: Action, instance: Instance) -> int | None:
+    """The saga's deadline, where it bounds the action: on the way to the pivot."""
+    bounds = action.direction is Direction.FORWARD and not instance.past_pivot
+    return instance.deadline_ms if bounds else None

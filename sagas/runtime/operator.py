@@ -60,7 +60,7 @@ class Operator:
         control = control_of(request)
         if row is None or control is None:
             return None
-        before = decode_instance(saga.definition, saga_id, row.state)
+        before = decode_instance(saga.definition, saga_id, row.state, notes=row.notes)
         return outlook_of(before, control, self._clock.now_ms())
 
     async def ask(self, saga: str, saga_id: str, request: Event) -> str:

@@ -42,9 +42,13 @@ class Interest:
 
 
 class Subscription:
-    """The topics and the filter of one service."""
+    """The topics and the filter of one service. ``retry_topics`` are those of the topics where records
+    wait for another attempt; the filter is for the original of such a record.
+    """
 
-    def __init__(self, service: Service, topics: Topics) -> None:
+    def __init__(
+        self, service: Service, topics: Topics, *, retry_topics: frozenset[str] = frozenset()
+    ) -> None:
         self._wakes = {
             saga.definition.saga: (
                 saga,
@@ -76,8 +80,10 @@ class Subscription:
             (
                 *(topics.events(emitter) for emitter in emitters),
                 *(topics.control(saga.definition.saga) for saga in service.sagas),
+                *retry_topics,
             )
         )
+        self.retry_topics = retry_topics
 
     def interest(self, record: Record) -> Interest | None:
         """Why the record concerns the service, or None. Looks at headers only.

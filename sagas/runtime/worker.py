@@ -19,7 +19,9 @@ from sagas.ports import Broker, Clock, Consumer, Record, TopicPartition
 from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.offsets import OffsetTracker
 from sagas.runtime.patience import Patience
+from sagas.runtime.retry_topics import original_of
 from sagas.runtime.subscription import Interest, Subscription
+from sagas.wire.retried import Retried
 
 __all__ = ["Worker", "WorkerSettings", "WorkerState"]
 
@@ -87,6 +89,7 @@ class Worker:
         self._paused: set[TopicPartition] = set()
         self._tails: dict[bytes, asyncio.Task[None]] = {}
         self._waits: dict[asyncio.Task[None], asyncio.Task[None]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
         self._dirty = asyncio.Event()
         self._committing = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -199,8 +202,11 @@ class Worker:
         if tracker is None:
             return  # taken away since it was fetched; its next owner gets it
         tracker.begin(record.offset)
+        original, retried = record, None
         try:
-            interest = self._subscription.interest(record)
+            if record.topic in self._subscription.retry_topics:
+                original, retried = original_of(record)
+            interest = self._subscription.interest(original)
         except InvalidMessage as error:
             self._spawn(record, self._dispatch.reject(record, error), takes_turn=False)
             return
@@ -209,10 +215,31 @@ class Worker:
             tracker.finish(record.offset)
             self._dirty.set()
             return
-        self._spawn(record, self._in_turn(record, interest, self._tails.get(record.key or b"")))
+        if retried is None:
+            previous = self._tails.get(record.key or b"")
+            self._spawn(record, self._in_turn(record, interest, previous))
+        else:
+            waiting = self._when_due(original, interest, retried)
+            self._waiting.add(self._spawn(record, waiting, takes_turn=False))
+
+    async def _when_due(self, original: Record, interest: Interest, retried: Retried) -> None:
+        """Wait until a record leaves its retry topic, and only then take a turn: it holds nobody back."""
+        while (left_ms := retried.release_ms - self._clock.now_ms()) > 0:
+            await self._clock.sleep(left_ms / 1000)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that awaits has one
+        self._waiting.discard(task)
+        previous = self._tails.get(original.key or b"")
+        if original.key:
+            self._tails[original.key] = task
+        await self._in_turn(original, interest, previous, retried)
 
     async def _in_turn(
-        self, record: Record, interest: Interest, previous: asyncio.Task[None] | None
+        self,
+        record: Record,
+        interest: Interest,
+        previous: asyncio.Task[None] | None,
+        retried: Retried | None = None,
     ) -> None:
         """Handle a record after the one before it of the same saga, whatever its topic."""
         task = asyncio.current_task()
@@ -222,11 +249,11 @@ class Worker:
                 await asyncio.wait((previous,))
             finally:
                 del self._waits[task]
-        await self._dispatch.handle(record, interest)
+        await self._dispatch.handle(record, interest, retried)
 
     def _spawn(
         self, record: Record, work: Coroutine[None, None, None], *, takes_turn: bool = True
-    ) -> None:
+    ) -> asyncio.Task[None]:
         partition, key = record.topic_partition, record.key
         task = asyncio.get_running_loop().create_task(work)
         tasks = self._tasks[partition]
@@ -237,12 +264,14 @@ class Worker:
             self._paused.add(partition)
             self._consumer.pause(frozenset({partition}))
         task.add_done_callback(partial(self._finished, record, self._trackers[partition]))
+        return task
 
     def _finished(self, record: Record, tracker: OffsetTracker, task: asyncio.Task[None]) -> None:
         partition, key = record.topic_partition, record.key
         tasks = self._tasks.get(partition)
         if tasks is not None:
             tasks.discard(task)
+        self._waiting.discard(task)
         if key and self._tails.get(key) is task:
             del self._tails[key]
         let_go = task in self._let_go or self._stopping.is_set()
@@ -293,8 +322,15 @@ class Worker:
             trackers[partition].committed(offset)
 
     async def _drain(self, partitions: frozenset[TopicPartition]) -> None:
-        """Finish what is begun of these partitions, bounded in time, and commit it."""
+        """Finish what is begun of these partitions, bounded in time, and commit it.
+
+        What only waits for its time is let go at once: it stays uncommitted, and waits elsewhere.
+        """
         tasks = {task for partition in partitions for task in self._tasks.get(partition, ())}
+        if waiting := tasks & self._waiting:
+            self._cancel(waiting)
+            await asyncio.wait(waiting, timeout=_CANCELLED_WITHIN_S)
+            tasks -= waiting
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self._settings.drain_timeout_s)
             if late:

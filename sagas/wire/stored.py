@@ -7,6 +7,9 @@ step reads and writes it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from pydantic_core import from_json, to_json
 
 from sagas.core.definition import (
@@ -28,6 +31,7 @@ from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.printable import printable
 from sagas.wire.envelope import TIME_MS_MAX
 from sagas.wire.headers import Headers
+from sagas.wire.notes import heartbeats_of
 
 __all__ = ["decode_event", "decode_instance", "encode_event", "encode_instance"]
 
@@ -70,9 +74,16 @@ def encode_instance(instance: Instance) -> bytes:
 
 
 def decode_instance(
-    definition: Definition, saga_id: str, state: bytes, *, generation: int = 1, version: int = 0
+    definition: Definition,
+    saga_id: str,
+    state: bytes,
+    *,
+    notes: Mapping[str, str] = MappingProxyType({}),
+    generation: int = 1,
+    version: int = 0,
 ) -> Instance:
-    """The instance that ``encode_instance`` wrote, under the stamp of its row.
+    """The instance that ``encode_instance`` wrote, under the stamp of its row, with the heartbeats that
+    the row's notes tell of.
 
     Raises ContractViolation for a state with an event or a step that the definition does not know, which
     was written by another version of the saga, and for one that nobody of ours has written.
@@ -91,6 +102,7 @@ def decode_instance(
             deadline_ms=deadline_ms,
             generation=generation,
             version=version,
+            heartbeats=heartbeats_of(notes),
         )
         _check_whole(instance)
     except (ValueError, TypeError) as error:

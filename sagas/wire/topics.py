@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from sagas.core.errors import SettingsError
 
-__all__ = ["Topics"]
+__all__ = ["RETRY_TIERS_MS", "Topics"]
 
+RETRY_TIERS_MS = (10_000, 60_000, 600_000, 3_600_000)
+"""The delays of the retry topics. One delay to a topic: what is in a partition is due in its order."""
+
+_UNITS = ((3_600_000, "h"), (60_000, "m"), (1_000, "s"))
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -32,6 +36,13 @@ class Topics:
     def dead_letters(self, service: str) -> str:
         """What the service could not handle, bytes untouched."""
         return f"{self.namespace}.{service}.dlq"
+
+    def retry(self, service: str, delay_ms: int) -> str:
+        """What waits so long for another attempt by the service: ``shop.payments.retry.10m``."""
+        for unit_ms, unit in _UNITS:
+            if delay_ms % unit_ms == 0:
+                return f"{self.namespace}.{service}.retry.{delay_ms // unit_ms}{unit}"
+        return f"{self.namespace}.{service}.retry.{delay_ms}ms"
 
     def control(self, saga: str) -> str:
         """Wake-ups of operators and timers; every participant reads it."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sagas.core.controls import Again, Cancel, Control, Park, Resume, TimerDue
-from sagas.core.decide import ActionResult, Emission, ResultKind
+from sagas.core.decide import ActionResult, ResultKind
 from sagas.core.definition import DEADLINE, START, Definition, Direction, Role, StepDefinition
 from sagas.core.enabled import Action
 from sagas.core.errors import CompensationFailed
@@ -22,11 +22,11 @@ from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.timers import PROOF, timers_of
 from sagas.wire.ids import event_id
 from tests.simulation.parts import NO_FAULTS, Call, Faults, Message, Participant, Plan
+from tests.simulation.world import World
 
 __all__ = ["Model", "Unrest"]
 
 SAGA_ID = "s"
-T = TypeVar("T")
 
 
 class Unrest(AssertionError):
@@ -79,6 +79,9 @@ class Model:
         self._timers = faults.timers
         self._cancels = faults.cancels
         self._agains = faults.agains
+        self._postponements = faults.postponements
+        self.noted: dict[tuple[str, Direction], int] = {}
+        self._due: set[int] = set()
         self._repairs = 8
         self._answered: set[str] = set()
         self.outside: set[str] = set()
@@ -90,7 +93,7 @@ class Model:
         start = self.definition.start
         self.publish(
             Fact(
-                self._id(start.done[0], START, Direction.FORWARD, ""),
+                self.id_of(start.done[0], START, Direction.FORWARD, ""),
                 start.done[0],
                 START,
                 Role.DONE,
@@ -204,11 +207,13 @@ class Model:
     def _deliver(self) -> None:
         index = self._random.randrange(len(self._queue))
         service, message = self._queue.pop(index)
+        if message.attempt is not None:
+            self._due.add(message.attempt)
         if self._duplicates and self._random.random() < 0.3:
             self._duplicates -= 1
             self.seen["duplicate"] += 1
             self._queue.append((service, message))
-        world = _World(self, service)
+        world = World(self, service, message)
         if self.row is None and message.control is not None:
             return  # in the product: a dead letter
         handling = Handling(
@@ -323,6 +328,29 @@ class Model:
                 self.seen["null compensation"] += 1
         return ActionResult(ResultKind.RETURNED, step.undone)
 
+    def waits(self, action: Action, noted: Mapping[tuple[str, Direction], int]) -> bool:
+        """Whether a message that is under way brings the next attempt, by notes that were read."""
+        attempt = noted.get((action.step.name, action.direction))
+        return attempt is not None and attempt not in self._due
+
+    def postpones(self) -> bool:
+        """Whether an attempt fails now, and another is to be made later."""
+        if not self._postponements or self._random.random() > 0.4:
+            return False
+        self._postponements -= 1
+        self.seen["postponed"] += 1
+        return True
+
+    def put_off(self, service: str, message: Message) -> int:
+        """Publish the message for another attempt, and return that attempt's number."""
+        number = self.calls
+        self._queue.append((service, replace(message, attempt=number)))
+        return number
+
+    def note(self, action: Action, attempt: int) -> None:
+        """Others leave the action to that attempt until it is due."""
+        self.noted[action.step.name, action.direction] = attempt
+
     def _check_founded(self, action: Action, instance: Instance) -> None:
         """No one acts on an event whose cause is not durable (I10)."""
         on_log = {fact.id for fact in self.log}
@@ -336,38 +364,5 @@ class Model:
         if not founded:
             self.unfounded.append(f"{action.direction} {action.step.name}")
 
-    def _id(self, type_: str, step: str, direction: Direction, cause: str) -> str:
+    def id_of(self, type_: str, step: str, direction: Direction, cause: str) -> str:
         return event_id("saga", SAGA_ID, type_, step=step, direction=direction, cause=cause)
-
-
-class _World:
-    """What one worker sees of the model."""
-
-    def __init__(self, model: Model, service: str) -> None:
-        self._model = model
-        self._service = service
-
-    async def load(self) -> Instance | None:
-        return await _call("loads", lambda: self._model.row)
-
-    async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
-        name = f"stores {recorded.type if recorded else 'a fold'}"
-        return await _call(name, lambda: self._model.store(instance, recorded))
-
-    async def emit(self, fact: Fact) -> None:
-        await _call(f"emits {fact.type}", lambda: self._model.publish(fact))
-
-    async def perform(self, action: Action, instance: Instance) -> ActionResult:
-        name = f"performs {action.step.name} {action.direction}"
-        return await _call(name, lambda: self._model.perform(action, instance))
-
-    def now_ms(self) -> int:
-        return self._model.calls
-
-    def event_id(self, emission: Emission, cause: Fact) -> str:
-        return self._model._id(emission.type, emission.step, emission.direction, cause.id)
-
-
-async def _call(name: str, perform: Callable[[], T]) -> T:
-    result: T = await Call(name, perform)
-    return result

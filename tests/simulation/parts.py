@@ -39,6 +39,7 @@ class Faults:
     timers: int = 0
     cancels: int = 0
     agains: int = 0
+    postponements: int = 0
     crash_at: int | None = None
     crash_after: bool = False
 
@@ -64,6 +65,8 @@ class Message:
 
     fact: Fact
     control: Control | None = None
+    attempt: int | None = None
+    """The number of the postponed attempt that this message brings."""
 
 
 @dataclass(slots=True)

@@ -66,12 +66,20 @@ def test_every_saga_ends_and_the_books_balance(
     crashes=st.integers(0, 4),
     timers=st.integers(0, 4),
     cancels=st.integers(0, 1),
+    later=st.integers(0, 4),
 )
 def test_so_it_does_with_waits_timeouts_and_cancellation(  # noqa: PLR0917 - drawn, not called
-    saga: int, plans: int, schedule: int, crashes: int, timers: int, cancels: int
+    saga: int, plans: int, schedule: int, crashes: int, timers: int, cancels: int, later: int
 ) -> None:
     definition = random_definition(saga, alternatives=True)
-    faults = Faults(crashes=crashes, duplicates=2, timers=timers, cancels=cancels, agains=timers)
+    faults = Faults(
+        crashes=crashes,
+        duplicates=2,
+        timers=timers,
+        cancels=cancels,
+        agains=timers,
+        postponements=later,
+    )
     model = Model(definition, random_plans(definition, plans), seed=schedule, faults=faults).run()
     assert violations(model) == [], model.trace
 
@@ -119,6 +127,20 @@ def test_one_crash_at_every_call_of_the_order_saga(failing: str | None, *, after
             assert model.row.status is expected, (seed, crash_at, model.trace)
 
 
+@pytest.mark.parametrize("failing", ["reserve_stock", "authorize_payment", None])
+@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+def test_one_crash_at_every_call_while_attempts_wait(failing: str | None, *, after: bool) -> None:
+    definition, postponed = order_fulfilment(), 0
+    for seed in range(10):
+        model = _run(definition, failing, seed, Faults(postponements=2))
+        postponed += model.seen["postponed"]
+        for crash_at in range(1, model.calls + 1):
+            faults = Faults(crash_at=crash_at, crash_after=after, postponements=2)
+            crashed = _run(definition, failing, seed, faults)
+            assert violations(crashed) == [], (seed, crash_at, crashed.trace)
+    assert postponed > 0
+
+
 def _run(definition: Definition, failing: str | None, seed: int, faults: Faults) -> Model:
     plans = {failing: Plan("refused")} if failing else {}
     return Model(definition, plans, seed=seed, faults=faults).run()
@@ -127,7 +149,7 @@ def _run(definition: Definition, failing: str | None, seed: int, faults: Faults)
 def test_the_campaign_sees_what_it_is_there_to_see() -> None:
     """A campaign in which nothing interesting happens proves nothing."""
     seen: Counter[str] = Counter()
-    faults = Faults(crashes=3, duplicates=2, timers=3, cancels=1, agains=2)
+    faults = Faults(crashes=3, duplicates=2, timers=3, cancels=1, agains=2, postponements=1)
     for seed in range(4000):
         definition = random_definition(seed, alternatives=seed % 2 > 0) if seed % 3 else PARALLEL
         plans = (
@@ -141,6 +163,7 @@ def test_the_campaign_sees_what_it_is_there_to_see() -> None:
         seen[model.row.status if model.row else "nothing"] += 1
     interesting = {
         "crash",
+        "postponed",
         "duplicate",
         "conflict",
         "repeated",

@@ -1,11 +1,12 @@
 """The saga table on a Redis server.
 
 Owns the keys below ``{namespace}:{b000}`` to ``{b063}``: per saga instance one hash (``v`` stamp,
-``s`` state, ``t`` token of the last change, ``x`` status, ``e:<slot>`` one recorded event, ``n`` the
-notes, as JSON, if there are any), per bucket, saga and status one sorted set (score: last change), and per bucket one sorted set of timers
-(member: saga, saga id and timer name, joined by U+001F; score: due). All keys of one instance share the
-hash tag of its bucket, so a change with its timers is one Lua call in one slot. It must never
-change a row but by compare-and-set, and never trust what it holds to be complete: Kafka is the truth.
+``s`` state, ``t`` token of the last change, ``x`` status, ``e:<slot>`` one recorded event, ``n`` the notes
+as JSON, if there are any), per bucket, saga and status one sorted set (score: last change), and per
+bucket one sorted set of timers (member: saga, saga id and timer name, joined by U+001F; score: due). All
+keys of one instance share the hash tag of its bucket, so a change with its timers is one Lua call in one
+slot. It must never change a row but by compare-and-set, and never trust what it holds to be complete:
+Kafka is the truth.
 """
 
 from __future__ import annotations

@@ -1,0 +1,61 @@
+"""The notes beside a row: failed attempts and heartbeats, as text.
+
+Owns both encodings. A note is a hint: one that can not be read, as another version may have written it,
+counts as none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sagas.core.timers import RETRY
+
+__all__ = ["AttemptNote", "attempt_note", "encode_attempts", "heartbeats_of"]
+
+
+class AttemptNote(NamedTuple):
+    """How the attempts at an action went.
+
+    ``attempts`` have failed, the last one at ``at_ms`` with ``error``; the next one is due at
+    ``next_ms``, all in milliseconds since the epoch. ``elsewhere``: a record in a retry topic brings it,
+    so nobody else needs to. ``resumed`` is how often the saga had been resumed: what was noted before a
+    resumption counts no more.
+    """
+
+    attempts: int
+    at_ms: int
+    next_ms: int
+    error: str
+    elsewhere: bool = False
+    resumed: int = 0
+
+
+def encode_attempts(note: AttemptNote) -> str:
+    """The note as text."""
+    return json.dumps(note, ensure_ascii=False, separators=(",", ":"))
+
+
+def attempt_note(notes: Mapping[str, str], name: str, *, resumed: int) -> AttemptNote | None:
+    """The note of that name, if there is one, it can be read, and it is of after the last resumption."""
+    text = notes.get(name)
+    if text is None:
+        return None
+    try:
+        attempts, at_ms, next_ms, error, elsewhere, noted = json.loads(text)
+        note = AttemptNote(
+            int(attempts), int(at_ms), int(next_ms), str(error), bool(elsewhere), int(noted)
+        )
+    except (ValueError, TypeError):
+        return None
+    return note if note.resumed == resumed else None
+
+
+def heartbeats_of(notes: Mapping[str, str]) -> Mapping[str, int]:
+    """When the handlers of steps last said that they are at work, by step."""
+    return {
+        name: int(text)
+        for name, text in notes.items()
+        if not name.startswith(RETRY) and text.isascii() and text.isdigit()
+    }
