@@ -70,7 +70,7 @@ def _print_json(found: Found, *, payloads: bool) -> None:
     from sagas.cli.mending import mends_of
     from sagas.cli.output import print_json, rfc3339
     from sagas.cli.timers import json_of, lines_of
-    from sagas.cli.words import reason_of, waiting_json
+    from sagas.cli.words import reason_of, retrying_json, waiting_json
 
     view, deadline_ms = _view(found), found.instance.deadline_ms
     reason = reason_of(view)
@@ -97,6 +97,9 @@ def _print_json(found: Found, *, payloads: bool) -> None:
             "version": view.version,
             "generation": view.generation,
             "waits_for": waiting_json(view),
+            "retrying": [
+                retrying_json(one, found.saga.retries[one.step].attempts) for one in view.retrying
+            ],
             "reason": None if reason is None else reason.as_json(),
             "outstanding": [
                 {
@@ -126,7 +129,7 @@ def _print_tables(found: Found, *, payloads: bool) -> None:
     from sagas.cli.output import console, duration, local_time, table
 
     out, view = console(), _view(found)
-    _print_head(out, view)
+    _print_head(out, found, view)
     _print_ledger(out, view)
     _print_timers(out, found)
     _print_mends(out, found)
@@ -190,9 +193,10 @@ def _event(entry: TimelineEntry, *, payloads: bool) -> Text:
     return text
 
 
-def _print_head(out: Console, view: SagaView) -> None:
+def _print_head(out: Console, found: Found, view: SagaView) -> None:
     from sagas.cli.output import grid, local_time, status_text
-    from sagas.cli.words import awaited_words, reason_of
+    from sagas.cli.timers import due_words
+    from sagas.cli.words import awaited_words, reason_of, retrying_words
 
     head = grid()
     head.add_row("saga", f"{view.saga} {view.saga_id}")
@@ -208,4 +212,8 @@ def _print_head(out: Console, view: SagaView) -> None:
         head.add_row("left to undo", "nothing any more")
     if view.waits_for and not view.has_ended:
         head.add_row("outstanding" if parked else "waits for", awaited_words(view))
+    for one in view.retrying:
+        due = f"at {local_time(one.next_at_ms)}, {due_words(one.next_at_ms)}"
+        attempts = found.saga.retries[one.step].attempts
+        head.add_row("tried again", retrying_words(one, attempts, due))
     out.print(head)

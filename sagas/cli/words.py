@@ -12,12 +12,14 @@ from sagas.core.definition import SAGA_PARKED, STEP_FAILED, UNDO_FAILED, Directi
 from sagas.core.errors import WORDS_MAX
 from sagas.core.instance import SagaStatus
 from sagas.core.printable import printable
-from sagas.runtime.views import SagaView, Waiting
+from sagas.runtime.views import Retrying, SagaView, Waiting
 
 __all__ = [
     "Reason",
     "awaited_words",
     "reason_of",
+    "retrying_json",
+    "retrying_words",
     "short_name",
     "waiting_json",
     "waiting_text",
@@ -93,6 +95,31 @@ def waiting_text(waiting: Waiting) -> str:
     """One step that would come next, and by whom."""
     undo = "undo of " if waiting.direction is Direction.UNDO else ""
     return f"{undo}{waiting.step} ({waiting.service})"
+
+
+def retrying_words(retrying: Retrying, attempts: int, due: str) -> str:
+    """``attempt 3 of 5 of reserve_stock (inventory) … in 8 s; the last error was …``."""
+    undo = "the undo of " if retrying.direction is Direction.UNDO else ""
+    return (
+        f"attempt {retrying.attempts + 1} of {attempts} of {undo}{retrying.step} ({retrying.service}) "
+        f"{due}; the last error: {printable(retrying.error, chars_max=WORDS_MAX)}"
+    )
+
+
+def retrying_json(retrying: Retrying, attempts: int) -> dict[str, object]:
+    """The same for scripts."""
+    from sagas.cli.output import rfc3339
+
+    return {
+        "step": retrying.step,
+        "service": retrying.service,
+        "direction": retrying.direction.value,
+        "attempts_failed": retrying.attempts,
+        "attempts": attempts,
+        "last_error": retrying.error,
+        "failed_at": rfc3339(retrying.failed_at_ms),
+        "next_at": rfc3339(retrying.next_at_ms),
+    }
 
 
 def waiting_json(view: SagaView) -> list[dict[str, str]]:

@@ -119,6 +119,11 @@ class Instance(NamedTuple):
         """Where the saga stands. An end outweighs a parking."""
         return SagaStatus.PARKED if self.parked and not self.phase.is_terminal else self.phase
 
+    @property
+    def resumptions(self) -> int:
+        """How often an operator let the saga go on: attempts are counted anew each time."""
+        return sum(fact.role is Role.RESUMED for fact in self.facts.values())
+
     def done(self, step: StepDefinition) -> bool:
         """Whether a done event of the step is recorded."""
         return any(type_ in self.facts for type_ in step.done)

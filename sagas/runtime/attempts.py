@@ -13,7 +13,6 @@ from typing import NamedTuple
 import structlog
 
 from sagas.core.controls import Control, RetryNow
-from sagas.core.definition import Role
 from sagas.core.enabled import Action
 from sagas.core.instance import Fact, Instance
 from sagas.core.timers import RETRY, retry_name
@@ -78,10 +77,10 @@ class Attempts:
             *(action.step.name, action.direction, action.epoch),
         ):
             return noted
-        return max(noted, retried.attempts if retried.resumed == _resumed(instance) else 0)
+        return max(noted, retried.attempts if retried.resumed == instance.resumptions else 0)
 
     def _note(self, action: Action, instance: Instance) -> AttemptNote | None:
-        return attempt_note(self._notes, _name(action), resumed=_resumed(instance))
+        return attempt_note(self._notes, _name(action), resumed=instance.resumptions)
 
     async def failed(
         self, action: Action, instance: Instance, attempts: int, error: str, pause_s: float
@@ -92,7 +91,7 @@ class Attempts:
         whoever reads the note may rely on the record.
         """
         now_ms = self._clock.now_ms()
-        resumed = _resumed(instance)
+        resumed = instance.resumptions
         due_ms = self._topics.due_ms(round(pause_s * 1000), now_ms)
         if due_ms is not None:
             retried = self._retried_of(
@@ -153,15 +152,10 @@ class Attempts:
 
     async def settle(self, timer: str, instance: Instance) -> None:
         """Clear a timer that had the service look whether an attempt is missing, unless one is to come."""
-        note = attempt_note(self._notes, timer, resumed=_resumed(instance))
+        note = attempt_note(self._notes, timer, resumed=instance.resumptions)
         if timer.startswith(RETRY) and (note is None or note.next_ms <= self._clock.now_ms()):
             await self._table.annotate(self._saga, self._saga_id, timer, None)
 
 
 def _name(action: Action) -> str:
     return retry_name(action.step.name, action.direction, action.epoch)
-
-
-def _resumed(instance: Instance) -> int:
-    """How often an operator let the saga go on: attempts are counted anew each time."""
-    return sum(fact.role is Role.RESUMED for fact in instance.facts.values())

@@ -74,7 +74,9 @@ class Dispatch:
         """
         bind_contextvars(service=self._participant.service.name, at=_place(record))
         try:
-            await self._handle(record, interest, retried)
+            waits = retried and await self._participant.retries.put_again(record, retried)
+            if not waits:
+                await self._handle(InHand(record, retried), interest)
         except Exception as error:  # noqa: BLE001 - nothing may block the partition
             await self._dead_letters.add(record, error)
 
@@ -83,10 +85,8 @@ class Dispatch:
         bind_contextvars(service=self._participant.service.name, at=_place(record))
         await self._dead_letters.add(record, error)
 
-    async def _handle(self, record: Record, interest: Interest, retried: Retried | None) -> None:
-        if retried and await self._participant.retries.put_again(record, retried):
-            return
-        in_hand = InHand(record, retried)
+    async def _handle(self, in_hand: InHand, interest: Interest) -> None:
+        record, retried = in_hand
         envelope = decode_headers(record.headers, record.value or b"", time_ms=record.timestamp_ms)
         if interest.saga is not None:
             incoming = decode_incoming(envelope, interest.saga, interest.event_type)

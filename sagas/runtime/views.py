@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sagas.core.controls import Cancel, decide_control
@@ -10,13 +10,16 @@ from sagas.core.definition import START, Definition, Direction, Role
 from sagas.core.errors import ContractViolation, InvalidMessage
 from sagas.core.framework_events import SagaParked, UndoFailed
 from sagas.core.instance import Instance, SagaStatus
+from sagas.core.timers import retry_name
 from sagas.ports import Row
 from sagas.runtime.incoming import decode_payload
 from sagas.wire.envelope import Envelope, decode_headers
+from sagas.wire.notes import attempt_note
 from sagas.wire.stored import decode_event, decode_instance
 
 __all__ = [
     "Outstanding",
+    "Retrying",
     "SagaView",
     "TimelineEntry",
     "Waiting",
@@ -66,6 +69,21 @@ class Outstanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrying:
+    """What is tried again: ``attempts`` have failed, the last one at ``failed_at_ms`` with ``error``. The
+    next one is due at ``next_at_ms``, in milliseconds since the epoch. A hint: the table may have lost it.
+    """
+
+    step: str
+    service: str
+    direction: Direction
+    attempts: int
+    error: str
+    failed_at_ms: int
+    next_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SagaView:
     """A saga instance as a reader sees it, at one moment.
 
@@ -85,6 +103,7 @@ class SagaView:
     reason: str | None
     outstanding: tuple[Outstanding, ...] = ()
     can_be_cancelled: bool = False
+    retrying: tuple[Retrying, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -127,6 +146,7 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
         reason=_reason(instance, envelopes),
         outstanding=outstanding,
         can_be_cancelled=decide_control(instance, Cancel()) is not None,
+        retrying=tuple(_retrying(instance, row.notes)),
     )
 
 
@@ -147,6 +167,23 @@ def _undo_error(instance: Instance, envelopes: dict[str, Envelope], step: str) -
             event = decode_payload(failure, fact.type, envelopes[slot].payload)
             return event.error if isinstance(event, SagaParked | UndoFailed) else None
     return None
+
+
+def _retrying(instance: Instance, notes: Mapping[str, str]) -> Iterator[Retrying]:
+    """What the notes tell of the actions that would come next."""
+    resumed = instance.resumptions
+    for waiting in waits_for(instance) if notes else ():
+        note = attempt_note(notes, retry_name(waiting.step, waiting.direction), resumed=resumed)
+        if note is not None:
+            yield Retrying(
+                waiting.step,
+                waiting.service,
+                waiting.direction,
+                attempts=note.attempts,
+                error=note.error,
+                failed_at_ms=note.at_ms,
+                next_at_ms=note.next_ms,
+            )
 
 
 def _envelope(stored: bytes) -> Envelope:

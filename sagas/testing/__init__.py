@@ -2,12 +2,13 @@
 
 from sagas.testing.clock import VirtualClock
 from sagas.testing.environment import SagaTestEnvironment
-from sagas.testing.history import DeadLetter, RecordedEvent
+from sagas.testing.history import DeadLetter, FailedAttempt, RecordedEvent
 from sagas.testing.interventions import InjectedFailure
 from sagas.testing.scenario import given
 
 __all__ = [
     "DeadLetter",
+    "FailedAttempt",
     "InjectedFailure",
     "RecordedEvent",
     "SagaTestEnvironment",

@@ -28,7 +28,13 @@ from sagas.runtime.worker import WorkerSettings
 from sagas.service import Lifespan, Service
 from sagas.testing.accounting import WatchedBroker
 from sagas.testing.clock import START_TIME, NumberedIds, VirtualClock
-from sagas.testing.history import DeadLetter, RecordedEvent, RecordedTable, history_of
+from sagas.testing.history import (
+    DeadLetter,
+    FailedAttempt,
+    RecordedEvent,
+    RecordedTable,
+    history_of,
+)
 from sagas.testing.interventions import Answer, AnyStep, Interventions, Place
 from sagas.testing.publishing import dead_letter_of, outside_record
 from sagas.testing.report import dead_letters_wrong, not_seen, unfinished, waits, where
@@ -180,9 +186,9 @@ class SagaTestEnvironment:
         carries its type and nothing else, as an outside producer's would.
         """
         saga = None if saga_id is None else self._saga_of(saga_id)
-        await self._broker.publish(
-            outside_record(self.platform.topics, event, saga, saga_id, self.clock.now_ms())
-        )
+        now_ms = self.clock.now_ms()
+        record = outside_record(self.platform.topics, event, saga, saga_id, now_ms)
+        await self._broker.publish(record)
 
     async def ask(self, saga_id: str, request: Event) -> None:
         """Ask as an operator would: by a ``ResumeRequested``, a ``CancelRequested`` and so on."""
@@ -240,8 +246,7 @@ class SagaTestEnvironment:
     async def restart(self, service: Service | str) -> None:
         """Start a service again, whether it has crashed or not, with newly opened resources."""
         running = self._running(service)
-        error = await running.stop()
-        if error is not None:
+        if (error := await running.stop()) is not None:
             raise error
         running.launch()
         await self._rest.settle()
@@ -316,6 +321,11 @@ class SagaTestEnvironment:
         view = self.view(saga_id, saga=saga)
         return [] if view is None else history_of(self._sagas[view.saga], view, self.clock)
 
+    def attempts(self, saga_id: str, *, saga: type[Saga] | None = None) -> list[FailedAttempt]:
+        """The attempts of a saga's handlers that failed and were followed by another, in order."""
+        view = self.view(saga_id, saga=saga)
+        return [] if view is None else self._table.attempts(view.saga, saga_id, self.clock)
+
     @property
     def dead_letters(self) -> list[DeadLetter]:
         """What could not be handled so far, by service."""
@@ -353,8 +363,7 @@ class SagaTestEnvironment:
 
     def why(self, saga_id: str) -> str:
         """What keeps a saga from going on, in words; empty where nothing does."""
-        view = self.view(saga_id)
-        if view is not None:
+        if (view := self.view(saga_id)) is not None:
             return "\n".join(waits(view, self._services))
         names = [name for name, id_ in self._started if id_ == saga_id]
         return "\n".join(not_seen(self._sagas[name], saga_id, self._services) for name in names)

@@ -11,13 +11,24 @@ from datetime import timedelta
 from enum import Enum
 
 from sagas.adapters.memory.table import MemorySagaTable
+from sagas.core.definition import Direction
 from sagas.core.events import Event
 from sagas.core.saga import Saga
+from sagas.core.timers import RETRY
 from sagas.ports import Row, RowChange
 from sagas.runtime.views import SagaView
 from sagas.testing.clock import VirtualClock
+from sagas.wire.notes import attempt_note
 
-__all__ = ["DeadLetter", "RecordedEvent", "RecordedTable", "history_of", "shown", "told"]
+__all__ = [
+    "DeadLetter",
+    "FailedAttempt",
+    "RecordedEvent",
+    "RecordedTable",
+    "history_of",
+    "shown",
+    "told",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +65,85 @@ class DeadLetter:
         return dict(self.headers).get(name, b"").decode(errors="replace")
 
 
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An attempt at a step, or at its undo, that failed and is followed by another.
+
+    ``number`` counts from 1; ``at`` and ``next_at`` are virtual time since the start. ``waits``: the
+    message that brings the next one stands in a retry topic.
+    """
+
+    step: str
+    undo: bool
+    number: int
+    error: str
+    at: timedelta
+    next_at: timedelta
+    waits: bool
+
+    def __repr__(self) -> str:
+        undo = "the undo of " if self.undo else ""
+        return (
+            f"+{self.at.total_seconds():.3f}s attempt {self.number} of {undo}{self.step} failed: "
+            f"{self.error}; the next one is due at +{self.next_at.total_seconds():.3f}s"
+        )
+
+
 class RecordedTable(MemorySagaTable):
     """The saga table in memory; ``rows`` is what it holds, by saga and saga id."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rows: dict[tuple[str, str], Row] = {}
+        self.noted: list[tuple[str, str, str, str]] = []
 
     async def store(self, change: RowChange) -> bool:
         """Store, and copy what was stored."""
         stored = await super().store(change)
         if stored:
-            key = (change.saga, change.saga_id)
-            events = {**self.rows[key].events} if key in self.rows else {}
-            self.rows[key] = Row(change.stamp, change.state, {**events, **change.events})
+            await self._copy(change.saga, change.saga_id)
         return stored
+
+    async def annotate(
+        self, saga: str, saga_id: str, name: str, note: str | None, *, due_ms: int | None = None
+    ) -> bool:
+        """Annotate, and copy what was kept. ``noted`` has every note about attempts, in order."""
+        kept = await super().annotate(saga, saga_id, name, note, due_ms=due_ms)
+        if kept:
+            await self._copy(saga, saga_id)
+        if kept and note is not None and name.startswith(RETRY):
+            self.noted.append((saga, saga_id, name, note))
+        return kept
+
+    def attempts(self, saga: str, saga_id: str, clock: VirtualClock) -> list[FailedAttempt]:
+        """The attempts that failed and were followed by another, in the order in which they were made."""
+        return [
+            attempt
+            for noted_saga, noted_id, name, text in self.noted
+            if (noted_saga, noted_id) == (saga, saga_id)
+            and (attempt := _attempt(name, text, clock)) is not None
+        ]
+
+    async def _copy(self, saga: str, saga_id: str) -> None:
+        row = await super().load(saga, saga_id, events=True)
+        if row is not None:
+            self.rows[saga, saga_id] = row
+
+
+def _attempt(name: str, text: str, clock: VirtualClock) -> FailedAttempt | None:
+    note = attempt_note({name: text}, name)
+    if note is None:
+        return None
+    step, direction, *_ = name.removeprefix(RETRY).split("/")
+    return FailedAttempt(
+        step,
+        undo=direction == Direction.UNDO,
+        number=note.attempts,
+        error=note.error,
+        at=clock.since_start(note.at_ms),
+        next_at=clock.since_start(note.next_ms),
+        waits=note.elsewhere,
+    )
 
 
 def history_of(saga: type[Saga], view: SagaView, clock: VirtualClock) -> list[RecordedEvent]:

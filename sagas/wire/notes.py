@@ -7,12 +7,16 @@ counts as none.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from sagas.core.timers import RETRY
+from sagas.wire.envelope import TIME_MS_MAX
 
 __all__ = ["AttemptNote", "attempt_note", "encode_attempts", "heartbeats_of"]
+
+_MOMENT = re.compile(r"[0-9]{1,14}")
 
 
 class AttemptNote(NamedTuple):
@@ -37,8 +41,10 @@ def encode_attempts(note: AttemptNote) -> str:
     return json.dumps(note, ensure_ascii=False, separators=(",", ":"))
 
 
-def attempt_note(notes: Mapping[str, str], name: str, *, resumed: int) -> AttemptNote | None:
-    """The note of that name, if there is one, it can be read, and it is of after the last resumption."""
+def attempt_note(
+    notes: Mapping[str, str], name: str, *, resumed: int | None = None
+) -> AttemptNote | None:
+    """The note of that name, if there is one, it can be read, and no resumption came since."""
     text = notes.get(name)
     if text is None:
         return None
@@ -47,9 +53,11 @@ def attempt_note(notes: Mapping[str, str], name: str, *, resumed: int) -> Attemp
         note = AttemptNote(
             int(attempts), int(at_ms), int(next_ms), str(error), bool(elsewhere), int(noted)
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
-    return note if note.resumed == resumed else None
+    if not (0 <= note.at_ms < TIME_MS_MAX and 0 <= note.next_ms < TIME_MS_MAX):
+        return None
+    return note if resumed in {None, note.resumed} else None
 
 
 def heartbeats_of(notes: Mapping[str, str]) -> Mapping[str, int]:
@@ -57,5 +65,5 @@ def heartbeats_of(notes: Mapping[str, str]) -> Mapping[str, int]:
     return {
         name: int(text)
         for name, text in notes.items()
-        if not name.startswith(RETRY) and text.isascii() and text.isdigit()
+        if not name.startswith(RETRY) and _MOMENT.fullmatch(text)
     }

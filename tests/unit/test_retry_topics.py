@@ -1,0 +1,375 @@
+"""Attempts that are far apart: they wait in topics, hold nobody back, count on, and get lost nowhere."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sagas import (
+    NOTHING,
+    Event,
+    EventContext,
+    RetriableError,
+    Retry,
+    Saga,
+    SagaStatus,
+    Service,
+    Start,
+    Step,
+    StepContext,
+    hours,
+    minutes,
+    seconds,
+)
+from sagas.core.framework_events import (
+    ResumeRequested,
+    RetryRequested,
+    SagaExpired,
+    SagaParked,
+    StepFailed,
+)
+from sagas.runtime.operator import Operator
+from sagas.testing import SagaTestEnvironment
+
+
+class Placed(Event, type="desk.Placed.v1"):
+    id: str
+
+
+class Cancelled(Event, type="desk.Cancelled.v1"):
+    id: str
+
+
+class Booked(Event, type="hotel.Booked.v1"):
+    id: str
+
+
+class Unbooked(Event, type="hotel.Unbooked.v1"):
+    id: str
+
+
+class Insured(Event, type="hotel.Insured.v1"):
+    id: str
+
+
+class Paid(Event, type="bank.Paid.v1"):
+    id: str
+
+
+class Declined(Event, type="bank.Declined.v1"):
+    id: str
+
+
+FAR = Retry(attempts=4, backoff=seconds(10), factor=6, jitter=0, backoff_max=hours(3))
+
+
+class Trip(Saga):
+    key = "id"
+    start = Start(Placed, by="desk", undone=Cancelled)
+    book = Step(by="hotel", on=Placed, done=Booked, undone=Unbooked, retry=FAR)
+    insure = Step(by="hotel", on=Placed, done=Insured, undone=NOTHING)
+    pay = Step(by="bank", on=Booked, done=Paid, refused=Declined, pivot=True)
+
+
+class Agency:
+    """The services of a trip, and what their handlers were called for."""
+
+    def __init__(self) -> None:
+        self.desk, self.hotel, self.bank = Service("desk"), Service("hotel"), Service("bank")
+        self.calls: list[tuple[str, int]] = []
+        self.seen: list[str] = []
+        self.desk.undoes(Trip.start)(self.cancel)
+        self.hotel.performs(Trip.book)(self.book)
+        self.hotel.undoes(Trip.book)(self.unbook)
+        self.hotel.performs(Trip.insure)(self.insure)
+        self.hotel.observes(Placed)(self.note)
+        self.bank.performs(Trip.pay)(self.pay)
+
+    @property
+    def services(self) -> list[Service]:
+        return [self.desk, self.hotel, self.bank]
+
+    def _called(self, name: str, context: StepContext) -> None:
+        self.calls.append((name, context.attempt))
+
+    async def cancel(self, placed: Placed, context: StepContext) -> Cancelled:
+        return Cancelled(id=placed.id)
+
+    async def book(self, placed: Placed, context: StepContext) -> Booked:
+        self._called("book", context)
+        return Booked(id=placed.id)
+
+    async def unbook(self, placed: Placed, booked: Booked | None, context: StepContext) -> Unbooked:
+        self._called("unbook", context)
+        return Unbooked(id=placed.id)
+
+    async def insure(self, placed: Placed, context: StepContext) -> Insured:
+        self._called("insure", context)
+        return Insured(id=placed.id)
+
+    async def note(self, placed: Placed, context: EventContext) -> None:
+        self.seen.append(placed.id)
+
+    async def pay(self, booked: Booked, context: StepContext) -> Paid | Declined:
+        return Paid(id=booked.id)
+
+
+@pytest.fixture
+def agency() -> Agency:
+    return Agency()
+
+
+def waiting(env: SagaTestEnvironment, tier: str, service: str = "hotel") -> int:
+    return len(env._broker.records(f"test.{service}.retry.{tier}"))
+
+
+async def test_long_pauses_are_spent_in_topics_and_attempts_count_on(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=3, error=ConnectionError("no line"))
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPLETED
+        assert [attempt.number for attempt in env.attempts(saga_id)] == [1, 2, 3]
+        assert [str(one.next_at - one.at) for one in env.attempts(saga_id)] == [
+            "0:00:10",
+            "0:01:00",
+            "0:10:00",  # six minutes, rounded to a tier
+        ]
+        assert repr(env.attempts(saga_id)[1]) == (
+            "+10.000s attempt 2 of book failed: ConnectionError: no line; "
+            "the next one is due at +70.000s"
+        )
+        booked = next(one for one in env.history(saga_id) if one.type is Booked)
+        assert booked.at == timedelta(seconds=670)
+        assert [waiting(env, tier) for tier in ("10s", "1m", "10m", "1h")] == [1, 1, 1, 0]
+    assert agency.calls == [("insure", 1), ("book", 4)], "what runs beside is not held back"
+    assert agency.seen == ["t-1"], "observers are told once"
+
+
+async def test_a_message_that_waits_is_acknowledged_and_holds_nobody_back(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=1)
+        first = await env.start(Placed(id="t-1"))
+        await env.advance(1)
+        second = await env.start(Placed(id="t-2"))
+        await env.advance(1)
+        assert env.status(second) is SagaStatus.COMPLETED
+        assert env.status(first) is SagaStatus.RUNNING
+        left = list(env._broker.consumers["test.hotel"].unacknowledged())
+        assert [(partition.topic, count) for partition, count in left] == [
+            ("test.hotel.retry.10s", 1)
+        ]
+        await env.run()
+
+
+async def test_while_it_waits_other_messages_of_the_saga_leave_the_step_alone(
+    agency: Agency,
+) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=1)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.advance(1)
+        await env.redeliver(saga_id)
+        await env.advance(1)
+        assert [name for name, _ in agency.calls] == ["insure"]
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPLETED
+        assert agency.calls.count(("book", 2)) == 1
+
+
+async def test_the_last_attempt_fails_the_step_with_all_of_them_counted(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=None, error=RetriableError("busy"))
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPENSATED
+        failed = next(one.event for one in env.history(saga_id) if one.type is StepFailed)
+        assert failed == StepFailed(step="book", error="RetriableError: busy", attempts=4)
+        row = env._table.rows["trip", saga_id]
+        assert row.notes == {}, "no note outlives its action"
+
+
+async def test_undos_wait_like_forward_actions(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.replace(Trip.pay, returns=Declined(id="t-1"))
+        env.fail(Trip.book, times=2, undo=True)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPENSATED
+        assert [(one.undo, one.number) for one in env.attempts(saga_id)] == [(True, 1), (True, 2)]
+        assert agency.calls[-1] == ("unbook", 3)
+        assert env.history(saga_id)[-1].at == timedelta(seconds=70)
+
+
+@pytest.mark.parametrize("moment", [0.0, 5.0, 10.0, 40.0], ids="{}s".format)
+async def test_a_worker_that_vanishes_meanwhile_loses_nothing(
+    agency: Agency, moment: float
+) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=2)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.advance(moment)
+        env.crash("hotel")
+        await env.restart("hotel")
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPLETED
+        assert agency.calls[-1] == ("book", 3)
+        assert env.history(saga_id)[-1].at == timedelta(seconds=70)
+
+
+async def test_a_pause_longer_than_every_tier_is_kept_by_going_through_more_than_once(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = Retry(attempts=2, backoff=hours(2.5), backoff_max=hours(3), jitter=0)
+    monkeypatch.setattr(Trip, "retries", {**Trip.retries, "book": long})
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=1)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPLETED
+        assert env.history(saga_id)[-1].at == timedelta(hours=2.5)
+        assert waiting(env, "1h") == 3
+
+
+async def test_a_record_that_is_lost_is_made_up_for_by_a_timer(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=1)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.advance(1)
+        await _lose(env, "hotel", "test.hotel.retry.10s")
+        await env.wait_for_end(saga_id)
+        assert env.status(saga_id) is SagaStatus.COMPLETED
+        assert agency.calls[-1] == ("book", 2)
+        assert env.history(saga_id)[-1].at == timedelta(seconds=70)
+        assert await env._table.list_timers("trip", limit=9) == []
+
+
+async def _lose(env: SagaTestEnvironment, service: str, topic: str) -> None:
+    """What waits in the topic counts as read, as if it had expired there."""
+    env.crash(service)
+    await env._rest.settle()
+    group = env._broker._broker._groups[f"test.{service}"]
+    for partition, end in list(env._broker.ends(frozenset({topic}))):
+        group.committed[partition] = end
+        env._broker.committed(f"test.{service}")[partition] = end
+    await env.restart(service)
+
+
+async def test_a_timer_that_finds_nothing_to_do_is_cleared(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.run()
+        await env._table.annotate("trip", saga_id, "retry/book/forward", "[1,0,0,'']", due_ms=1)
+        await env.run()
+        assert await env._table.list_timers("trip", limit=9) == []
+        assert agency.calls.count(("book", 1)) == 1
+
+
+async def test_a_lost_table_note_costs_an_early_attempt_and_nothing_else(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=1)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.advance(1)
+        await env._table.annotate("trip", saga_id, "retry/book/forward", None)
+        await env.advance(5)
+        assert ("book", 2) not in agency.calls
+        await env.run()
+        assert agency.calls[-1] == ("book", 2), "the record knows how many there were"
+        assert env.status(saga_id) is SagaStatus.COMPLETED
+
+
+async def test_an_operator_has_it_tried_now(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=1)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.advance(1)
+        await operator(env).ask("trip", saga_id, RetryRequested(by="ann", why="mended"))
+        await env.advance(0)
+        assert env.status(saga_id) is SagaStatus.COMPLETED
+        assert agency.calls[-1] == ("book", 2)
+        await env.run()
+        assert agency.calls[-1] == ("book", 2), "what waited finds it done"
+
+
+def operator(env: SagaTestEnvironment) -> Operator:
+    at = env.platform
+    return Operator(topics=at.topics, broker=at.broker, table=at.table, clock=at.clock, ids=at.ids)
+
+
+async def test_a_request_whose_attempt_waits_asks_for_nothing_when_it_comes_back(
+    agency: Agency,
+) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.replace(Trip.pay, returns=Declined(id="t-1"))
+        env.fail(Trip.book, times=4, undo=True)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.advance(1)
+        await operator(env).ask("trip", saga_id, RetryRequested(by="ann", why="impatient"))
+        await env.advance(1)
+        assert [one.number for one in env.attempts(saga_id)] == [1, 2]
+        await env.advance(3600)
+        assert env.status(saga_id) is SagaStatus.PARKED
+        assert [one.type for one in env.history(saga_id)].count(SagaParked) == 1
+        env.expect_unfinished(saga_id)
+
+
+async def test_after_a_resumption_attempts_are_counted_anew(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.replace(Trip.pay, returns=Declined(id="t-1"))
+        env.fail(Trip.book, times=5, undo=True)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.PARKED
+        await operator(env).ask("trip", saga_id, ResumeRequested(by="ann", why="mended"))
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPENSATED
+        assert [one.number for one in env.attempts(saga_id)] == [1, 2, 3, 1]
+        assert agency.calls[-1] == ("unbook", 2)
+
+
+class HastyTrip(Saga):
+    key = "id"
+    deadline = minutes(1)
+    start = Start(Placed, by="desk", undone=Cancelled)
+    book = Step(by="hotel", on=Placed, done=Booked, undone=Unbooked, retry=FAR)
+    pay = Step(by="bank", on=Booked, done=Paid, refused=Declined, pivot=True)
+
+
+@pytest.mark.parametrize("timers", [True, False], ids=["timers at work", "nobody on duty"])
+async def test_past_the_deadline_another_attempt_is_not_begun(*, timers: bool) -> None:
+    desk, hotel, bank = Service("desk"), Service("hotel"), Service("bank")
+    calls: list[int] = []
+
+    @desk.undoes(HastyTrip.start)
+    async def cancel(placed: Placed, context: StepContext) -> Cancelled:
+        return Cancelled(id=placed.id)
+
+    @hotel.performs(HastyTrip.book)
+    async def book(placed: Placed, context: StepContext) -> Booked:
+        calls.append(context.attempt)
+        raise ConnectionError
+
+    @hotel.undoes(HastyTrip.book)
+    async def unbook(placed: Placed, booked: Booked | None, context: StepContext) -> Unbooked:
+        return Unbooked(id=placed.id)
+
+    @bank.performs(HastyTrip.pay)
+    async def pay(booked: Booked, context: StepContext) -> Paid | Declined:
+        return Paid(id=booked.id)
+
+    async with SagaTestEnvironment([desk, hotel, bank]) as env:
+        if not timers:
+            await _without_timers(env)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPENSATED
+        assert SagaExpired in [one.type for one in env.history(saga_id)]
+    assert calls == [1, 2]
+
+
+async def _without_timers(env: SagaTestEnvironment) -> None:
+    async def nothing() -> int:
+        return 0
+
+    env._rest._timers.publish_due = nothing  # type: ignore[method-assign]
