@@ -147,7 +147,9 @@ def must_store(before: Instance, after: Instance, fact: Fact, service: str) -> b
     )
 
 
-def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
+def unproven(
+    instance: Instance, service: str, message: Fact, attempting: str | None = None
+) -> Iterator[Fact]:
     """The service's recorded events that ``message`` can enable, or was handled with when they were
     decided, and that nothing proves to be on Kafka.
 
@@ -155,7 +157,8 @@ def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
     names the event as its cause. The message that was in hand counts, because whatever wakes a service
     has it run all that is enabled: a duplicate of the start may perform the last step. What a timer or
     an operator made somebody decide, whoever handles a control message emits again; that the deadline
-    has passed, whoever handles the message that found it so.
+    has passed, whoever handles the message that found it so. ``attempting`` names the step for which the
+    message has waited: others may have relied on it, so what was decided with it is always asked for.
     """
     definition = instance.definition
     causes = {fact.cause for fact in instance.facts.values()}
@@ -169,7 +172,12 @@ def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
             if awaits_proof(instance, fact) or (own and message.role is Role.WAKE):
                 yield fact
         elif definition.by_name[fact.step].service == service:
-            if _decided_with(instance, message, fact) or _can_enable(instance, message, slot, fact):
+            attempted = fact.step == attempting and fact.cause == message.id
+            if (
+                attempted
+                or _decided_with(instance, message, fact)
+                or _can_enable(instance, message, slot, fact)
+            ):
                 yield fact
         elif fact.role is Role.CANCELLED and fact.cause == message.id:
             yield fact

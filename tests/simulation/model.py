@@ -21,7 +21,7 @@ from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.timers import PROOF, timers_of
 from sagas.wire.ids import event_id
-from tests.simulation.parts import NO_FAULTS, Call, Faults, Message, Participant, Plan
+from tests.simulation.parts import NO_FAULTS, Attempted, Call, Faults, Message, Participant, Plan
 from tests.simulation.world import World
 
 __all__ = ["Model", "Unrest"]
@@ -80,7 +80,7 @@ class Model:
         self._cancels = faults.cancels
         self._agains = faults.agains
         self._postponements = faults.postponements
-        self.noted: dict[tuple[str, Direction], int] = {}
+        self.noted: dict[Attempted, int] = {}
         self._due: set[int] = set()
         self._repairs = 8
         self._answered: set[str] = set()
@@ -217,7 +217,9 @@ class Model:
         if self.row is None and message.control is not None:
             return  # in the product: a dead letter
         handling = Handling(
-            self.definition, service, SAGA_ID, message.fact, world, control=message.control
+            *(self.definition, service, SAGA_ID, message.fact, world),
+            control=message.control,
+            attempting=message.attempting,
         )
         self._tasks.append(Task(service, message, handling.run()))
         self.trace.append(f"{service} takes {message.control or message.fact.type}")
@@ -328,9 +330,9 @@ class Model:
                 self.seen["null compensation"] += 1
         return ActionResult(ResultKind.RETURNED, step.undone)
 
-    def waits(self, action: Action, noted: Mapping[tuple[str, Direction], int]) -> bool:
+    def waits(self, action: Action, noted: Mapping[Attempted, int]) -> bool:
         """Whether a message that is under way brings the next attempt, by notes that were read."""
-        attempt = noted.get((action.step.name, action.direction))
+        attempt = noted.get((action.step.name, action.direction, action.epoch))
         return attempt is not None and attempt not in self._due
 
     def postpones(self) -> bool:
@@ -341,15 +343,15 @@ class Model:
         self.seen["postponed"] += 1
         return True
 
-    def put_off(self, service: str, message: Message) -> int:
+    def put_off(self, service: str, message: Message, step: str) -> int:
         """Publish the message for another attempt, and return that attempt's number."""
         number = self.calls
-        self._queue.append((service, replace(message, attempt=number)))
+        self._queue.append((service, replace(message, attempt=number, attempting=step)))
         return number
 
     def note(self, action: Action, attempt: int) -> None:
         """Others leave the action to that attempt until it is due."""
-        self.noted[action.step.name, action.direction] = attempt
+        self.noted[action.step.name, action.direction, action.epoch] = attempt
 
     def _check_founded(self, action: Action, instance: Instance) -> None:
         """No one acts on an event whose cause is not durable (I10)."""

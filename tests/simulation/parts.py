@@ -11,9 +11,12 @@ from sagas.core.controls import Control
 from sagas.core.definition import Direction
 from sagas.core.instance import Fact
 
-__all__ = ["NO_FAULTS", "Call", "Faults", "Message", "Participant", "Plan"]
+__all__ = ["NO_FAULTS", "Attempted", "Call", "Faults", "Message", "Participant", "Plan"]
 
 T = TypeVar("T")
+
+Attempted = tuple[str, Direction, int]
+"""An action whose next attempt is noted: its step, direction and epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Message:
     control: Control | None = None
     attempt: int | None = None
     """The number of the postponed attempt that this message brings."""
+    attempting: str | None = None
+    """The step that it is an attempt at."""
 
 
 @dataclass(slots=True)

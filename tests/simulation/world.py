@@ -10,10 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sagas.core.decide import ActionResult, Emission, ResultKind
-from sagas.core.definition import Direction
 from sagas.core.enabled import Action
 from sagas.core.instance import Fact, Instance
-from tests.simulation.parts import Call, Message
+from tests.simulation.parts import Attempted, Call, Message
 
 if TYPE_CHECKING:
     from tests.simulation.model import Model
@@ -30,7 +29,7 @@ class World:
         self._model = model
         self._service = service
         self._message = message
-        self._noted: dict[tuple[str, Direction], int] = {}
+        self._noted: dict[Attempted, int] = {}
 
     async def load(self) -> Instance | None:
         row, self._noted = await _call("loads", lambda: (self._model.row, dict(self._model.noted)))
@@ -51,7 +50,7 @@ class World:
             if model.waits(action, self._noted):
                 return ActionResult(ResultKind.POSTPONED)
             if model.postpones():
-                put = partial(model.put_off, self._service, self._message)
+                put = partial(model.put_off, self._service, self._message, action.step.name)
                 attempt = await _call(f"puts off {name}", put)
                 await _call(f"notes {name}", lambda: model.note(action, attempt))
                 return ActionResult(ResultKind.POSTPONED)
