@@ -61,21 +61,27 @@ class Attempts:
         self._notes = notes
 
     def waits(self, action: Action, instance: Instance) -> bool:
-        """Whether a record in a retry topic brings the next attempt, later than now.
+        """Whether another record, in a retry topic, brings the next attempt, later than now.
 
         An operator who wants it tried now does not wait.
         """
-        note = self._note(action, instance)
-        later = note is not None and note.elsewhere and note.next_ms > self._clock.now_ms()
-        return later and not self._insists
+        note, retried = self._note(action, instance), self._retried
+        if note is None or not note.elsewhere or self._insists:
+            return False
+        if retried and self._is_for(action, retried) and retried.due_ms >= note.next_ms:
+            return False  # this is that record
+        return note.next_ms > self._clock.now_ms()
+
+    @staticmethod
+    def _is_for(action: Action, retried: Retried) -> bool:
+        step, direction, epoch = action.step.name, action.direction, action.epoch
+        return (retried.step, retried.direction, retried.epoch) == (step, direction, epoch)
 
     def made(self, action: Action, instance: Instance) -> int:
         """How many attempts have failed so far, by the note or by the record in hand."""
         note, retried = self._note(action, instance), self._retried
         noted = 0 if note is None else note.attempts
-        if retried is None or (retried.step, retried.direction, retried.epoch) != (
-            *(action.step.name, action.direction, action.epoch),
-        ):
+        if retried is None or not self._is_for(action, retried):
             return noted
         return max(noted, retried.attempts if retried.resumed == instance.resumptions else 0)
 

@@ -15,6 +15,10 @@ from sagas.wire.topics import RETRY_TIERS_MS, Topics
 
 __all__ = ["RetrySettings", "RetryTopics", "original_of"]
 
+_FAR = 1.5
+_NEARLY = 0.9
+"""The time between the choice of a tier and the record's going there must not make it another one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySettings:
@@ -53,17 +57,14 @@ class RetryTopics:
     def due_ms(self, pause_ms: int, now_ms: int) -> int | None:
         """When an attempt after that pause is made, or None if the pause is to be spent in the process.
 
-        A pause is rounded to the nearest tier, by ratio. One that is longer than all of them is kept as
-        it is: its record goes through the longest more than once.
+        A pause is rounded to the nearest tier, by ratio. One that is much longer than all of them is kept
+        as it is: its record goes through several, one after the other.
         """
         if pause_ms <= self.settings.in_process_max_ms or not self._topics:
             return None
-        if pause_ms > max(self._topics):
+        if pause_ms > _FAR * max(self._topics):
             return now_ms + pause_ms
-        return now_ms + self._tier_ms(pause_ms)
-
-    def _tier_ms(self, pause_ms: int) -> int:
-        return min(self._topics, key=lambda tier: max(tier / pause_ms, pause_ms / tier))
+        return now_ms + min(self._topics, key=lambda tier: max(tier / pause_ms, pause_ms / tier))
 
     async def put(self, original: Record, retried: Retried) -> str:
         """Publish the record to the tier that fits ``due_ms``, whatever it says of ``release_ms``, and
@@ -72,7 +73,9 @@ class RetryTopics:
         At-least-once. Raises MessageTooLarge where the record leaves no room for our headers.
         """
         now_ms = self._clock.now_ms()
-        tier_ms = self._tier_ms(max(1, retried.due_ms - now_ms))
+        left_ms = retried.due_ms - now_ms
+        fitting = [tier for tier in self._topics if tier * _NEARLY <= left_ms]
+        tier_ms = max(fitting, default=min(self._topics))
         waits = replace(retried, release_ms=min(retried.due_ms, now_ms + tier_ms))
         topic = self._topics[tier_ms]
         outgoing = OutgoingRecord(
@@ -82,7 +85,9 @@ class RetryTopics:
         return topic
 
     async def put_again(self, original: Record, retried: Retried) -> bool:
-        """Whether the attempt is due later than the record was released: then it waits once more."""
+        """Whether the attempt is due later than the record was released: then it waits once more. For a
+        rest that would be spent in the process nobody waits.
+        """
         left_ms = retried.due_ms - self._clock.now_ms()
         if left_ms <= self.settings.in_process_max_ms or retried.release_ms >= retried.due_ms:
             return False

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sagas import NOTHING, AllOf, AnyOf, Event, OneOf, Saga, Service, Start, Step
+from sagas import NOTHING, AllOf, AnyOf, Event, OneOf, Retry, Saga, Service, Start, Step
 from sagas.core.definition import START, Definition, Direction, Join, StepDefinition
 from sagas.core.starts import key_of_instance
 from sagas.signatures import Handler
@@ -26,7 +26,7 @@ class Books:
     order: dict[str, list[str]] = field(default_factory=dict)
 
 
-def saga_of(definition: Definition) -> type[Saga]:
+def saga_of(definition: Definition, retry: Retry | None = None) -> type[Saga]:
     """The class that somebody would have written for the definition."""
     events: dict[str, type[Event]] = {}
 
@@ -55,6 +55,7 @@ def saga_of(definition: Definition) -> type[Saga]:
             refused=one((event(t, step) for t in step.refused), OneOf) if step.refused else None,
             undone=undone,
             pivot=step.pivot,
+            retry=retry,
         )
     return type("Built", (Saga,), body)
 

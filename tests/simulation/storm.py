@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from sagas.adapters.memory.journal import MemoryJournal
 from sagas.adapters.memory.table import MemorySagaTable
 from sagas.core.definition import Definition, Direction
 from sagas.core.instance import Instance, SagaStatus
+from sagas.core.retry import Retry
 from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord, Record, TopicPartition
 from sagas.runtime.assembly import Platform, ServiceRunner
@@ -50,11 +52,16 @@ _REST_WITHIN_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What may go wrong: chance of a lost call, and how often what happens to workers and records."""
+    """What may go wrong: chance of a lost call, and how often what happens to workers and records.
+
+    ``pause_s`` is the pause after a failed attempt, where it is not the usual one.
+    """
 
     lost: float = 0.05
     happenings: int = 8
     sagas: int = 3
+    pause_s: float | None = None
+    stumbles: int = 2
 
 
 class Numbers:
@@ -102,7 +109,9 @@ class Storm:
     def __init__(
         self, definition: Definition, plans: dict[str, Plan], *, seed: int, weather: Weather
     ) -> None:
-        self.saga: type[Saga] = saga_of(definition)
+        pause_s, attempts = weather.pause_s, weather.stumbles + 1
+        retry = None if pause_s is None else Retry(attempts, timedelta(seconds=pause_s))
+        self.saga: type[Saga] = saga_of(definition, retry)
         self.seen: Counter[str] = Counter()
         self.story: list[str] = []
         self.books = Books()
@@ -114,7 +123,9 @@ class Storm:
         self._table = MemorySagaTable()
         self._topics = Topics("storm")
         self._ids = Numbers()
-        participants = Participants(self.saga, plans, self.books, self._random)
+        participants = Participants(
+            *(self.saga, plans, self.books, self._random), stumbles=weather.stumbles
+        )
         self._services = participants.services()
         self._journals = {name: MemoryJournal() for name in self._services}
         self._members: list[Member] = []
@@ -140,6 +151,9 @@ class Storm:
             if not any(m.service == name and not m.task.done() for m in self._members):
                 self._launch(name)
         await self._rest()
+        for topic in self._broker._topics:
+            if ".retry." in topic:
+                self.seen["waited"] += len(self._broker.records(topic))
         for member in self._members:
             member.runner.stop()
         results = await asyncio.gather(

@@ -55,6 +55,19 @@ def test_every_saga_ends_and_the_books_balance(
     assert run.violations() == [], (saga, plans, seed, lost, happenings, run.story)
 
 
+PATIENT = Weather(lost=0.05, happenings=10, pause_s=8.0, stumbles=6)
+"""Attempts are far apart: the first pauses of 8, 32 and 128 seconds are spent in topics."""
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(saga=SEEDS, plans=SEEDS, seed=SEEDS)
+def test_so_it_does_while_messages_wait_for_another_attempt(
+    saga: int, plans: int, seed: int
+) -> None:
+    run = storm(saga, plans, seed, PATIENT)
+    assert run.violations() == [], (saga, plans, seed, run.story)
+
+
 def test_the_same_seed_tells_the_same_story() -> None:
     one, other = (storm(7, 7, 7, Weather()) for _ in range(2))
     assert one.story == other.story
@@ -70,9 +83,13 @@ def test_the_storm_sees_what_it_is_there_to_see() -> None:
         assert run.violations() == [], (seed, run.story)
         seen.update(run.seen)
         seen.update(str(status) for status in run.statuses)
+    for seed in range(6):
+        run = storm(seed, seed, seed, PATIENT)
+        assert run.violations() == [], (seed, run.story)
+        seen.update(run.seen)
     lost = {"load", "store", "publish", "commit", "forward", "undo", "start", "poll"}
     interesting = {
-        *("die", "join", "leave", "forgotten", "again", "conflict"),
+        *("die", "join", "leave", "forgotten", "again", "conflict", "waited"),
         *(f"{name} lost" for name in lost),
         *(f"{name} unheard" for name in lost),
         *(SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.PARKED),

@@ -218,18 +218,32 @@ async def test_a_worker_that_vanishes_meanwhile_loses_nothing(
         assert env.history(saga_id)[-1].at == timedelta(seconds=70)
 
 
-async def test_a_pause_longer_than_every_tier_is_kept_by_going_through_more_than_once(
-    agency: Agency, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("pause", "after", "tiers"),
+    [
+        (hours(1.2), hours(1), (0, 0, 1)),
+        (hours(2.5), hours(2.5), (0, 3, 2)),
+        (hours(3) + seconds(65), hours(3) + seconds(60), (1, 0, 3)),
+        (hours(3) + seconds(3), hours(3), (0, 0, 3)),
+    ],
+    ids=["rounded", "kept", "nearly kept", "a little early"],
+)
+async def test_a_pause_longer_than_every_tier_is_kept_by_going_through_several(
+    agency: Agency,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: timedelta,
+    after: timedelta,
+    tiers: tuple[int, ...],
 ) -> None:
-    long = Retry(attempts=2, backoff=hours(2.5), backoff_max=hours(3), jitter=0)
+    long = Retry(attempts=2, backoff=pause, backoff_max=hours(4), jitter=0)
     monkeypatch.setattr(Trip, "retries", {**Trip.retries, "book": long})
     async with SagaTestEnvironment(agency.services) as env:
         env.fail(Trip.book, times=1)
         saga_id = await env.start(Placed(id="t-1"))
         await env.run()
         assert env.status(saga_id) is SagaStatus.COMPLETED
-        assert env.history(saga_id)[-1].at == timedelta(hours=2.5)
-        assert waiting(env, "1h") == 3
+        assert env.history(saga_id)[-1].at == after
+        assert tuple(waiting(env, tier) for tier in ("1m", "10m", "1h")) == tiers
 
 
 async def test_a_record_that_is_lost_is_made_up_for_by_a_timer(agency: Agency) -> None:
