@@ -10,11 +10,17 @@ import pytest
 
 from sagas.cli.output import duration, recent_time, rfc3339
 from sagas.cli.topics import TopicState, compare
-from sagas.cli.words import reason_of, waiting_json, waiting_words
+from sagas.cli.words import (
+    reason_of,
+    retrying_json,
+    retrying_words,
+    waiting_json,
+    waiting_words,
+)
 from sagas.core.definition import Direction
 from sagas.core.instance import SagaStatus
 from sagas.ports import NewTopic, TopicDescription
-from sagas.runtime.views import SagaView, Waiting
+from sagas.runtime.views import Retrying, SagaView, Waiting
 
 
 def view(
@@ -144,3 +150,24 @@ def test_topics_are_compared() -> None:
         ("b", TopicState.DIFFERS, 3),
         ("c", TopicState.MISSING, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("direction", "what"),
+    [(Direction.FORWARD, "reserve_stock"), (Direction.UNDO, "the undo of reserve_stock")],
+)
+def test_what_is_tried_again(direction: Direction, what: str) -> None:
+    retrying = Retrying("reserve_stock", "inventory", direction, 2, "OSError: no line", 0, 8_000)
+    assert retrying_words(retrying, 5, "at noon, in 8.0 s") == (
+        f"attempt 3 of 5 of {what} (inventory) at noon, in 8.0 s; the last error: OSError: no line"
+    )
+    assert retrying_json(retrying, 5) == {
+        "step": "reserve_stock",
+        "service": "inventory",
+        "direction": direction.value,
+        "attempts_failed": 2,
+        "attempts": 5,
+        "last_error": "OSError: no line",
+        "failed_at": "1970-01-01T00:00:00.000Z",
+        "next_at": "1970-01-01T00:00:08.000Z",
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,19 +20,30 @@ from sagas import (
     Start,
     Step,
     StepContext,
+    Wait,
     hours,
     minutes,
     seconds,
 )
+from sagas.application import SagaSettings, client_of, embedded_platform, topics_of
+from sagas.core.definition import Role
+from sagas.core.enabled import unproven
 from sagas.core.framework_events import (
     ResumeRequested,
     RetryRequested,
     SagaExpired,
-    SagaParked,
+    SagaResumed,
     StepFailed,
 )
+from sagas.core.instance import Fact, Instance
+from sagas.ports import OutgoingRecord
+from sagas.runtime.assembly import ServiceRunner
 from sagas.runtime.operator import Operator
+from sagas.runtime.retry_topics import original_of
+from sagas.runtime.worker import WorkerSettings
 from sagas.testing import SagaTestEnvironment
+from sagas.wire.notes import attempt_note
+from sagas.wire.topics import Topics
 
 
 class Placed(Event, type="desk.Placed.v1"):
@@ -318,13 +331,15 @@ async def test_a_request_whose_attempt_waits_asks_for_nothing_when_it_comes_back
         env.replace(Trip.pay, returns=Declined(id="t-1"))
         env.fail(Trip.book, times=4, undo=True)
         saga_id = await env.start(Placed(id="t-1"))
+        for _ in range(3):
+            await env.advance(1)
+            await operator(env).ask("trip", saga_id, RetryRequested(by="ann", why="impatient"))
         await env.advance(1)
-        await operator(env).ask("trip", saga_id, RetryRequested(by="ann", why="impatient"))
-        await env.advance(1)
-        assert [one.number for one in env.attempts(saga_id)] == [1, 2]
-        await env.advance(3600)
+        assert [one.number for one in env.attempts(saga_id)] == [1, 2, 3]
         assert env.status(saga_id) is SagaStatus.PARKED
-        assert [one.type for one in env.history(saga_id)].count(SagaParked) == 1
+        await env.advance(3600)  # what waited for the second attempt and the third comes back
+        assert env.status(saga_id) is SagaStatus.PARKED
+        assert SagaResumed not in {one.type for one in env.history(saga_id)}
         env.expect_unfinished(saga_id)
 
 
@@ -387,3 +402,131 @@ async def _without_timers(env: SagaTestEnvironment) -> None:
         return 0
 
     env._rest._timers.publish_due = nothing  # type: ignore[method-assign]
+
+
+async def test_what_comes_out_of_a_retry_topic_is_the_original(agency: Agency) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        env.fail(Trip.book, times=1)
+        saga_id = await env.start(Placed(id="t-1"))
+        await env.advance(1)
+        waits = env._broker.records("test.hotel.retry.10s")[0]
+        start = env._broker.records("test.desk.events")[0]
+        assert (waits.key, waits.value) == (start.key, start.value)
+        assert waits.headers[: len(start.headers)] == start.headers
+        original, retried = original_of(waits)
+        assert (original, retried.attempts, retried.step) == (start, 1, "book")
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPLETED
+
+
+async def test_what_somebody_else_writes_into_a_retry_topic_is_a_dead_letter(
+    agency: Agency,
+) -> None:
+    async with SagaTestEnvironment(agency.services) as env:
+        headers = (("retry-step", b"book"), ("ce_type", b"desk.Placed.v1"))
+        await env.platform.broker.publish(
+            OutgoingRecord("test.hotel.retry.10s", b"t-1", b"{}", headers)
+        )
+        await env.run()
+        (letter,) = env.dead_letters
+        assert "its retry headers can not be read" in letter.reason
+        env.expect_dead_letters(1)
+
+
+def test_participants_have_retry_topics_that_keep_longer_than_anything_waits() -> None:
+    watching = Service("watching")
+
+    @watching.observes(Placed)
+    async def see(placed: Placed, context: EventContext) -> None: ...
+
+    settings = SagaSettings(namespace="shop", partitions=3)
+    topics = {topic.name: topic for topic in topics_of([Trip], [watching], settings)}
+    tiers = [name for name in topics if ".retry." in name]
+    assert sorted(tiers) == sorted(
+        f"shop.{service}.retry.{tier}"
+        for service in ("desk", "hotel", "bank")
+        for tier in ("10s", "1m", "10m", "1h")
+    )
+    assert {topics[name].partitions for name in tiers} == {3}
+    assert {topics[name].retention_ms for name in tiers} == {7 * 24 * 3_600_000}
+    assert "shop.watching.dlq" in topics
+
+
+async def test_who_only_observes_has_no_retry_topics(agency: Agency) -> None:
+    watching = Service("watching")
+
+    @watching.observes(Placed)
+    async def see(placed: Placed, context: EventContext) -> None: ...
+
+    async with SagaTestEnvironment([watching, *agency.services]) as env:
+        assert {t for t in env._broker.topics if t.startswith("test.watching.retry")} == set()
+        assert {t for t in env._broker.topics if t.startswith("test.hotel.retry")} != set()
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "name"),
+    [(200, "200ms"), (1_500, "1500ms"), (10_000, "10s"), (90_000, "90s"), (60_000, "1m")],
+)
+def test_retry_topics_are_named_after_their_delay(delay_ms: int, name: str) -> None:
+    assert Topics("shop").retry("hotel", delay_ms) == f"shop.hotel.retry.{name}"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '["a",0,0,"",0,0]', "null", "7"])
+def test_a_note_that_can_not_be_read_counts_as_none(text: str) -> None:
+    assert attempt_note({"n": text}, "n") is None
+
+
+def test_what_was_decided_with_a_message_that_waited_is_asked_for_whatever_it_enables() -> None:
+    """Found at 1 of 41,000 seeds: the answer to a wait had performed the step before that wait."""
+    definition = SlowTrip.definition
+    facts = [
+        Fact("p", Placed.event_type, "start", Role.DONE, published=True),
+        Fact("c", Confirmed.event_type, "confirm", Role.DONE, published=True),
+        Fact("b", Booked.event_type, "book", Role.DONE, cause="c"),
+    ]
+    instance = Instance(definition, "t-1", facts={fact.slot: fact for fact in facts})
+    told = list(unproven(instance, "hotel", facts[1], "book"))
+    assert [fact.id for fact in told] == ["b"]
+    assert list(unproven(instance, "hotel", facts[1])) == []
+
+
+class Confirmed(Event, type="desk.Confirmed.v1"):
+    id: str
+
+
+class SlowTrip(Saga):
+    key = "id"
+    start = Start(Placed, by="desk", undone=Cancelled)
+    book = Step(by="hotel", on=Placed, done=Booked, undone=Unbooked)
+    confirm = Wait(by="desk", on=Booked, done=Confirmed)
+    insure = Step(by="hotel", on=Confirmed, done=Insured, undone=NOTHING)
+
+
+async def test_a_worker_that_is_told_to_stop_lets_go_what_waits(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = Retry(attempts=2, backoff=hours(1), backoff_max=hours(1))
+    monkeypatch.setattr(Trip, "retries", {**Trip.retries, "book": long})
+    hours_of_drain = WorkerSettings(drain_timeout_s=36_000.0, commit_interval_s=0.0)
+    failed = asyncio.Event()
+
+    async def book(placed: Placed, context: StepContext) -> Booked:
+        failed.set()
+        raise ConnectionError
+
+    hotel = Service("hotel")
+    hotel.performs(Trip.book)(book)
+    hotel.performs(Trip.insure)(agency.insure)
+    hotel.undoes(Trip.book)(agency.unbook)
+    async with embedded_platform() as platform, asyncio.timeout(30):
+        runner = ServiceRunner(hotel, replace(platform, settings=hours_of_drain))
+        running = asyncio.create_task(runner.run())
+        await client_of(platform, [Trip]).start(Placed(id="t-1"))
+        await failed.wait()
+        worker = runner.worker
+        assert worker is not None
+        while not worker._waiting:  # noqa: ASYNC110 - it takes turns of the loop, not time
+            await asyncio.sleep(0)
+        runner.stop()
+        await running
+        assert worker.in_flight == 0
