@@ -153,20 +153,20 @@ def test_topics_are_planned_and_created(shop: Project, servers: dict[str, str]) 
     assert {topic["state"] for topic in document["topics"]} == {"missing"}
     applied = shop.process("topics", "apply", **servers)
     assert applied.code == 0
-    assert f"7 created on {servers['SAGAS_KAFKA']}." in applied.out
+    assert f"19 created on {servers['SAGAS_KAFKA']}." in applied.out
     again = shop.process("topics", "plan", **servers)
     assert again.code == 0
-    assert "7 ok" in again.out
+    assert "19 ok" in again.out
     other = shop.process("topics", "apply", **servers | {"SAGAS_PARTITIONS": "3"})
     assert other.code == 3
-    assert "7 differs" in other.out
+    assert "19 differs" in other.out
     assert other.err == ""
 
 
 def test_without_topics_it_does_not_start(shop: Project, servers: dict[str, str]) -> None:
     ended = shop.process("run", "inventory", **servers)
     assert ended.code == 3
-    assert "7 of 7 topics are missing" in ended.only_line
+    assert "19 of 19 topics are missing" in ended.only_line
     assert "`sagas topics apply`" in ended.only_line
 
 

@@ -9,8 +9,6 @@ from datetime import timedelta
 import pytest
 
 from sagas import (
-    NOTHING,
-    Event,
     EventContext,
     RetriableError,
     Retry,
@@ -20,14 +18,11 @@ from sagas import (
     Start,
     Step,
     StepContext,
-    Wait,
     hours,
     minutes,
     seconds,
 )
-from sagas.application import SagaSettings, client_of, embedded_platform, topics_of
-from sagas.core.definition import Role
-from sagas.core.enabled import unproven
+from sagas.application import client_of, embedded_platform
 from sagas.core.framework_events import (
     ResumeRequested,
     RetryRequested,
@@ -35,97 +30,13 @@ from sagas.core.framework_events import (
     SagaResumed,
     StepFailed,
 )
-from sagas.core.instance import Fact, Instance
 from sagas.ports import OutgoingRecord
 from sagas.runtime.assembly import ServiceRunner
 from sagas.runtime.operator import Operator
 from sagas.runtime.retry_topics import original_of
 from sagas.runtime.worker import WorkerSettings
 from sagas.testing import SagaTestEnvironment
-from sagas.wire.notes import attempt_note
-from sagas.wire.topics import Topics
-
-
-class Placed(Event, type="desk.Placed.v1"):
-    id: str
-
-
-class Cancelled(Event, type="desk.Cancelled.v1"):
-    id: str
-
-
-class Booked(Event, type="hotel.Booked.v1"):
-    id: str
-
-
-class Unbooked(Event, type="hotel.Unbooked.v1"):
-    id: str
-
-
-class Insured(Event, type="hotel.Insured.v1"):
-    id: str
-
-
-class Paid(Event, type="bank.Paid.v1"):
-    id: str
-
-
-class Declined(Event, type="bank.Declined.v1"):
-    id: str
-
-
-FAR = Retry(attempts=4, backoff=seconds(10), factor=6, jitter=0, backoff_max=hours(3))
-
-
-class Trip(Saga):
-    key = "id"
-    start = Start(Placed, by="desk", undone=Cancelled)
-    book = Step(by="hotel", on=Placed, done=Booked, undone=Unbooked, retry=FAR)
-    insure = Step(by="hotel", on=Placed, done=Insured, undone=NOTHING)
-    pay = Step(by="bank", on=Booked, done=Paid, refused=Declined, pivot=True)
-
-
-class Agency:
-    """The services of a trip, and what their handlers were called for."""
-
-    def __init__(self) -> None:
-        self.desk, self.hotel, self.bank = Service("desk"), Service("hotel"), Service("bank")
-        self.calls: list[tuple[str, int]] = []
-        self.seen: list[str] = []
-        self.desk.undoes(Trip.start)(self.cancel)
-        self.hotel.performs(Trip.book)(self.book)
-        self.hotel.undoes(Trip.book)(self.unbook)
-        self.hotel.performs(Trip.insure)(self.insure)
-        self.hotel.observes(Placed)(self.note)
-        self.bank.performs(Trip.pay)(self.pay)
-
-    @property
-    def services(self) -> list[Service]:
-        return [self.desk, self.hotel, self.bank]
-
-    def _called(self, name: str, context: StepContext) -> None:
-        self.calls.append((name, context.attempt))
-
-    async def cancel(self, placed: Placed, context: StepContext) -> Cancelled:
-        return Cancelled(id=placed.id)
-
-    async def book(self, placed: Placed, context: StepContext) -> Booked:
-        self._called("book", context)
-        return Booked(id=placed.id)
-
-    async def unbook(self, placed: Placed, booked: Booked | None, context: StepContext) -> Unbooked:
-        self._called("unbook", context)
-        return Unbooked(id=placed.id)
-
-    async def insure(self, placed: Placed, context: StepContext) -> Insured:
-        self._called("insure", context)
-        return Insured(id=placed.id)
-
-    async def note(self, placed: Placed, context: EventContext) -> None:
-        self.seen.append(placed.id)
-
-    async def pay(self, booked: Booked, context: StepContext) -> Paid | Declined:
-        return Paid(id=booked.id)
+from tests.trips import FAR, Agency, Booked, Cancelled, Declined, Paid, Placed, Trip, Unbooked
 
 
 @pytest.fixture
@@ -433,25 +344,6 @@ async def test_what_somebody_else_writes_into_a_retry_topic_is_a_dead_letter(
         env.expect_dead_letters(1)
 
 
-def test_participants_have_retry_topics_that_keep_longer_than_anything_waits() -> None:
-    watching = Service("watching")
-
-    @watching.observes(Placed)
-    async def see(placed: Placed, context: EventContext) -> None: ...
-
-    settings = SagaSettings(namespace="shop", partitions=3)
-    topics = {topic.name: topic for topic in topics_of([Trip], [watching], settings)}
-    tiers = [name for name in topics if ".retry." in name]
-    assert sorted(tiers) == sorted(
-        f"shop.{service}.retry.{tier}"
-        for service in ("desk", "hotel", "bank")
-        for tier in ("10s", "1m", "10m", "1h")
-    )
-    assert {topics[name].partitions for name in tiers} == {3}
-    assert {topics[name].retention_ms for name in tiers} == {7 * 24 * 3_600_000}
-    assert "shop.watching.dlq" in topics
-
-
 async def test_who_only_observes_has_no_retry_topics(agency: Agency) -> None:
     watching = Service("watching")
 
@@ -461,45 +353,6 @@ async def test_who_only_observes_has_no_retry_topics(agency: Agency) -> None:
     async with SagaTestEnvironment([watching, *agency.services]) as env:
         assert {t for t in env._broker.topics if t.startswith("test.watching.retry")} == set()
         assert {t for t in env._broker.topics if t.startswith("test.hotel.retry")} != set()
-
-
-@pytest.mark.parametrize(
-    ("delay_ms", "name"),
-    [(200, "200ms"), (1_500, "1500ms"), (10_000, "10s"), (90_000, "90s"), (60_000, "1m")],
-)
-def test_retry_topics_are_named_after_their_delay(delay_ms: int, name: str) -> None:
-    assert Topics("shop").retry("hotel", delay_ms) == f"shop.hotel.retry.{name}"
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '["a",0,0,"",0,0]', "null", "7"])
-def test_a_note_that_can_not_be_read_counts_as_none(text: str) -> None:
-    assert attempt_note({"n": text}, "n") is None
-
-
-def test_what_was_decided_with_a_message_that_waited_is_asked_for_whatever_it_enables() -> None:
-    """Found at 1 of 41,000 seeds: the answer to a wait had performed the step before that wait."""
-    definition = SlowTrip.definition
-    facts = [
-        Fact("p", Placed.event_type, "start", Role.DONE, published=True),
-        Fact("c", Confirmed.event_type, "confirm", Role.DONE, published=True),
-        Fact("b", Booked.event_type, "book", Role.DONE, cause="c"),
-    ]
-    instance = Instance(definition, "t-1", facts={fact.slot: fact for fact in facts})
-    told = list(unproven(instance, "hotel", facts[1], "book"))
-    assert [fact.id for fact in told] == ["b"]
-    assert list(unproven(instance, "hotel", facts[1])) == []
-
-
-class Confirmed(Event, type="desk.Confirmed.v1"):
-    id: str
-
-
-class SlowTrip(Saga):
-    key = "id"
-    start = Start(Placed, by="desk", undone=Cancelled)
-    book = Step(by="hotel", on=Placed, done=Booked, undone=Unbooked)
-    confirm = Wait(by="desk", on=Booked, done=Confirmed)
-    insure = Step(by="hotel", on=Confirmed, done=Insured, undone=NOTHING)
 
 
 async def test_a_worker_that_is_told_to_stop_lets_go_what_waits(

@@ -17,7 +17,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
-from pydantic_core import from_json
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -25,6 +24,7 @@ from redis.exceptions import AuthenticationError, NoScriptError, RedisError, Res
 from redis.maint_notifications import MaintNotificationsConfig
 
 from sagas.adapters.redis.batches import Batches
+from sagas.adapters.redis.members import SEPARATOR, earliest, member_of, notes_of, score_of
 from sagas.adapters.redis.scripts import Script, annotate_script, postpone_script, store_script
 from sagas.adapters.redis.server import check_server
 from sagas.adapters.redis.settings import RedisTableSettings
@@ -43,10 +43,8 @@ from sagas.ports import (
 __all__ = ["RedisSagaTable"]
 
 _EVENT: Final = b"e:"
-_SCORE_MAX: Final = 2**53
 _WRITING: Final = frozenset({"EVALSHA", "EVAL"})
 """The commands that change anything; the others only look."""
-_SEPARATOR: Final = "\x1f"
 _TIMERS_PAGE: Final = 500
 _STAMP: Final = re.compile(rb"[0-9]{1,18}:[0-9]{1,18}")
 """A row with another, or without a state, would be a conflict for ever to whoever starts it."""
@@ -137,7 +135,7 @@ class RedisSagaTable:
             )
         generation, _, version = stamp.partition(b":")
         stamped = Stamp(int(generation), int(version))
-        return Row(stamped, state, recorded, {} if notes is None else _notes(notes))
+        return Row(stamped, state, recorded, {} if notes is None else notes_of(notes))
 
     async def store(self, change: RowChange) -> bool:
         """Compare and set, timers included, in one Lua call.
@@ -166,11 +164,11 @@ class RedisSagaTable:
             arguments[0] = 3
             arguments.insert(3, self._timers(bucket_of(change.saga_id)))
             arguments += [
-                _member(change.saga, change.saga_id, name) for name in change.timers_cleared
+                member_of(change.saga, change.saga_id, name) for name in change.timers_cleared
             ]
             for name, due_ms in change.timers_set.items():
                 arguments.append(due_ms)
-                arguments.append(_member(change.saga, change.saga_id, name))
+                arguments.append(member_of(change.saga, change.saga_id, name))
             arguments.append(len(change.timers_cleared))
             arguments.append(len(change.timers_set))
         return bool(await self._run(self._store, arguments))
@@ -195,7 +193,7 @@ class RedisSagaTable:
         for (status, _), reply in zip(indexes, replies, strict=True):
             for member, score in reply:
                 if member not in found or found[member][0] <= score:
-                    found[member] = (_score(score), status)
+                    found[member] = (score_of(score), status)
         newest = sorted(found.items(), key=lambda item: (item[1][0], item[0]), reverse=True)
         return [
             Listed(
@@ -241,13 +239,13 @@ class RedisSagaTable:
                 for bucket in frozenset(buckets)
             )
         )
-        found = [(_score(due_ms), member) for reply in replies for member, due_ms in reply]
-        return _earliest(found, limit)
+        found = [(score_of(due_ms), member) for reply in replies for member, due_ms in reply]
+        return earliest(found, limit)
 
     async def postpone_timer(self, timer: Timer, due_ms: int) -> bool:
         """Move a timer that is still set, whenever it is due by now: look and move in one Lua call."""
         key = self._timers(bucket_of(timer.saga_id))
-        member = _member(timer.saga, timer.saga_id, timer.name)
+        member = member_of(timer.saga, timer.saga_id, timer.name)
         return bool(await self._run(self._postpone, [1, key, due_ms, member]))
 
     async def annotate(
@@ -260,7 +258,7 @@ class RedisSagaTable:
             row,
             self._timers(bucket_of(saga_id)),
             name,
-            _member(saga, saga_id, name),
+            member_of(saga, saga_id, name),
         ]
         if note is not None:
             arguments += [note, "" if due_ms is None else due_ms]
@@ -274,11 +272,11 @@ class RedisSagaTable:
         """
         if limit < 1:
             return []
-        prefix = f"{saga}{_SEPARATOR}".encode()
+        prefix = f"{saga}{SEPARATOR}".encode()
         replies = await asyncio.gather(
             *(self._timers_with(prefix, bucket, limit) for bucket in range(BUCKETS))
         )
-        return _earliest([found for reply in replies for found in reply], limit)
+        return earliest([found for reply in replies for found in reply], limit)
 
     async def _timers_with(
         self, prefix: bytes, bucket: int, limit: int
@@ -289,7 +287,9 @@ class RedisSagaTable:
             page = await self._call(
                 "ZRANGE", self._timers(bucket), first, first + _TIMERS_PAGE - 1, "WITHSCORES"
             )
-            found.update((member, _score(due)) for member, due in page if member.startswith(prefix))
+            found.update(
+                (member, score_of(due)) for member, due in page if member.startswith(prefix)
+            )
             if len(found) >= limit or len(page) < _TIMERS_PAGE:
                 break
         return [(due_ms, member) for member, due_ms in found.items()]
@@ -308,7 +308,7 @@ class RedisSagaTable:
     def _buckets(self, saga: str) -> tuple[tuple[str, str], ...]:
         prefixes = self._prefixes.get(saga)
         if prefixes is None:
-            if ":" in saga or _SEPARATOR in saga:
+            if ":" in saga or SEPARATOR in saga:
                 raise ContractViolation(
                     f"The saga name {saga!r} has a colon or U+001F, which separate keys."
                 )
@@ -366,40 +366,3 @@ class RedisSagaTable:
             decode_responses=False,
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
-
-
-def _notes(stored: bytes) -> Mapping[str, str]:
-    """The notes of a row. They are hints: what can not be read counts as none."""
-    try:
-        found = from_json(stored)
-    except ValueError:
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: note for name, note in found.items() if isinstance(note, str)}
-
-
-def _member(saga: str, saga_id: str, name: str) -> str:
-    """A timer as a member of its bucket. The id may hold anything: it stands between the other two."""
-    if _SEPARATOR in name:
-        raise ContractViolation(
-            f"The timer name {name!r} has U+001F, which separates it from the id."
-        )
-    return f"{saga}{_SEPARATOR}{saga_id}{_SEPARATOR}{name}"
-
-
-def _score(score: float) -> int:
-    """A time in milliseconds, also where somebody else has written an endless one."""
-    return int(max(-_SCORE_MAX, min(score, _SCORE_MAX)))
-
-
-def _earliest(found: list[tuple[int, bytes]], limit: int) -> list[Timer]:
-    """The first timers by due, equal ones by member, decoded. What is no timer of ours is left out."""
-    found.sort()
-    timers = []
-    for due_ms, member in found[:limit]:
-        saga, _, rest = member.decode(errors="replace").partition(_SEPARATOR)
-        saga_id, separator, name = rest.rpartition(_SEPARATOR)
-        if separator and "\ufffd" not in saga_id:
-            timers.append(Timer(saga, saga_id, name, due_ms))
-    return timers

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -244,3 +245,22 @@ async def test_a_stopped_table_says_so(settings: RedisTableSettings) -> None:
 )
 def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert redacted(url) == shown
+
+
+@pytest.mark.parametrize("damaged", ["", "no json", "[1]", "7", '{"ship": 5}'])
+async def test_damaged_notes_count_as_none_and_hold_nothing_up(
+    table: RedisSagaTable, client: Any, settings: RedisTableSettings, damaged: str
+) -> None:
+    await table.store(change("o", timers={"ship": 5}))
+    [key] = [key async for key in client.scan_iter(f"{settings.namespace}:*:saga:S:o")]
+    await client.hset(key, "n", damaged)
+    row = await table.load("S", "o")
+    assert row is not None
+    assert row.notes == {}
+    cleared = replace(change("o", Stamp(1, 1)), timers_cleared=["ship"])
+    assert await table.store(cleared)
+    await client.hset(key, "n", damaged)
+    assert await table.annotate("S", "o", "bill", "a note")
+    row = await table.load("S", "o")
+    assert row is not None
+    assert row.notes == {"bill": "a note"}
