@@ -135,6 +135,8 @@ def must_store(before: Instance, after: Instance, fact: Fact, service: str) -> b
         return slot in after.facts
     if before.facts[slot].published:
         return False
+    if _decided_beside(before, before.facts[slot]):
+        return True
     if before.phase.is_terminal:
         return fact.role is Role.AGAIN
     if before.parked or fact.role in _MARKED or slot == before.turned_by:
@@ -145,6 +147,20 @@ def must_store(before: Instance, after: Instance, fact: Fact, service: str) -> b
         len(step.triggers) > 1 and step.join is Join.ALL and fact.type in step.triggers
         for step in before.definition.steps_of.get(service, ())
     )
+
+
+def _decided_beside(instance: Instance, fact: Fact) -> bool:
+    """Whether an event was decided with the answer to a wait in hand that is none of its triggers.
+
+    That answer is told again, and would bring the event back each time: once is enough.
+    """
+    definition = instance.definition
+    if definition.is_plain:
+        return False
+    cause = next((one for one in instance.facts.values() if one.id == fact.cause), None)
+    if cause is None or not definition.by_name[cause.step].waits:
+        return False
+    return cause.type not in definition.by_name[fact.step].triggers
 
 
 def unproven(
@@ -187,16 +203,11 @@ _ASKING = frozenset({Role.CONTROL, Role.WAKE})
 
 
 def _decided_with(instance: Instance, message: Fact, fact: Fact) -> bool:
-    """Whether the message was in hand when the event was decided.
+    """Whether the message was in hand when the event was decided, and nobody has had the event in hand.
 
-    The answer to a wait does not count for what comes before that wait: it is told again by what triggers
-    the wait, and the two would wake each other without end.
+    Without the second half answers to waits, which are told again, could wake each other without end.
     """
-    if fact.cause != message.id:
-        return False
-    definition = instance.definition
-    answers = definition.by_name[message.step].waits
-    return not (answers and message.step in definition.successors[fact.step])
+    return fact.cause == message.id and not fact.published
 
 
 def _answered_early(instance: Instance, service: str, message: Fact, fact: Fact) -> bool:
