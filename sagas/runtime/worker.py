@@ -7,7 +7,7 @@ drain. Never looks into a record beyond the filter.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -85,7 +85,7 @@ class Worker:
         self._let_go: set[asyncio.Task[None]] = set()
         self._polls_failed = 0
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
-        self._tasks: dict[TopicPartition, set[asyncio.Task[None]]] = {}
+        self._tasks: dict[TopicPartition, dict[asyncio.Task[None], None]] = {}
         self._paused: set[TopicPartition] = set()
         self._tails: dict[bytes, asyncio.Task[None]] = {}
         self._waits: dict[asyncio.Task[None], asyncio.Task[None]] = {}
@@ -102,6 +102,11 @@ class Worker:
     def in_flight(self) -> int:
         """How many messages are begun and not finished."""
         return sum(len(tasks) for tasks in self._tasks.values())
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop, or has to; it does once its poll returns."""
+        return self._stopping.is_set()
 
     def is_alive(self, *, within_ms: int) -> bool:
         """Whether it runs and its poll loop has turned within that time."""
@@ -257,7 +262,7 @@ class Worker:
         partition, key = record.topic_partition, record.key
         task = asyncio.get_running_loop().create_task(work)
         tasks = self._tasks[partition]
-        tasks.add(task)
+        tasks[task] = None
         if key and takes_turn:
             self._tails[key] = task
         if len(tasks) >= self._settings.in_flight_max and partition not in self._paused:
@@ -270,7 +275,7 @@ class Worker:
         partition, key = record.topic_partition, record.key
         tasks = self._tasks.get(partition)
         if tasks is not None:
-            tasks.discard(task)
+            tasks.pop(task, None)
         self._waiting.discard(task)
         if key and self._tails.get(key) is task:
             del self._tails[key]
@@ -326,20 +331,21 @@ class Worker:
 
         What only waits for its time is let go at once: it stays uncommitted, and waits elsewhere.
         """
-        tasks = {task for partition in partitions for task in self._tasks.get(partition, ())}
-        if waiting := tasks & self._waiting:
+        tasks = [task for p in sorted(partitions) for task in self._tasks.get(p, ())]
+        if waiting := [task for task in tasks if task in self._waiting]:
             self._cancel(waiting)
             await asyncio.wait(waiting, timeout=_CANCELLED_WITHIN_S)
-            tasks -= waiting
+            tasks = [task for task in tasks if task not in waiting]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=self._settings.drain_timeout_s)
+            await asyncio.wait(tasks, timeout=self._settings.drain_timeout_s)
+            late = [task for task in tasks if not task.done()]
             if late:
                 _log.warning("drain.timeout", service=self._name, cancelled=len(late))
                 self._cancel(late)
                 await asyncio.wait(late, timeout=_CANCELLED_WITHIN_S)
         await self._commit(partitions)
 
-    def _cancel(self, tasks: set[asyncio.Task[None]]) -> None:
+    def _cancel(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in tasks:
             if task.cancel():
                 self._let_go.add(task)
@@ -348,7 +354,7 @@ class Worker:
         """New partitions: nothing of them is in flight."""
         for partition in partitions:
             self._trackers[partition] = OffsetTracker()
-            self._tasks[partition] = set()
+            self._tasks[partition] = {}
         self._paused.clear()  # a rebalance forgets pauses
 
     async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
@@ -356,9 +362,9 @@ class Worker:
         try:
             await self._drain(partitions)
         finally:  # also when the broker waits no longer: they are no longer ours, come what may
-            for partition in partitions:
+            for partition in sorted(partitions):
                 self._trackers.pop(partition, None)
-                self._cancel(self._tasks.pop(partition, set()))
+                self._cancel(self._tasks.pop(partition, {}))
 
 
 def _cancelled_from_within(record: Record) -> Exception:

@@ -7,11 +7,10 @@ user's own, often a module's global, is never changed.
 from __future__ import annotations
 
 import asyncio
-import copy
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sagas.context import EventContext
@@ -23,6 +22,7 @@ from sagas.ports import Journal, JournalKey, JournalOutcome, Outbox
 from sagas.runtime.execution import invoke
 from sagas.service import Handler, Lifespan, Service
 from sagas.testing.clock import VirtualClock
+from sagas.testing.rewiring import Place, rewired
 
 __all__ = ["Answer", "AnyStep", "InjectedFailure", "Interventions", "Place"]
 
@@ -30,9 +30,6 @@ AnyStep = Start[Any, Any] | Step[Any, Any, Any, Any, Any]
 
 Answer = Event | Callable[..., Event | Awaitable[Event]]
 """What stands in for a handler: an event, or a function of what the handler would get."""
-
-Place = tuple[str, str, Direction]
-"""A saga's name, a step's name, and whether it is performed or undone."""
 
 
 class InjectedFailure(Exception):
@@ -84,20 +81,7 @@ class Interventions:
 
     def service(self, service: Service) -> Service:
         """A copy of the service whose handlers do what the test ordered."""
-        changed = copy.copy(service)
-        changed.performers = {
-            key: self._handler(handler, service.name, (*key, Direction.FORWARD))
-            for key, handler in service.performers.items()
-        }
-        changed.undoers = {
-            key: self._handler(handler, service.name, (*key, Direction.UNDO))
-            for key, handler in service.undoers.items()
-        }
-        changed.observers = [
-            replace(observer, handler=self._handler(observer.handler, service.name, None))
-            for observer in service.observers
-        ]
-        return changed
+        return rewired(service, lambda handler, place: self._handler(handler, service.name, place))
 
     def lifespan(
         self, service: str, lifespan: Lifespan, outboxes: Callable[[list[Outbox]], None]

@@ -77,6 +77,7 @@ class MemoryConsumer:
         self._order: list[_Cursor] = []
         self._turn = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._interrupted = False
         self._settled: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] | None = None
 
@@ -157,6 +158,12 @@ class MemoryConsumer:
         self.wake()
         self._group.leave(self)
 
+    def interrupt(self) -> None:
+        """Let the poll that waits return with nothing, as one with a timeout would in the end."""
+        if self._waiter is not None:
+            self._interrupted = True
+            self.wake()
+
     # --- what the group asks -------------------------------------------------------------------
 
     async def release(self) -> None:
@@ -229,13 +236,14 @@ class MemoryConsumer:
         if self._poll_timeouts:
             timer = loop.create_task(self._end_of(timeout_ms))
         try:
-            while self._status is not _Status.GONE and not self._has_records():
+            while not (self._interrupted or self._status is _Status.GONE or self._has_records()):
                 waiter = self._waiter = loop.create_future()
                 await waiter
                 if timer is not None and timer.done():
                     return
         finally:
             self._waiter = None
+            self._interrupted = False
             if timer is not None:
                 timer.cancel()
 

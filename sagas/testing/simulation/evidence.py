@@ -1,0 +1,138 @@
+"""What can be seen of a run from outside: records on topics, rows of the table, effects of participants.
+
+Owns the reading of raw bytes. Shares no code with the runtime: where both read the same header, a
+mistake in one is a difference and not a silence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sagas.core.definition import Definition
+from sagas.testing.simulation.world import Effect, Servers
+
+__all__ = ["Evidence", "Seen", "Witness"]
+
+
+class Seen(NamedTuple):
+    """An event as it stands on a topic or in a row: identity, type, cause, and what its payload says."""
+
+    id: str
+    type: str
+    cause: str
+    payload: bytes
+
+    @property
+    def says(self) -> dict[str, object]:
+        """The payload; empty where it is no object."""
+        try:
+            found = json.loads(self.payload)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All that is known of one instance. ``statuses`` are those of its row, in the order of writing."""
+
+    definition: Definition
+    saga_id: str
+    statuses: list[str]
+    log: list[Seen]
+    recorded: list[Seen]
+    effects: list[Effect]
+    unfounded: list[str]
+    outside: frozenset[str]
+    seen: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def status(self) -> str | None:
+        """Where it stands."""
+        return self.statuses[-1] if self.statuses else None
+
+    @property
+    def types(self) -> set[str]:
+        """The types of the events on the topics."""
+        return {event.type for event in self.log}
+
+
+class Witness:
+    """Reads what the servers hold once everything is at rest."""
+
+    def __init__(self, servers: Servers, services: Iterable[str]) -> None:
+        self._servers = servers
+        self._logs: dict[tuple[str, str], dict[str, Seen]] = {}
+        self._versions: dict[str, set[tuple[object, ...]]] = {}
+        self._services = tuple(services)
+        for record in servers.records(".events"):
+            headers = dict(record.headers)
+            id_ = headers.get("ce_id", b"").decode(errors="replace")
+            if not id_ or (record.topic, record.partition, record.offset) in servers.story.poison:
+                continue
+            seen = _seen(headers, record.value or b"")
+            saga = headers.get("ce_saganame", b"").decode()
+            saga_id = headers.get("ce_sagaid", b"").decode()
+            self._logs.setdefault((saga, saga_id), {}).setdefault(id_, seen)
+            self._note_version(id_, headers, record.value or b"")
+
+    def _note_version(self, id_: str, headers: dict[str, bytes], value: bytes) -> None:
+        """What a repetition may say differently: when an answer was given, and that a saga has ended."""
+        if "ce_causationid" in headers:
+            told = tuple(sorted(headers.items()))
+            self._versions.setdefault(id_, set()).add((told, value))
+
+    def of(self, definition: Definition, saga_id: str) -> Evidence:
+        """What is known of one instance."""
+        key, story, table = (definition.saga, saga_id), self._servers.story, self._servers.table
+        recorded = []
+        for stored in table.events(*key).values():
+            line, _, payload = stored.partition(b"\n")
+            headers = {name: value.encode() for name, value in json.loads(line)}
+            recorded.append(_seen(headers, payload))
+            self._note_version(recorded[-1].id, headers, payload)
+        waits = {
+            type_
+            for step in definition.steps
+            if step.waits
+            for type_ in (*step.done, *step.refused)
+        }
+        return Evidence(
+            definition=definition,
+            saga_id=saga_id,
+            statuses=table.statuses.get(key, []),
+            log=list(self._logs.get(key, {}).values()),
+            recorded=recorded,
+            effects=story.effects.get(key, []),
+            unfounded=story.unfounded.get(key, []),
+            outside=frozenset(waits),
+        )
+
+    def disagreements(self) -> Iterator[str]:
+        """I8 beyond one instance: an event has the same bytes everywhere; no record is given up."""
+        for id_, versions in self._versions.items():
+            if len(versions) > 1:
+                yield f"I8: the event {id_} has {len(versions)} versions"
+        poison, story = self._servers.story.poison, self._servers.story
+        for record in self._servers.records(".dlq"):
+            headers = {name: value.decode(errors="replace") for name, value in record.headers}
+            place = (
+                headers["dlq-topic"],
+                int(headers["dlq-partition"]),
+                int(headers["dlq-offset"]),
+            )
+            story.seen["dead letter"] += 1
+            if place not in poison:
+                service, reason = headers["dlq-service"], headers["dlq-reason"]
+                yield f"I8: {service} made a good record a dead letter: {reason}"
+
+
+def _seen(headers: dict[str, bytes], payload: bytes) -> Seen:
+    def text(name: str) -> str:
+        return headers.get(name, b"").decode(errors="replace")
+
+    return Seen(text("ce_id"), text("ce_type"), text("ce_causationid"), payload)

@@ -1,0 +1,186 @@
+"""The line between one worker and the servers: every call may be slow, be lost, or be the last.
+
+Owns what a call meets on its way, and the clock by which the worker lives. It knows no port: what it
+carries is a name, the error that the port promises, and a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sagas.core.errors import RetriableError
+from sagas.testing.clock import START_TIME
+from sagas.testing.simulation.faults import Chance
+from sagas.testing.simulation.loop import Process, SeededLoop
+from sagas.testing.simulation.world import SimulatedTable
+
+__all__ = ["Bell", "CrashAt", "Line", "MemberClock"]
+
+T = TypeVar("T")
+
+_EPOCH_MS = round(START_TIME.timestamp() * 1000)
+_LOST = 0.03
+_LATE = 0.01
+_CRASH = 0.02
+_LONG_S = (5.0, 40.0)
+
+
+class CrashAt:
+    """The one call, counted over all workers, at which the worker that makes it dies.
+
+    ``after``: the call is executed, and nobody hears of it.
+    """
+
+    def __init__(self, number: int = 0, *, after: bool = False) -> None:
+        self.number = number
+        self.after = after
+        self.calls = 0
+
+
+class Bell:
+    """Wakes whoever looks at the timers when there is something to see.
+
+    A look that finds nothing changes nothing, so a worker that looked in vain sleeps until a timer is
+    due: a wait of seven days costs no million looks.
+    """
+
+    def __init__(self, loop: SeededLoop, table: SimulatedTable) -> None:
+        self._loop = loop
+        self._table = table
+        self._sleepers: dict[asyncio.Future[None], tuple[MemberClock, float, float]] = {}
+        table.timers_changed = self.ring
+
+    def ring(self) -> None:
+        """A timer was set or moved, or a clock was: whoever sleeps looks whether it is time."""
+        due_ms = self._table.earliest_due_ms() if self._sleepers else None
+        if due_ms is None:
+            return
+        for woken, (clock, since_s, interval_s) in self._sleepers.items():
+            after_s = max(0.0, clock.at_s(due_ms) - since_s)
+            looks = max(1, -int(-after_s // interval_s))
+            self._loop.call_at(since_s + looks * interval_s, _wake, woken)
+
+    async def sleep(self, clock: MemberClock, interval_s: float) -> None:
+        """Sleep for one interval, or for as many as there is nothing to see."""
+        woken: asyncio.Future[None] = self._loop.create_future()
+        self._sleepers[woken] = (clock, self._loop.time(), interval_s)
+        self.ring()
+        try:
+            await woken
+        finally:
+            del self._sleepers[woken]
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
+
+
+class MemberClock:
+    """A worker's own clock, which may be wrong and jump; what it sleeps is right."""
+
+    def __init__(self, loop: SeededLoop, bell: Bell) -> None:
+        self.skew_ms = 0
+        self.looked_in_vain: asyncio.Task[object] | None = None
+        self._loop = loop
+        self._bell = bell
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, as far as the worker knows."""
+        return _EPOCH_MS + round(self._loop.time() * 1000) + self.skew_ms
+
+    def at_s(self, moment_ms: int) -> float:
+        """The loop's time at which this clock shows a moment."""
+        return (moment_ms - _EPOCH_MS - self.skew_ms) / 1000
+
+    async def sleep(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        task = asyncio.current_task()
+        if task is not None and task is self.looked_in_vain:
+            self.looked_in_vain = None
+            await self._bell.sleep(self, seconds)
+        else:
+            await asyncio.sleep(seconds)
+
+
+class Line:
+    """One worker's way to the servers. ``crash`` kills the worker that makes the call, ``stand_still``
+    holds it up until others own what was its own.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        chance: Chance,
+        crash_at: CrashAt,
+        *,
+        crash: Callable[[str], None],
+        stand_still: Callable[[], None],
+        note: Callable[[str, str], None],
+    ) -> None:
+        self.stand_still = stand_still
+        self.process = process
+        self.chance = chance
+        self.note = note
+        self._crash_at = crash_at
+        self._crash = crash
+        self._latency = chance.of("latency")
+
+    def check(self) -> None:
+        """Nobody hears a dead worker. Raises CancelledError."""
+        if self.process.dead:
+            raise asyncio.CancelledError
+
+    async def call(
+        self,
+        name: str,
+        error: type[RetriableError],
+        call: Callable[[], Awaitable[T]],
+        *,
+        at_once: bool = False,
+    ) -> T:
+        """Make the call, or lose it, or its answer, or the worker with it; ``at_once`` without delay."""
+        self.check()
+        at, chance = self._crash_at, self.chance
+        at.calls += 1
+        last = at.calls == at.number
+        crash_before = last and not at.after
+        crash_after = last and at.after
+        if chance.hits("crashes", _CRASH):
+            crash_after = chance.of("when").random() < 0.5  # noqa: PLR2004 - as often as not
+            crash_before = not crash_after
+        if not at_once:
+            await self._delay()
+            self.check()
+        if crash_before:
+            self._die(f"before it could {name}")
+        if chance.hits("lost", _LOST):
+            chance.seen[f"{name} lost"] += 1
+            self.note("lost", f"{name} was never executed")
+            raise error(f"{name}: no answer (it was not executed)")
+        result = await call()
+        if crash_after:
+            self._die(f"right after {name}")
+        if chance.hits("unheard", _LOST):
+            await self._delay()
+            chance.seen[f"{name} unheard"] += 1
+            self.note("lost", f"{name} was executed, the answer is lost")
+            raise error(f"{name}: no answer (it was executed)")
+        self.check()
+        return result
+
+    def _die(self, words: str) -> None:
+        if self._crash_at.calls == self._crash_at.number:
+            self.chance.seen["crashes"] += 1
+        self._crash(words)
+        raise asyncio.CancelledError
+
+    async def _delay(self) -> None:
+        """A call takes its time: mostly next to none, sometimes a while, rarely far too long."""
+        if self.chance.hits("delays", _LATE):
+            await asyncio.sleep(self._latency.uniform(*_LONG_S))
+            return
+        slow = self._latency.random()
+        await asyncio.sleep(slow * 0.004 if slow < 0.95 else slow * 0.3)  # noqa: PLR2004

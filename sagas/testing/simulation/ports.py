@@ -1,0 +1,328 @@
+"""The ports as one worker sees them: the servers on memory, behind its line.
+
+Each port method is one line here. Owns nothing but what a call through a bad line means for a port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from contextvars import Context
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sagas.adapters.memory.consumer import MemoryConsumer
+from sagas.core.definition import Direction
+from sagas.core.errors import ContractViolation
+from sagas.ports import (
+    BrokerUnavailable,
+    Journal,
+    JournalKey,
+    JournalOutcome,
+    JournalUnavailable,
+    OutgoingRecord,
+    RebalanceListener,
+    Record,
+    RowChange,
+    SagaTable,
+    TableUnavailable,
+    Timer,
+    Tombstone,
+    TopicPartition,
+)
+from sagas.testing.simulation.line import Line, MemberClock
+from sagas.testing.simulation.world import Effect, Servers, Story
+
+__all__ = ["FaultyBroker", "FaultyConsumer", "FaultyJournal", "FaultyTable"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LATER_S = (0.05, 3.0)
+_LATE = 0.1
+
+
+def _over_the_line(
+    method: Callable[Concatenate[SagaTable, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[FaultyTable, P], Coroutine[Any, Any, T]]:
+    """A method of the table, as it is called over a worker's line."""
+    name = method.__name__
+
+    async def call(self: FaultyTable, /, *args: P.args, **named: P.kwargs) -> T:
+        called: Callable[..., Awaitable[T]] = getattr(self._servers.table, name)
+        return await self._line.call(name, TableUnavailable, lambda: called(*args, **named))
+
+    return call
+
+
+class FaultyTable:
+    """A ``SagaTable`` behind a worker's line."""
+
+    def __init__(self, servers: Servers, line: Line, clock: MemberClock) -> None:
+        self._servers = servers
+        self._line = line
+        self._clock = clock
+
+    start = _over_the_line(SagaTable.start)
+    stop = _over_the_line(SagaTable.stop)
+    load = _over_the_line(SagaTable.load)
+    annotate = _over_the_line(SagaTable.annotate)
+    list_sagas = _over_the_line(SagaTable.list_sagas)
+    list_timers = _over_the_line(SagaTable.list_timers)
+    count_sagas = _over_the_line(SagaTable.count_sagas)
+    _store = _over_the_line(SagaTable.store)
+    postpone_timer = _over_the_line(SagaTable.postpone_timer)
+    _due_timers = _over_the_line(SagaTable.due_timers)
+
+    async def store(self, change: RowChange) -> bool:
+        """Store; a conflict is counted."""
+        stored = await self._store(change)
+        if not stored:
+            self._servers.story.seen["conflict"] += 1
+            self._line.note("conflict", f"{change.saga_id} has moved on meanwhile")
+        return stored
+
+    async def due_timers(
+        self, *, buckets: Collection[int], now_ms: int, limit: int
+    ) -> Sequence[Timer]:
+        """What is due; who finds nothing need not look again before something is."""
+        due = await self._due_timers(buckets=buckets, now_ms=now_ms, limit=limit)
+        if not due:
+            self._clock.looked_in_vain = asyncio.current_task()
+        return due
+
+
+class FaultyBroker:
+    """A ``Broker`` behind a worker's line; ``consumers`` are its members, in the order of their making."""
+
+    def __init__(self, servers: Servers, line: Line, published: Callable[[Record], None]) -> None:
+        self.consumers: list[FaultyConsumer] = []
+        self._servers = servers
+        self._line = line
+        self._published = published
+
+    async def start(self) -> None:
+        """Nothing to connect to."""
+
+    async def stop(self) -> None:
+        """Nothing to close."""
+
+    async def publish(self, record: OutgoingRecord) -> None:
+        """Publish over the line."""
+
+        async def publish() -> None:
+            self._published(await self._servers.broker.append(record))
+
+        await self._line.call("publish", BrokerUnavailable, publish)
+
+    def consumer(
+        self, topics: frozenset[str], *, group: str, listener: RebalanceListener
+    ) -> FaultyConsumer:
+        """A member of a group."""
+        self.consumers = [one for one in self.consumers if not one.is_gone]
+        consumer = FaultyConsumer(self._servers, self._line, topics, group, listener)
+        self.consumers.append(consumer)
+        return consumer
+
+
+class FaultyConsumer:
+    """A ``Consumer`` behind a worker's line. One that could not start is of no use any more.
+
+    Whatever the group does, it does on the server's behalf and not on the worker's: it outlives it.
+    """
+
+    def __init__(
+        self,
+        servers: Servers,
+        line: Line,
+        topics: frozenset[str],
+        group: str,
+        listener: RebalanceListener,
+    ) -> None:
+        self.topics, self.group = topics, group
+        self.is_gone = False
+        self._line = line
+        self._listener = listener
+        self._worker = line.process.context()
+        self._paused: set[TopicPartition] = set()
+        self._started = False
+        self._generation = 0
+        self._story = servers.story
+        self._inner: MemoryConsumer = servers.broker.consumer(topics, group=group, listener=self)
+
+    async def start(self) -> None:
+        """Join the group, or be lost."""
+        if self._started:
+            raise ContractViolation("a consumer starts once: ask the broker for a new one")
+        self._started = True
+        try:
+            await self._line.call("start", BrokerUnavailable, self._join)
+        except BaseException:
+            self.vanish()
+            raise
+
+    async def _join(self) -> None:
+        if self.is_gone:
+            raise BrokerUnavailable("the group has given the member up before it had joined")
+        await asyncio.get_running_loop().create_task(self._inner.start(), context=Context())
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        self.vanish()
+
+    def vanish(self) -> None:
+        """Be gone, as far as the group knows; the worker learns of it when it polls."""
+        if not self.is_gone:
+            self.is_gone = True
+            Context().run(self._inner.crash)
+
+    def interrupt(self) -> None:
+        """Let a poll that waits return."""
+        self._inner.interrupt()
+
+    async def poll(self, *, records_max: int, timeout_ms: int) -> Sequence[Record]:
+        """Return what is there, in any order that the partitions allow."""
+        # A poll that has taken records and loses them would lose them for good: aiokafka does not.
+        await self._line.call("poll", BrokerUnavailable, _nothing, at_once=True)
+        records = await self._inner.poll(records_max=records_max, timeout_ms=timeout_ms)
+        self._line.check()
+        return self._arranged(records) if records else records
+
+    def _arranged(self, records: Sequence[Record]) -> Sequence[Record]:
+        chance, draw = self._line.chance, self._line.chance.of("order")
+        if chance.hits("deletions", 0.1):
+            gone = draw.choice(records)
+            self._line.note("deleted", f"retention takes {_place(gone)} before it was read")
+            records = [record for record in records if record is not gone]
+        partitions: dict[TopicPartition, list[Record]] = {}
+        for record in records:
+            partitions.setdefault(record.topic_partition, []).append(record)
+        if chance.hits("reorderings", 0.2):
+            order = list(partitions)
+            draw.shuffle(order)
+            records = [record for partition in order for record in partitions[partition]]
+            self._hold(draw.choice(order), draw.uniform(*_LATER_S))
+        return records
+
+    def _hold(self, partition: TopicPartition, seconds: float) -> None:
+        """What comes next in one partition comes later than the rest."""
+        self._inner.pause(frozenset({partition}))
+        asyncio.get_running_loop().call_later(seconds, self._let_go, partition, context=Context())
+
+    def _let_go(self, partition: TopicPartition) -> None:
+        if partition not in self._paused:
+            self._inner.resume(frozenset({partition}))
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Deliver nothing of these partitions for now."""
+        self._paused |= partitions
+        self._inner.pause(partitions)
+
+    def resume(self, partitions: frozenset[TopicPartition]) -> None:
+        """Deliver these partitions again."""
+        self._paused -= partitions
+        self._inner.resume(partitions)
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit over the line. A commit that arrives after a rebalance is of an old generation."""
+        generation = self._generation
+
+        async def commit() -> None:
+            if generation != self._generation:
+                raise BrokerUnavailable("the group has been rebalanced since the commit was sent")
+            await self._inner.commit(offsets)
+
+        await self._line.call("commit", BrokerUnavailable, commit)
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """The group tells the worker, in the worker's name."""
+        self._paused.clear()
+        self._generation += 1
+        if not self._line.process.dead:
+            self._worker.copy().run(self._listener.assigned, partitions)
+
+    async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """The group waits for the worker, which may not live to answer."""
+        if self._line.process.dead:
+            return
+        await asyncio.get_running_loop().create_task(
+            self._listener.revoked(partitions), context=self._worker.copy()
+        )
+
+
+async def _nothing() -> None:
+    pass
+
+
+def _place(record: Record) -> str:
+    return f"{record.topic}-{record.partition}-{record.offset}"
+
+
+class FaultyJournal:
+    """A ``Journal`` behind a worker's line. What it commits is written down as an effect."""
+
+    def __init__(
+        self, journal: Journal, line: Line, story: Story, done: Callable[[JournalKey, str], bool]
+    ) -> None:
+        self._journal = journal
+        self._line = line
+        self._story = story
+        self._done = done
+
+    async def forward(
+        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
+    ) -> JournalOutcome:
+        """Run the action in a transaction; the worker may die in it, before it or after it."""
+        if self._line.chance.hits("pauses", _LATE):
+            self._line.stand_still()  # long enough to be undone before it has begun
+            await asyncio.sleep(0)
+
+        async def perform() -> JournalOutcome:
+            ran: list[JournalOutcome] = []
+
+            async def act(transaction: object) -> JournalOutcome:
+                ran[:] = [await action(transaction)]
+                self._line.check()  # the dead commit nothing
+                return ran[0]
+
+            outcome = await self._journal.forward(key, act)
+            self._committed(key, ran, null=False)
+            return outcome
+
+        try:
+            return await self._line.call("forward", JournalUnavailable, perform)
+        except Tombstone:
+            self._story.seen["tombstone"] += 1
+            raise
+
+    async def undo(
+        self,
+        key: JournalKey,
+        action: Callable[[object, JournalOutcome | None], Awaitable[JournalOutcome]],
+    ) -> JournalOutcome:
+        """Like ``forward``; an undo that finds no effect is a null compensation."""
+
+        async def perform() -> JournalOutcome:
+            ran: list[JournalOutcome] = []
+            null = False
+
+            async def act(transaction: object, recorded: JournalOutcome | None) -> JournalOutcome:
+                nonlocal null
+                null = recorded is None or not self._done(key, recorded.type)
+                ran[:] = [await action(transaction, recorded)]
+                self._line.check()
+                return ran[0]
+
+            outcome = await self._journal.undo(key, act)
+            self._committed(key, ran, null=null)
+            return outcome
+
+        return await self._line.call("undo", JournalUnavailable, perform)
+
+    def _committed(self, key: JournalKey, ran: list[JournalOutcome], *, null: bool) -> None:
+        if not ran:
+            self._story.seen["repeated"] += 1
+            return
+        effect = Effect(key.step, key.direction, key.epoch, ran[0].type, null, journaled=True)
+        self._story.effect(key.saga, key.saga_id, effect)
+        what = "undid" if key.direction is Direction.UNDO else "performed"
+        self._line.note("effect", f"{what} {key.step}: {ran[0].type}")
