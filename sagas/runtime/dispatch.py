@@ -250,18 +250,18 @@ class Dispatch:
 
 
 def _ended_from_outside(instance: Instance, incoming: Incoming, service: str) -> bool:
-    """Whether the message is an answer to one of the service's waits, of a saga that has ended, and
-    does not say so.
+    """Whether the message is an answer from outside to one of the service's waits, of a saga that has
+    ended.
 
     Whoever answers from outside does not know that nothing else is open. Every event that a service
-    decides on carries the status that it leads to.
+    decides on, a timeout of a wait too, carries the status that it leads to, and keeps its bytes.
     """
     fact, envelope = incoming.fact, incoming.envelope
     step = instance.definition.by_name[fact.step]
     recorded = instance.facts.get(fact.slot)
     return (
         instance.status.is_terminal
-        and envelope.status != str(instance.status)
+        and envelope.status is None
         and incoming.control is None
         and step.waits
         and step.service == service

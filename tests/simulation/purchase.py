@@ -17,12 +17,23 @@ from sagas.runtime.assembly import Platform, ServiceRunner
 from sagas.runtime.client import SagaClient
 from sagas.runtime.worker import WorkerSettings
 from sagas.wire.topics import Topics
-from tests.simulation.virtual import Clock
 
-__all__ = ["TIMEOUT_S", "TOPICS", "Paid", "Placed", "Purchase", "World", "depot", "till"]
+__all__ = ["TIMEOUT_S", "TOPICS", "Clock", "Paid", "Placed", "Purchase", "World", "depot", "till"]
 
 TOPICS = Topics("defects")
 TIMEOUT_S = 60
+
+
+class Clock:
+    """The loop's virtual time as the framework's ``Clock``."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the loop began, from 2001 on."""
+        return 1_000_000_000_000 + round(asyncio.get_running_loop().time() * 1000)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        await asyncio.sleep(seconds)
 
 
 class Placed(Event, type="front.Placed.v1"):

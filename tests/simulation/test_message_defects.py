@@ -23,6 +23,7 @@ from sagas.ports import (
 from sagas.runtime.assembly import ServiceRunner
 from sagas.runtime.patience import Patience
 from sagas.runtime.relay import OutboxRelay
+from sagas.testing.simulation.loop import run
 from tests.simulation.purchase import (
     TIMEOUT_S,
     TOPICS,
@@ -33,7 +34,6 @@ from tests.simulation.purchase import (
     depot,
     till,
 )
-from tests.simulation.virtual import run
 
 # --- dead letters -----------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from sagas.ports import (
     TopicPartition,
 )
 from sagas.runtime.assembly import ServiceRunner
+from sagas.testing.simulation.loop import run
 from tests.simulation.purchase import (
     TIMEOUT_S,
     TOPICS,
@@ -28,7 +29,6 @@ from tests.simulation.purchase import (
     depot,
     till,
 )
-from tests.simulation.virtual import run
 
 # --- joining ----------------------------------------------------------------------------------------
 
