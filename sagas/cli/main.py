@@ -21,6 +21,7 @@ from sagas.cli.operate import cancel, compensate, resume, retry, skip
 from sagas.cli.replay import replay_compensations
 from sagas.cli.run import run
 from sagas.cli.show import show
+from sagas.cli.simulate import simulate
 from sagas.cli.start import start
 from sagas.cli.timers import timers
 from sagas.cli.topics import topics
@@ -63,6 +64,7 @@ app.command("replay-compensations")(replay_compensations)
 app.add_typer(dead_letters)
 app.add_typer(topics)
 app.command("check")(check)
+app.command("simulate")(simulate)
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 _CLICK_ERROR: type[Exception] = _USAGE_ERROR.__mro__[1]

@@ -65,6 +65,10 @@ class Project:
             return found
         raise _wrong_type(entry, found, 'an object such as service = Service("orders")')
 
+    def named(self, entry: str) -> object:
+        """Whatever is behind one entry. Raises CommandError."""
+        return self._load(entry)
+
     def service_named(self, name: str) -> Service:
         """The service of that name.
 
