@@ -163,9 +163,7 @@ def _decided_beside(instance: Instance, fact: Fact) -> bool:
     return cause.type not in definition.by_name[fact.step].triggers
 
 
-def unproven(
-    instance: Instance, service: str, message: Fact, attempting: str | None = None
-) -> Iterator[Fact]:
+def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
     """The service's recorded events that ``message`` can enable, or was handled with when they were
     decided, and that nothing proves to be on Kafka.
 
@@ -173,8 +171,7 @@ def unproven(
     names the event as its cause. The message that was in hand counts, because whatever wakes a service
     has it run all that is enabled: a duplicate of the start may perform the last step. What a timer or
     an operator made somebody decide, whoever handles a control message emits again; that the deadline
-    has passed, whoever handles the message that found it so. ``attempting`` names the step for which the
-    message has waited: others may have relied on it, so what was decided with it is always asked for.
+    has passed, whoever handles the message that found it so.
     """
     definition = instance.definition
     causes = {fact.cause for fact in instance.facts.values()}
@@ -188,12 +185,7 @@ def unproven(
             if awaits_proof(instance, fact) or (own and message.role is Role.WAKE):
                 yield fact
         elif definition.by_name[fact.step].service == service:
-            attempted = fact.step == attempting and fact.cause == message.id
-            if (
-                attempted
-                or _decided_with(instance, message, fact)
-                or _can_enable(instance, message, slot, fact)
-            ):
+            if _decided_with(message, fact) or _can_enable(instance, message, slot, fact):
                 yield fact
         elif fact.role is Role.CANCELLED and fact.cause == message.id:
             yield fact
@@ -202,7 +194,7 @@ def unproven(
 _ASKING = frozenset({Role.CONTROL, Role.WAKE})
 
 
-def _decided_with(instance: Instance, message: Fact, fact: Fact) -> bool:
+def _decided_with(message: Fact, fact: Fact) -> bool:
     """Whether the message was in hand when the event was decided, and nobody has had the event in hand.
 
     Without the second half answers to waits, which are told again, could wake each other without end.

@@ -74,7 +74,6 @@ class Handling:
     ``control`` is what the message asks for, if it is a control message; ``deadline_ms`` the deadline that
     a start brings along. ``confirmed`` may be shared by all handlings of a process: what the broker has
     acknowledged stays acknowledged, so forgetting some of it costs a message emitted again, never more.
-    ``attempting`` names the step for whose next attempt the message has waited.
     """
 
     def __init__(
@@ -88,7 +87,6 @@ class Handling:
         control: Control | None = None,
         deadline_ms: int | None = None,
         confirmed: ConfirmedIds | None = None,
-        attempting: str | None = None,
     ) -> None:
         self._definition = definition
         self._service = service
@@ -98,7 +96,6 @@ class Handling:
         self._deadline_ms = deadline_ms
         self._world = world
         self._confirmed: ConfirmedIds = set() if confirmed is None else confirmed
-        self._attempting = attempting
         self._postponed: set[tuple[str, Direction, int]] = set()
 
     async def run(self) -> Instance:
@@ -156,7 +153,7 @@ class Handling:
         )
 
     async def _emit_unproven(self, instance: Instance) -> None:
-        found = unproven(instance, self._service, self._message, self._attempting)
+        found = unproven(instance, self._service, self._message)
         for fact in tuple(found):
             if fact.id not in self._confirmed:
                 await self._world.emit(fact)

@@ -204,7 +204,6 @@ class Dispatch:
             control=incoming.control,
             deadline_ms=incoming.envelope.trail.deadline_ms,
             confirmed=participant.confirmed,
-            attempting=retried.step if retried else None,
         )
         instance = await handling.run()
         if incoming.fact.role is Role.WAKE and isinstance(incoming.control, TimerDue):

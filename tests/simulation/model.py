@@ -219,7 +219,6 @@ class Model:
         handling = Handling(
             *(self.definition, service, SAGA_ID, message.fact, world),
             control=message.control,
-            attempting=message.attempting,
         )
         self._tasks.append(Task(service, message, handling.run()))
         self.trace.append(f"{service} takes {message.control or message.fact.type}")
@@ -343,10 +342,10 @@ class Model:
         self.seen["postponed"] += 1
         return True
 
-    def put_off(self, service: str, message: Message, step: str) -> int:
+    def put_off(self, service: str, message: Message) -> int:
         """Publish the message for another attempt, and return that attempt's number."""
         number = self.calls
-        self._queue.append((service, replace(message, attempt=number, attempting=step)))
+        self._queue.append((service, replace(message, attempt=number)))
         return number
 
     def note(self, action: Action, attempt: int) -> None:

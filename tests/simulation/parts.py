@@ -70,7 +70,6 @@ class Message:
     control: Control | None = None
     attempt: int | None = None
     """The number of the postponed attempt that this message brings."""
-    attempting: str | None = None
     """The step that it is an attempt at."""
 
 

@@ -13,7 +13,7 @@ from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
 from tests.simulation.checkers import violations
 from tests.simulation.definitions import random_definition, random_plans
-from tests.simulation.model import Model
+from tests.simulation.model import Model, Unrest
 from tests.simulation.parts import Faults, Plan
 
 SEEDS = 3000
@@ -110,6 +110,19 @@ def test_rule_5_the_message_in_hand_counts(monkeypatch: pytest.MonkeyPatch) -> N
     assert of_seed(118_730, faults) == []
     monkeypatch.setattr(enabled, "_decided_with", lambda *_: False)
     assert of_seed(118_730, faults) != []
+
+
+def test_rule_5_answers_told_again_wake_nobody_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two answers that came early bring back each other's company, unless that was in somebody's hand."""
+    definition = random_definition(2849, alternatives=True)
+    plans = random_plans(definition, 2849)
+    faults = Faults(crashes=3, duplicates=2, timers=3, cancels=1)
+    assert violations(Model(definition, dict(plans), seed=219, faults=faults).run()) == []
+    monkeypatch.setattr(enabled, "_decided_beside", lambda *_: False)
+    with pytest.raises(Unrest):
+        Model(definition, dict(plans), seed=219, faults=faults).run()
 
 
 def test_rule_5_ask_again_after_an_emission(monkeypatch: pytest.MonkeyPatch) -> None:

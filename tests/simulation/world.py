@@ -50,7 +50,7 @@ class World:
             if model.waits(action, self._noted):
                 return ActionResult(ResultKind.POSTPONED)
             if model.postpones():
-                put = partial(model.put_off, self._service, self._message, action.step.name)
+                put = partial(model.put_off, self._service, self._message)
                 attempt = await _call(f"puts off {name}", put)
                 await _call(f"notes {name}", lambda: model.note(action, attempt))
                 return ActionResult(ResultKind.POSTPONED)
