@@ -7,6 +7,7 @@ normal on a shared topic.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import structlog
 
@@ -24,6 +25,9 @@ __all__ = ["Interest", "Subscription"]
 
 _log = structlog.get_logger()
 
+_KINDS_MAX = 2_000
+"""So many kinds of records are remembered; a producer that makes up names must not fill the memory."""
+_UNASKED = object()
 _NOTED_MAX = 100
 """So many unknown types are told; a producer that makes up names must not fill the memory."""
 _TERMINAL = frozenset(status.encode() for status in SagaStatus if status.is_terminal)
@@ -68,6 +72,7 @@ class Subscription:
         self._observers = tuple(service.observers)
         self._starts = _sole_starts(service, topics)
         self._noted: set[str] = set()
+        self._interests: dict[object, object] = {}
         self._own_topic = topics.events(service.name)
         # A framework event comes from whichever participant, so every one's topic is read.
         emitters = {name for saga in service.sagas for name in saga.definition.services}
@@ -95,13 +100,25 @@ class Subscription:
         type_bytes, saga_bytes = headers.get("ce_type"), headers.get("ce_saganame")
         if type_bytes is None:
             return self._by_contract(record)
+        # Most records that are read concern nobody here: the answer is the same for all of a kind.
+        kind = (record.topic, type_bytes, saga_bytes, headers.get("ce_sagastatus") in _TERMINAL)
+        found = self._interests.get(kind, _UNASKED)
+        if found is _UNASKED:
+            found = self._find(record, type_bytes, saga_bytes or b"", ends=kind[3])
+            if len(self._interests) >= _KINDS_MAX:
+                self._interests.clear()
+            self._interests[kind] = found
+        return cast(Interest | None, found)
+
+    def _find(
+        self, record: Record, type_bytes: bytes, saga_bytes: bytes, *, ends: bool
+    ) -> Interest | None:
         type_ = header_text("ce_type", type_bytes)
-        name = header_text("ce_saganame", saga_bytes or b"")
+        name = header_text("ce_saganame", saga_bytes)
         observers = tuple(
             observer
             for observer in self._observers
-            if type_ in observer.event_types
-            or (name in observer.ended and headers.get("ce_sagastatus") in _TERMINAL)
+            if type_ in observer.event_types or (ends and name in observer.ended)
         )
         cancels = self._cancels(name, type_)
         saga = self._saga(record, name, type_)
