@@ -1,0 +1,5 @@
+"""``python -m campaign``."""
+
+from campaign.main import main
+
+main()
