@@ -29,6 +29,9 @@ FORMATS = ("console", "json")
 _FIRST = ("time", "level", "event")
 _IDS = frozenset({"message_id", "causation_id", "correlation_id", "trace_id"})
 _LIBRARIES_AT_LEAST = logging.WARNING
+_AGAIN_AFTER_S = 10
+_TEXTS_MAX = 1_000
+"""So many texts are known; a library that makes up new ones must not fill the memory."""
 
 
 def configure_logs(
@@ -153,6 +156,7 @@ def _route_libraries(
 ) -> None:
     """One handler at the root: the standard library's records become lines of the same form."""
     handler = logging.StreamHandler(target)
+    handler.addFilter(_NotAgain())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, _named],
@@ -164,10 +168,36 @@ def _route_libraries(
     root.setLevel(level)
 
 
+class _NotAgain(logging.Filter):
+    """Lets the same text of a library pass once in ten seconds, with how often it was held back.
+
+    aiokafka tells of a broker that is away up to 160 times a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is told; by the record's own time."""
+        told = (record.name, record.getMessage())
+        since, times = self._told.get(told, (None, 0))
+        if since is not None and 0 <= record.created - since < _AGAIN_AFTER_S:
+            self._told[told] = (since, times + 1)
+            return False
+        if len(self._told) >= _TEXTS_MAX:
+            self._told.clear()
+        self._told[told] = (record.created, 0)
+        record.repeated = times
+        return True
+
+
 def _named(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
     """A library's text is no event name: it goes to ``message``."""
     record = fields.get("_record")
     fields["message"] = fields["event"]
     fields["event"] = LogEvent.LIBRARY_MESSAGE.value
     fields["logger"] = getattr(record, "name", "root")
+    if repeated := getattr(record, "repeated", 0):
+        fields["repeated"] = repeated
     return fields

@@ -88,6 +88,32 @@ def test_libraries_are_routed_from_warning_on(logs: io.StringIO) -> None:
     assert line["level"] == "warning"
 
 
+def test_what_a_library_says_again_and_again_is_said_once_and_counted(logs: io.StringIO) -> None:
+    """aiokafka says 160 times a second that its broker is away."""
+    configure_logs("INFO", "json", logs)
+    library = logging.getLogger("aiokafka")
+
+    def said(text: str, second: float, *, about: str = "node 1") -> None:
+        fields = {"msg": text, "args": (about,), "name": "aiokafka", "levelno": logging.ERROR}
+        record = logging.makeLogRecord({**fields, "levelname": "ERROR", "created": second})
+        library.handle(record)
+
+    for number in range(500):
+        said("no connection to %s", 100 + number / 100)
+    said("another trouble: %s", 105)
+    said("no connection to %s", 105, about="node 2")
+    said("no connection to %s", 111)
+    said("no connection to %s", 130)
+    told = [(line["message"], line.get("repeated")) for line in lines(logs)]
+    assert told == [
+        ("no connection to node 1", None),
+        ("another trouble: node 1", None),
+        ("no connection to node 2", None),
+        ("no connection to node 1", 499),
+        ("no connection to node 1", None),
+    ]
+
+
 def test_the_console_is_for_people(logs: io.StringIO) -> None:
     configure_logs("INFO", "console", logs)
     structlog.get_logger().info(LogEvent.WORKER_RUNNING, service="orders")
