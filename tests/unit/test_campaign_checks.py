@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from campaign.checks.journals import Entry
 from campaign.poison import Poison, poison
 from campaign.records import Place, Seen
 
+from tests.architecture import shape
+
+ROOT = Path(__file__).resolve().parents[2]
 PLACED = "orders.OrderPlaced.v1"
 RESERVED = "inventory.StockReserved.v1"
 CONFIRMED = "orders.ReceiptConfirmed.v1"
@@ -75,6 +79,15 @@ def test_topics_that_contradict_themselves_are_seen(wrong: Seen, words: str) -> 
     found = of_events(*GOOD, wrong)
     assert len(found) == 1
     assert words in found[0]
+
+
+def test_what_the_framework_tells_may_be_on_the_topic_of_each_participant() -> None:
+    parked = event(9, "e8", "sagas.SagaParked.v1", ce_causationid="e1")
+    elsewhere = replace(parked, place=Place("campaign.payments.events", 0, 9))
+    assert of_events(*GOOD, parked, elsewhere) == []
+    assert of_events(*GOOD, parked, replace(elsewhere, value=b"[]")) != []
+    reserved = replace(GOOD[1], place=Place("campaign.payments.events", 0, 9))
+    assert of_events(*GOOD, reserved) != []
 
 
 def test_an_accepted_order_that_is_on_no_topic_is_seen() -> None:
@@ -184,3 +197,16 @@ def test_the_table_is_held_against_topics_and_books(
     found = list(table.findings(rows, timers, accepted={"o-1"}, told=told, noted={"o-1": noted}))
     assert words in " ".join(found)
     assert bool(found) is bool(words)
+
+
+def test_nothing_of_the_campaign_imports_the_framework() -> None:
+    """But one: it runs the command line in a process of its own."""
+    modules = sorted((ROOT / "scripts/lib/campaign").rglob("*.py"))
+    importing = {
+        path.name
+        for path in modules
+        for name in shape.imported_modules(path.read_text())
+        if name.partition(".")[0] in {"sagas", "events"}
+    }
+    assert len(modules) > 20
+    assert importing == {"many.py"}

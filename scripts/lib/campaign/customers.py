@@ -87,12 +87,11 @@ class Customers:
     async def _insist(self, path: str, body: object) -> int:
         """Send the request until it is answered for good; it is safe to repeat."""
         while True:
-            ports = self._ports()
-            if ports:
+            if ports := self._ports():
                 url = f"http://127.0.0.1:{self._chance.choice(ports)}{path}"
                 with contextlib.suppress(httpx.HTTPError):
                     answer = await self._http.post(url, json=body)
                     if answer.status_code in _ACCEPTED or answer.status_code == _SETTLED:
                         return answer.status_code
-            self.repeated += 1
+                self.repeated += 1
             await asyncio.sleep(_AGAIN_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -13,7 +14,9 @@ from campaign.records import Place
 __all__ = ["Operators"]
 
 _AT_ONCE = 2
-_PATIENCE_S = 90
+_PATIENCE_S = 120
+_RESUMED_MAX = 40
+"""At a time; whatever is still parked is resumed in the next round."""
 _MANY = "1000000"
 
 
@@ -31,10 +34,12 @@ class Operators:
 
     async def sagas(self, *words: str) -> tuple[int, str]:
         """Run the command line; exit code and output."""
+        return await self._run(str(SAGAS), *words)
+
+    async def _run(self, *command: str) -> tuple[int, str]:
         async with self._gate, asyncio.timeout(_PATIENCE_S):
             process = await asyncio.create_subprocess_exec(
-                str(SAGAS),
-                *words,
+                *command,
                 cwd=ROOT,
                 env=self._environment,
                 stdout=asyncio.subprocess.PIPE,
@@ -65,11 +70,11 @@ class Operators:
         """Resume whatever is parked; how many that were."""
         parked = await self.listed("parked")
 
-        async def one(saga: dict[str, Any]) -> None:
-            self.resumed[saga["id"]] = str((saga["reason"] or {}).get("error", saga["reason"]))
-            await self.sagas("resume", saga["id"], "--why", "the faults are over")
-
-        await asyncio.gather(*map(one, parked))
+        for saga in parked:
+            self.resumed[saga["id"]] = str((saga["reason"] or {}).get("text", saga["reason"]))
+        if ids := [saga["id"] for saga in parked[:_RESUMED_MAX]]:
+            words = ("resume", *ids, "--", "--why", "the faults are over")
+            await self._run(sys.executable, "-m", "campaign.many", *words)
         return len(parked)
 
     async def cancel(self, saga_ids: Iterable[str]) -> None:
@@ -79,7 +84,7 @@ class Operators:
             self.cancelled += code == 0
 
     async def resolve(self, poison: Collection[Place], poison_key: str) -> int:
-        """Discard the letters of poison, replay all others; how many those were."""
+        """Discard the letters of poison, replay the others; how many those were."""
         open_ = (await self._json("dead-letters", "list", "--limit", _MANY))["letters"]
         ids = {f"{place.topic}/{place.partition}/{place.offset}" for place in poison}
         bad = [letter for letter in open_ if letter["id"] in ids]
@@ -89,8 +94,7 @@ class Operators:
         for id_ in {letter["id"] for letter in bad if letter["saga_id"] != poison_key}:
             await self._json("dead-letters", "discard", id_, "--why", "poison")
         self.discarded += len(bad)
-        real = len(open_) - len(bad)
-        if real:
+        if real := len(open_) - len(bad):
             await self._json("dead-letters", "replay", "--all", "--why", "the faults are over")
         self.replayed += real
         return real

@@ -15,8 +15,9 @@ from campaign.world import World
 
 __all__ = ["join", "kill", "outage", "pause", "roll"]
 
-_REBALANCED_S = 90
-_TIMED_OUT = "sagas.StepTimedOut.v1"
+_REBALANCED_S = 120
+_TIMED_OUT = ("sagas.StepTimedOut.v1", "sagas.SagaParked.v1")
+"""Before the pivot the saga turns back, from there on it is parked."""
 _TIMED_OUT_WANTED = 3
 _OUTAGE_MAX_S = 50
 _TOGETHER_S = (2.0, 6.0)
@@ -36,9 +37,9 @@ async def roll(world: World, _chance: Random) -> str:
     codes = []
     for worker in world.base():
         async with worker.turn:
-            codes.append(await worker.stop())
+            codes.append(str(await worker.stop()))
             await worker.start()
-    return f"exit codes {', '.join(map(str, codes))}"
+    return f"exit codes {', '.join(codes)}"
 
 
 async def join(world: World, chance: Random) -> str:
@@ -46,7 +47,7 @@ async def join(world: World, chance: Random) -> str:
     first = world.workers[chance.choice(SERVICES)]
     async with first.turn:
         second = await _joined(world, first.service)
-        await _for_a_while(chance)
+        await asyncio.sleep(chance.uniform(*_TOGETHER_S))
         code = await second.stop()
     return f"{second.name}, exit code {code}"
 
@@ -59,7 +60,7 @@ async def pause(world: World, chance: Random) -> str:
         first.signal(signal.SIGSTOP)
         try:
             await _members(world, first.service, 1)
-            await _for_a_while(chance)
+            await asyncio.sleep(chance.uniform(*_TOGETHER_S))
         finally:
             first.signal(signal.SIGCONT)
         await _members(world, first.service, 2)
@@ -71,15 +72,19 @@ async def outage(world: World, chance: Random) -> str:
     """Its steps' time is up: another participant is on duty for the timers, and others decide."""
     worker = chance.choice(world.base("inventory", "payments", "shipping", "notifications"))
     async with worker.turn:
-        before = world.tail.types[_TIMED_OUT]
+        before = _timed_out(world)
         await worker.kill()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OUTAGE_MAX_S):
-                while world.tail.types[_TIMED_OUT] < before + _TIMED_OUT_WANTED:
+                while _timed_out(world) < before + _TIMED_OUT_WANTED:
                     world.tail.changed.clear()
                     await world.tail.changed.wait()
         await worker.start()
-    return f"{worker.name}, {world.tail.types[_TIMED_OUT] - before} steps timed out meanwhile"
+    return f"{worker.name}, {_timed_out(world) - before} times up"
+
+
+def _timed_out(world: World) -> int:
+    return sum(world.tail.types[type_] for type_ in _TIMED_OUT)
 
 
 async def _joined(world: World, service: str) -> Worker:
@@ -94,8 +99,3 @@ async def _members(world: World, service: str, wanted: int) -> None:
         return await members_of(world.servers.kafka, service) == wanted
 
     await until(f"{wanted} workers of {service}", are_there, timeout_s=_REBALANCED_S)
-
-
-async def _for_a_while(chance: Random) -> None:
-    """So long two workers share the work, or one has all of it."""
-    await asyncio.sleep(chance.uniform(*_TOGETHER_S))
