@@ -17,19 +17,25 @@ T = TypeVar("T")
 
 _log = structlog.get_logger()
 
+_TOLD_AGAIN_MS = 5_000
+_TOLD_MAX = 100
+"""So many different words are known; what a server says may hold anything."""
+
 
 class Patience:
     """Repeats a call that is safe to repeat until the server answers.
 
     The message stays in flight and unacknowledged meanwhile, its partition is paused once its bound is
-    reached, and nothing is lost; whoever does not want to wait any longer cancels the task. The first
-    failure and every tenfold repetition are logged.
+    reached, and nothing is lost; whoever does not want to wait any longer cancels the task. A call's first
+    failure and every tenth are logged, the same words once in five seconds: one line speaks for all the
+    messages that wait for one server, and one says that it answers again.
     """
 
     def __init__(self, clock: Clock, *, pause_s: float = 0.05, pause_max_s: float = 5.0) -> None:
         self._clock = clock
         self._pause_s = pause_s
         self._pause_max_s = pause_max_s
+        self._told_ms: dict[str, int] = {}
 
     async def insist(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's result, after as many attempts as it takes. Other errors pass through."""
@@ -42,15 +48,28 @@ class Patience:
                     raise asyncio.CancelledError from error
                 failures += 1
                 pause_s = min(self._pause_s * 2 ** min(failures - 1, 16), self._pause_max_s)
-                if failures == 1 or failures % 10 == 0:
+                told = str(error)
+                if (failures == 1 or failures % 10 == 0) and self._is_news(told):
                     _log.warning(
-                        "server.unavailable", error=str(error), failures=failures, pause_s=pause_s
+                        "server.unavailable", error=told, failures=failures, pause_s=pause_s
                     )
                 await self._clock.sleep(pause_s)
             else:
-                if failures:
+                if failures and self._told_ms:
+                    self._told_ms.clear()
                     _log.info("server.available", failures=failures)
                 return result
+
+    def _is_news(self, told: str) -> bool:
+        """Whether nobody has said this lately."""
+        now_ms = self._clock.now_ms()
+        before_ms = self._told_ms.get(told)
+        if before_ms is not None and 0 <= now_ms - before_ms < _TOLD_AGAIN_MS:
+            return False
+        if len(self._told_ms) >= _TOLD_MAX:
+            self._told_ms.clear()
+        self._told_ms[told] = now_ms
+        return True
 
 
 def cancellations() -> int:

@@ -34,7 +34,7 @@ async def kill(world: World, chance: Random) -> str:
 
 async def roll(world: World, _chance: Random) -> str:
     """A deployment: each worker drains, ends with 0, and is followed by another."""
-    codes = []
+    codes: list[str] = []
     for worker in world.base():
         async with worker.turn:
             codes.append(str(await worker.stop()))
@@ -48,8 +48,7 @@ async def join(world: World, chance: Random) -> str:
     async with first.turn:
         second = await _joined(world, first.service)
         await asyncio.sleep(chance.uniform(*_TOGETHER_S))
-        code = await second.stop()
-    return f"{second.name}, exit code {code}"
+        return f"{second.name}, exit code {await second.stop()}"
 
 
 async def pause(world: World, chance: Random) -> str:
