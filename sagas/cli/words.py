@@ -60,6 +60,8 @@ def _explained(event: str, payload: object) -> str:
         attempts = fields.get("attempts", "?")
         times = "attempt" if attempts == 1 else "attempts"
         named = f"the undo of {step}" if undo else str(step)
+        if attempts == 0:  # nobody has tried: its time was up, or its message is a dead letter
+            return f"{named}: {fields.get('error', '?')}"
         return f"{named} failed for good after {attempts} {times}: {fields.get('error', '?')}"
     told = ", ".join(f"{name}={_plain(value)}" for name, value in fields.items())
     return f"{short_name(event)} ({told})" if told else short_name(event)

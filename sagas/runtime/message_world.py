@@ -159,16 +159,16 @@ class MessageWorld:
         if recorded is not None:
             fields = {"step": recorded.step, "type": recorded.type, "status": str(stored.status)}
             if recorded.role is Role.PARKED:
-                reason = self._why_parked()
+                reason = self._why_parked(recorded)
                 _log.warning("saga.event", **fields, version=stored.version, reason=reason)
             else:
                 _log.info("saga.event", **fields, version=stored.version)
         return stored
 
-    def _why_parked(self) -> str:
-        event = self._incoming.event
-        asked = event.error if isinstance(event, SagaParked) else ""
-        return self._performed.error if self._performed is not None else asked
+    def _why_parked(self, recorded: Fact) -> str:
+        """What the event says that was just stored, whatever it came from: a handler, a timer, a letter."""
+        _, payload = self._encoded[recorded.slot]
+        return SagaParked.model_validate_json(payload).error
 
     def _encode(self, stored: Instance, fact: Fact) -> tuple[Headers, bytes]:
         incoming = self._incoming.envelope

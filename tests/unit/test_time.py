@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from structlog.testing import capture_logs
+
 from sagas import Service, StepContext
 from sagas.core.events import Event
-from sagas.core.framework_events import CancelRequested, ResumeRequested
+from sagas.core.framework_events import CancelRequested, ResumeRequested, SagaParked
 from sagas.core.instance import SagaStatus
 from sagas.runtime.operator import Operator
 from sagas.testing import SagaTestEnvironment
@@ -221,3 +223,14 @@ async def test_a_parked_saga_goes_on_once_it_is_resumed() -> None:
         assert env.status("7") is SagaStatus.RUNNING
         assert OrderArchived in types(env)
         await env.wait_for_end("7")
+
+
+async def test_the_log_says_why_a_saga_is_parked_that_nobody_has_tried() -> None:
+    async with SagaTestEnvironment(services()) as env:
+        env.crash("shipping")
+        await paid(env)
+        with capture_logs() as lines:
+            await env.advance(60)
+        parked = [line for line in lines if line.get("type") == SagaParked.event_type]
+        assert [line["reason"] for line in parked] == ["its time is up"]
+        env.expect_unfinished("7")
