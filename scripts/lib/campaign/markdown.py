@@ -33,7 +33,7 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
         f"{data['customers'].get('orders accepted', 0)} orders at {data['orders_per_second']:g} a "
         f"second, seed {data['seed']}, commit {data['commit']}; at rest after {data['rest_s']:g} s."
     )
-    yield from ("", f"**{len(findings)} findings.**" if findings else "**Nothing was found.**", "")
+    yield from ("", f"**Findings: {len(findings)}.**" if findings else "**Nothing was found.**", "")
     yield from (f"- {one}" for one in findings)
     yield from ("", "To repeat it:", "", "```sh", data["command"], "```", "")
     yield f"{data['machine']}; {', '.join(f'{k} {v}' for k, v in data['versions'].items())}."
@@ -41,7 +41,11 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"| {kind} | {times} |" for kind, times in sorted(data["faults_by_kind"].items()))
     yield from ("", "| At | Took | What | |", "|---|---|---|---|")
     for one in data["faults"]:
-        yield f"| {one['at_s']} s | {one['took_s']} s | {one['kind']} | {one['detail']} |"
+        yield f"| {one['at_s']} s | {one['took_s']} s | {one['kind']} | {_cell(one['detail'])} |"
     for title, key in _TABLES.items():
         yield from ("", f"## {title}", "", "| | |", "|---|---|")
-        yield from (f"| {name} | {count} |" for name, count in data[key].items())
+        yield from (f"| {_cell(name)} | {count} |" for name, count in data[key].items())
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "/").split())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from campaign import topics
 from campaign.checks import events, journals, letters, table
+from campaign.checks import timers as timers_told
 from campaign.records import Seen
 from campaign.schedule import TABLE_LOSS, Kind
 from campaign.world import World
@@ -72,6 +73,7 @@ async def judge(world: World, kinds: Iterable[Kind]) -> Judgement:
         "journal entries": len(entries),
         "tombstones": sum(one.kind == "tombstone" for one in entries),
         "poison records": len(world.poison),
+        **timers_told.figures(good),
     }
     return judgement
 
