@@ -18,8 +18,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sagas.adapters.sql import SqlTables, create_tables, open_engine
+from sagas.adapters.sql.transactions import transaction
 
-__all__ = ["ServiceSettings", "insert_new", "open_database"]
+__all__ = ["ServiceSettings", "first_rows", "insert_new", "open_database"]
 
 
 class ServiceSettings(BaseSettings):
@@ -64,6 +65,16 @@ async def open_database(settings: ServiceSettings, tables: SqlTables) -> AsyncIt
         yield engine
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def first_rows(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction for what a service stores before it works.
+
+    Raises JournalUnavailable if the database does not answer: the service is started again then.
+    """
+    async with transaction(engine) as begun:
+        yield begun.connection
 
 
 def insert_new(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -63,9 +63,14 @@ class ServiceRunner:
             self.worker.stop()
 
     async def run(self, on_running: Callable[[], None] = lambda: None) -> None:
-        """Open the service's resources, then work until stopped."""
+        """Open the service's resources, then work until stopped.
+
+        A resource whose server is away (the lifespan raises a RetriableError) is waited for.
+        """
         async with AsyncExitStack() as stack:
-            opened = tuple(await stack.enter_async_context(self._resources()))
+            opened = await self._opened(stack)
+            if opened is None:
+                return
             for name, work in self._background(opened):
                 task = asyncio.create_task(work, name=f"{self.service.name}-{name}")
                 task.add_done_callback(self._background_ended)
@@ -75,6 +80,19 @@ class ServiceRunner:
                 await self.worker.run(on_running)
         if self._failure is not None:
             raise self._failure
+
+    async def _opened(self, stack: AsyncExitStack) -> tuple[object, ...] | None:
+        """What the lifespan gives, once it can; None if the service is stopped before.
+
+        Entered in this very task: a lifespan may hold a task group or a timeout.
+        """
+
+        async def attempt() -> tuple[object, ...] | None:
+            if self._stopped:
+                return None
+            return tuple(await stack.enter_async_context(self._resources()))
+
+        return await Patience(self._platform.clock, pause_s=0.5).insist(attempt)
 
     def _background(
         self, opened: tuple[object, ...]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sagas.adapters.sql import SqlJournal
-from services import open_database
+from services import first_rows, open_database
 from services.inventory import store
 from services.inventory.handlers import inventory as service
 from services.inventory.settings import InventorySettings
@@ -18,7 +18,7 @@ __all__ = ["open_resources", "service"]
 async def open_resources(settings: InventorySettings) -> AsyncIterator[tuple[object, ...]]:
     """What the handlers work with, for as long as the service runs."""
     async with open_database(settings, store.tables) as engine:
-        async with engine.begin() as connection:
+        async with first_rows(engine) as connection:
             await store.receive(connection, settings.inventory_stock)
         yield (SqlJournal(engine, store.tables),)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sagas.adapters.sql import SqlJournal
-from services import open_database
+from services import first_rows, open_database
 from services.payments import store
 from services.payments.handlers import payments as service
 from services.payments.settings import PaymentsSettings
@@ -18,7 +18,7 @@ __all__ = ["open_resources", "service"]
 async def open_resources(settings: PaymentsSettings) -> AsyncIterator[tuple[object, ...]]:
     """What the handlers work with, for as long as the service runs."""
     async with open_database(settings, store.tables) as engine:
-        async with engine.begin() as connection:
+        async with first_rows(engine) as connection:
             await store.open_accounts(connection, settings.payments_accounts)
         yield SqlJournal(engine, store.tables), settings
 
