@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from aiokafka.errors import KafkaError
-
 from campaign import topics
 from campaign.checks import journals
+from campaign.commands import CommandFailed
 from campaign.poison import KEY
 from campaign.waiting import until
 from campaign.world import World
@@ -40,7 +39,7 @@ async def come_to_rest(
 async def _nothing_left(world: World) -> bool:
     """One round of those on call; whether there was nothing to do and everything has ended."""
     operators = world.operators
-    with contextlib.suppress(KafkaError, OSError):
+    with contextlib.suppress(CommandFailed):  # a server is away, or slow: they try again
         resumed = await operators.resume()
         replayed = await operators.resolve(world.poison.keys(), KEY)
         return not (resumed or replayed or list(_left(world)))

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from campaign.process import ROOT, SAGAS
+from campaign.commands import CommandFailed, run
+from campaign.process import SAGAS
 from campaign.records import Place
 
 __all__ = ["Operators"]
 
 _AT_ONCE = 2
-_PATIENCE_S = 120
 _RESUMED_MAX = 40
 """At a time; whatever is still parked is resumed in the next round."""
 _MANY = "1000000"
@@ -37,22 +37,13 @@ class Operators:
         return await self._run(str(SAGAS), *words)
 
     async def _run(self, *command: str) -> tuple[int, str]:
-        async with self._gate, asyncio.timeout(_PATIENCE_S):
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=ROOT,
-                env=self._environment,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            said, complaint = await process.communicate()
-        assert process.returncode is not None  # noqa: S101 - it has ended
-        return process.returncode, said.decode() or complaint.decode()
+        async with self._gate:
+            return await run(*command, environment=self._environment)
 
     async def _json(self, *words: str) -> Any:
         code, said = await self.sagas(*words, "--output", "json", "--timeout", "30")
         if code:
-            raise RuntimeError(f"sagas {' '.join(words)}: exit code {code}: {said[-2000:]}")
+            raise CommandFailed(f"sagas {' '.join(words)}: exit code {code}: {said[-2000:]}")
         return json.loads(said)
 
     async def listed(self, *statuses: str) -> list[dict[str, Any]]:
