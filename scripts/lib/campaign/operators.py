@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Collection, Iterable, Mapping
@@ -71,8 +72,9 @@ class Operators:
     async def cancel(self, saga_ids: Iterable[str]) -> None:
         """Cancel these sagas; for some it is too late."""
         for saga_id in saga_ids:
-            code, _ = await self.sagas("cancel", saga_id, "--why", "the customer called")
-            self.cancelled += code == 0
+            with contextlib.suppress(CommandFailed):
+                code, _ = await self.sagas("cancel", saga_id, "--why", "the customer called")
+                self.cancelled += code == 0
 
     async def resolve(self, poison: Collection[Place], poison_key: str) -> int:
         """Discard the letters of poison, replay the others; how many those were."""
