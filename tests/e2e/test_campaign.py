@@ -23,15 +23,18 @@ def test_two_minutes_of_faults_lose_nothing_and_double_nothing(
 ) -> None:
     report = tmp_path / "campaign.md"
     options = ("--minutes", "2", "--seed", "11", "--orders-per-second", "3", "--no-table-loss")
-    with subprocess.Popen(
-        ["scripts/campaign", *options, "--json", "--report", report],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=(tmp_path / "progress").open("wb"),
-        text=True,
-        env=os.environ | {"COLUMNS": "200"},
-        start_new_session=True,
-    ) as campaign:
+    with (
+        (tmp_path / "progress").open("wb") as progress,
+        subprocess.Popen(
+            ["scripts/campaign", *options, "--json", "--report", report],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=progress,
+            text=True,
+            env=os.environ | {"COLUMNS": "200"},
+            start_new_session=True,
+        ) as campaign,
+    ):
         try:
             said, _ = campaign.communicate(timeout=_ENDED_S)
         except subprocess.TimeoutExpired:
