@@ -25,6 +25,7 @@ from sagas.core.completion import Completes
 from sagas.core.definition import START, Join
 from sagas.core.errors import DefinitionError
 from sagas.core.events import Event, is_abstract
+from sagas.core.retry import Retry
 from sagas.core.saga import EndOf, Saga, SagaEnded
 from sagas.core.steps import NothingToUndo, Start, Step, Wait
 from sagas.signatures import Handler, Signature, handler_of
@@ -69,6 +70,10 @@ class Registers(Protocol[Result, *Parameters]):
     ) -> Callable[[*Parameters], Coroutine[Any, Any, Result] | Result]: ...
 
 
+OBSERVER_RETRY = Retry(attempts=6)
+"""Half a minute in all: a database that is restarted is back by then, and nothing else waits for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observer:
     """A function that sees events, or the ends of sagas, without being a step.
@@ -83,6 +88,7 @@ class Observer:
     events: Mapping[str, type[Event]]
     emitters: frozenset[str]
     handler: Handler
+    retry: Retry
 
 
 @asynccontextmanager
@@ -192,28 +198,38 @@ class Service:
         return Completes(wait)
 
     @overload
-    def observes(self, end: EndOf, /, *ends: EndOf) -> Registers[None, SagaEnded, EventContext]: ...
-    @overload
-    def observes(self, a: type[A], /) -> Registers[None, A, EventContext]: ...
-    @overload
-    def observes(self, a: type[A], b: type[B], /) -> Registers[None, A | B, EventContext]: ...
+    def observes(
+        self, end: EndOf, /, *ends: EndOf, retry: Retry = ...
+    ) -> Registers[None, SagaEnded, EventContext]: ...
     @overload
     def observes(
-        self, a: type[A], b: type[B], c: type[C], /
+        self, a: type[A], /, *, retry: Retry = ...
+    ) -> Registers[None, A, EventContext]: ...
+    @overload
+    def observes(
+        self, a: type[A], b: type[B], /, *, retry: Retry = ...
+    ) -> Registers[None, A | B, EventContext]: ...
+    @overload
+    def observes(
+        self, a: type[A], b: type[B], c: type[C], /, *, retry: Retry = ...
     ) -> Registers[None, A | B | C, EventContext]: ...
     @overload
     def observes(
-        self, a: type[A], b: type[B], c: type[C], d: type[D], /
+        self, a: type[A], b: type[B], c: type[C], d: type[D], /, *, retry: Retry = ...
     ) -> Registers[None, A | B | C | D, EventContext]: ...
     @overload
     def observes(
-        self, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /
+        self, a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /, *, retry: Retry = ...
     ) -> Registers[None, A | B | C | D | E, EventContext]: ...
-    def observes(self, *observed: Any) -> Any:
+    def observes(self, *observed: Any, retry: Retry = OBSERVER_RETRY) -> Any:
         """Register an observer of event types, or of the ends of sagas: ``(event, context)``.
 
-        At-least-once, and in no order between sagas. Raises DefinitionError.
+        At-least-once, and in no order between sagas. ``retry`` says how it is tried: in the process, also
+        its long pauses, and after the last attempt the message is a dead letter. Raises DefinitionError.
         """
+        given: object = retry
+        if not isinstance(given, Retry):
+            raise DefinitionError(f"{self!r}: retry= is {given!r}; expected Retry(attempts=5).")
         ends = [one for one in observed if isinstance(one, EndOf)]
         events = [one for one in observed if isinstance(one, type) and issubclass(one, Event)]
         unfit = [one for one in events if is_abstract(one)]
@@ -237,7 +253,9 @@ class Service:
                     *(service for end in ends for service in end.saga.definition.services),
                 )
             )
-            self.observers.append(Observer(frozenset(by_name), names, by_name, emitters, handler))
+            self.observers.append(
+                Observer(frozenset(by_name), names, by_name, emitters, handler, retry)
+            )
             return function
 
         return register

@@ -18,7 +18,6 @@ from sagas.core.errors import InvalidMessage
 from sagas.core.framework_events import SagaParked
 from sagas.core.handling import Handling, UnknownInstance
 from sagas.core.instance import Instance
-from sagas.core.retry import Retry
 from sagas.core.saga import Saga, SagaEnded
 from sagas.core.timers import RETRY
 from sagas.ports import Record, Row
@@ -243,7 +242,7 @@ class Dispatch:
             return Performed(ActionResult(ResultKind.RETURNED), attempts=number)
 
         pauses = Pauses(self._participant.clock, self._participant.ids)
-        done = await attempt_until_done(attempt, pauses, observer.handler.name, Retry())
+        done = await attempt_until_done(attempt, pauses, observer.handler.name, observer.retry)
         if not isinstance(done, Performed):
             raise done[1]
 
