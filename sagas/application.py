@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import SecretStr
 
 from sagas.adapters.clock import RandomIds, SystemClock
 from sagas.adapters.kafka.admin import KafkaAdmin
@@ -25,8 +23,8 @@ from sagas.adapters.redis.table import RedisSagaTable
 from sagas.core.errors import SettingsError
 from sagas.core.events import FRAMEWORK_PUBLISHER
 from sagas.core.saga import Saga
-from sagas.observability.logs import FORMATS, LEVELS
-from sagas.ports import BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescription
+from sagas.ports import Broker, BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescription
+from sagas.restoring import RestorableTable
 from sagas.runtime.assembly import Platform, ServiceRunner
 from sagas.runtime.client import SagaClient
 from sagas.runtime.dead_letter_box import DeadLetterBox
@@ -35,6 +33,7 @@ from sagas.runtime.patience import Patience
 from sagas.runtime.views import SagaView
 from sagas.runtime.worker import WorkerSettings
 from sagas.service import Lifespan, Service
+from sagas.settings import SagaSettings
 from sagas.wire.topics import RETRY_TIERS_MS, Topics
 
 __all__ = [
@@ -48,6 +47,7 @@ __all__ = [
     "dead_letter_boxes",
     "embedded_platform",
     "ensure_topics",
+    "hasty_broker",
     "real_platform",
     "run_services",
     "saga_client",
@@ -56,55 +56,9 @@ __all__ = [
     "topics_of",
 ]
 
-_REDIS_SCHEMES = {"redis", "rediss", "unix"}
-_KNOWN = {"log_level": LEVELS, "log_format": FORMATS}
-
 
 class TopicsMissing(SettingsError):
     """Workers can not start: topics that they need do not exist."""
-
-
-class SagaSettings(BaseSettings):
-    """Where the servers are. Read from the environment: ``SAGAS_KAFKA``, ``SAGAS_REDIS`` and so on.
-
-    Raises pydantic's ValidationError for a value that can not work, before anything is connected.
-    """
-
-    model_config = SettingsConfigDict(env_prefix="SAGAS_", extra="ignore")
-
-    namespace: str = "sagas"
-    kafka: str = Field(default="127.0.0.1:9092", min_length=1)
-    redis: str = "redis://127.0.0.1:6379/0"
-    partitions: int = Field(default=4, ge=1)
-    replication_factor: int = Field(default=1, ge=1)
-    log_level: str = "INFO"
-    log_format: str = "console"
-
-    @field_validator("namespace")
-    @classmethod
-    def _fits_topics(cls, value: str) -> str:
-        try:
-            return Topics(value).namespace
-        except SettingsError as error:
-            raise ValueError(str(error)) from error
-
-    @field_validator("redis")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in _REDIS_SCHEMES or not (parts.netloc or parts.path):
-            raise ValueError("expected a URL such as redis://127.0.0.1:6379/0")
-        _ = parts.port  # raises ValueError for one that is no number
-        return value
-
-    @field_validator("log_level", "log_format")
-    @classmethod
-    def _is_known(cls, value: str, info: ValidationInfo) -> str:
-        known = _KNOWN[str(info.field_name)]
-        for one in known:
-            if value.lower() == one.lower():
-                return one
-        raise ValueError(f"expected one of {', '.join(known)}")
 
 
 @asynccontextmanager
@@ -126,6 +80,8 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
             table=table,
             clock=clock,
             ids=RandomIds(),
+            reader=broker_admin(settings, client_id=f"{client_id}-rebuild"),
+            keep_ended_ms=settings.keep_ended_ms,
         )
     finally:
         await broker.stop()
@@ -133,7 +89,7 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
 
 
 @asynccontextmanager
-async def saga_table(settings: SagaSettings, *, timeout_s: float) -> AsyncIterator[SagaTable]:
+async def saga_table(settings: SagaSettings, *, timeout_s: float) -> AsyncIterator[RestorableTable]:
     """The saga table alone, connected, for those who only look.
 
     Does not wait for a server that is away. Raises TableUnavailable once a call has taken
@@ -149,7 +105,12 @@ async def saga_table(settings: SagaSettings, *, timeout_s: float) -> AsyncIterat
 
 def _redis_table(settings: SagaSettings, **given: int) -> RedisSagaTable:
     return RedisSagaTable(
-        RedisTableSettings(url=SecretStr(settings.redis), namespace=settings.namespace, **given)
+        RedisTableSettings(
+            url=SecretStr(settings.redis),
+            namespace=settings.namespace,
+            durability=settings.durability,
+            **given,
+        )
     )
 
 
@@ -162,9 +123,7 @@ async def saga_operator(
     Does not wait for a server that is away: raises BrokerUnavailable, and ``ask`` does, once a call has
     taken ``timeout_s``.
     """
-    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(timeout_s))
-    try:
-        await broker.start()
+    async with hasty_broker(settings, client_id=client_id, timeout_s=timeout_s) as broker:
         yield Operator(
             topics=Topics(settings.namespace),
             broker=broker,
@@ -172,6 +131,17 @@ async def saga_operator(
             clock=SystemClock(),
             ids=RandomIds(),
         )
+
+
+@asynccontextmanager
+async def hasty_broker(
+    settings: SagaSettings, *, client_id: str, timeout_s: float
+) -> AsyncIterator[Broker]:
+    """Kafka for a command: raises BrokerUnavailable, and calls do, after ``timeout_s``."""
+    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(timeout_s))
+    try:
+        await broker.start()
+        yield broker
     finally:
         await broker.stop()
 
@@ -241,8 +211,8 @@ def _hasty(timeout_s: float) -> KafkaSettings:
 
 def broker_admin(
     settings: SagaSettings, *, client_id: str, timeout_s: float | None = None
-) -> BrokerAdmin:
-    """What looks at Kafka's topics and creates them; connects for each call."""
+) -> KafkaAdmin:
+    """What looks at Kafka's topics, reads and creates them; connects for each call."""
     limits = KafkaSettings() if timeout_s is None else _hasty(timeout_s)
     return KafkaAdmin(settings.kafka, client_id=client_id, settings=limits)
 

@@ -19,6 +19,7 @@ from sagas.cli.errors import ExitCode, code_of, line_of
 from sagas.cli.listing import list_sagas
 from sagas.cli.operate import cancel, compensate, resume, retry, skip
 from sagas.cli.replay import replay_compensations
+from sagas.cli.restoring import rebuild, verify
 from sagas.cli.run import run
 from sagas.cli.show import show
 from sagas.cli.simulate import simulate
@@ -61,6 +62,8 @@ app.command("retry")(retry)
 app.command("skip")(skip)
 app.command("compensate")(compensate)
 app.command("replay-compensations")(replay_compensations)
+app.command("rebuild")(rebuild)
+app.command("verify")(verify)
 app.add_typer(dead_letters)
 app.add_typer(topics)
 app.command("check")(check)

@@ -210,7 +210,10 @@ async def _platform(plan: _Plan) -> AsyncIterator[Platform]:
 async def _ensure_topics(plan: _Plan) -> None:
     import structlog
 
+    from sagas.adapters.clock import SystemClock
     from sagas.application import TopicsMissing, broker_admin, ensure_topics, topics_of
+    from sagas.runtime.patience import Patience
+    from sagas.runtime.retention import check_retention
 
     wanted = topics_of(plan.sagas, plan.services, plan.settings)
     admin = broker_admin(plan.settings, client_id="sagas-run")
@@ -220,6 +223,9 @@ async def _ensure_topics(plan: _Plan) -> None:
         raise CommandError(ExitCode.DIFFERENCES, str(error)) from error
     if created:
         structlog.get_logger().info(LogEvent.TOPICS_CREATED, topics=list(created))
+    keep_ms, names = plan.settings.keep_ended_ms, [topic.name for topic in wanted]
+    patience = Patience(SystemClock(), pause_s=0.5)
+    await patience.insist(lambda: check_retention(names, admin, keep_ended_ms=keep_ms))
 
 
 def _on_signals(*events: asyncio.Event) -> None:

@@ -16,6 +16,7 @@ from sagas.application import (
     SagaSettings,
     broker_admin,
     dead_letter_boxes,
+    hasty_broker,
     saga_client,
     saga_operator,
     saga_table,
@@ -23,13 +24,15 @@ from sagas.application import (
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.core.saga import Saga
 from sagas.observability.logs import configure_logs
-from sagas.ports import BrokerAdmin, BrokerUnavailable, SagaTable, TableUnavailable
+from sagas.ports import Broker, BrokerAdmin, BrokerUnavailable, SagaTable, TableUnavailable
+from sagas.restoring import RestorableTable
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
 
 __all__ = [
     "open_admin",
     "open_boxes",
+    "open_broker",
     "open_client",
     "open_operator",
     "open_table",
@@ -50,7 +53,7 @@ def read_settings() -> SagaSettings:
 @asynccontextmanager
 async def open_table(
     settings: SagaSettings, timeout_s: float, *, within_s: float | None = None
-) -> AsyncIterator[SagaTable]:
+) -> AsyncIterator[RestorableTable]:
     """The saga table. Raises CommandError for a Redis that does not answer in time, also later.
 
     ``within_s`` bounds all that is done with it, ``timeout_s`` if left out.
@@ -85,6 +88,16 @@ async def open_operator(
     try:
         async with asyncio.timeout(timeout_s), asking as operator:
             yield operator
+    except (BrokerUnavailable, TimeoutError) as error:
+        raise _away("Kafka", settings.kafka, "SAGAS_KAFKA", timeout_s, error) from error
+
+
+@asynccontextmanager
+async def open_broker(settings: SagaSettings, timeout_s: float) -> AsyncIterator[Broker]:
+    """Kafka. Raises CommandError for one that does not answer in time, also later."""
+    try:
+        async with hasty_broker(settings, client_id="sagas-cli", timeout_s=timeout_s) as broker:
+            yield broker
     except (BrokerUnavailable, TimeoutError) as error:
         raise _away("Kafka", settings.kafka, "SAGAS_KAFKA", timeout_s, error) from error
 

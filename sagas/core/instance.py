@@ -70,8 +70,9 @@ class Fact(NamedTuple):
     ``published`` says that somebody held the message in hand: it is on Kafka for sure (rule 4).
     ``at_ms`` is when it was decided; ``assumed`` marks an otherwise event that no handler returned, so
     that the step's outcome is unknown. ``epoch`` is above 0 for a compensation that is run once more, and
-    for its outcome. A tuple, as the instance is, because every message makes several and a data class is
-    six times slower to copy.
+    for its outcome. ``folded`` marks one that was recorded because its message came, not because it was
+    decided, so that its stamp does not say when. A tuple, as the instance is, because every message makes
+    several and a data class is six times slower to copy.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Fact(NamedTuple):
     at_ms: int = 0
     assumed: bool = False
     epoch: int = 0
+    folded: bool = False
 
     @property
     def slot(self) -> str:

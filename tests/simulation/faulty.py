@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from sagas.adapters.memory.broker import MemoryBroker
@@ -30,10 +30,19 @@ from sagas.ports import (
     RowChange,
     TableUnavailable,
     Timer,
+    TopicDescription,
     TopicPartition,
 )
+from sagas.restoring import Marker
 
-__all__ = ["FaultyBroker", "FaultyConsumer", "FaultyJournal", "FaultyTable", "Trouble"]
+__all__ = [
+    "FaultyBroker",
+    "FaultyConsumer",
+    "FaultyJournal",
+    "FaultyReader",
+    "FaultyTable",
+    "Trouble",
+]
 
 T = TypeVar("T")
 
@@ -136,6 +145,42 @@ class FaultyTable:
     async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:
         return await self._table.list_timers(saga, limit=limit)
 
+    def generation(self, saga: str, saga_id: str) -> int:
+        return self._table.generation(saga, saga_id)
+
+    async def markers(self, saga: str) -> Sequence[Marker | None]:
+        return await self._call("markers", lambda: self._table.markers(saga))
+
+    async def lease(self, saga: str, token: str, *, ttl_ms: int) -> bool:
+        return await self._call("lease", lambda: self._table.lease(saga, token, ttl_ms=ttl_ms))
+
+    async def release(self, saga: str, token: str) -> None:
+        await self._call("release", lambda: self._table.release(saga, token))
+
+    async def begin_rebuild(self, saga: str, buckets: Collection[int], token: str) -> int:
+        return await self._call("begin", lambda: self._table.begin_rebuild(saga, buckets, token))
+
+    async def restore(self, change: RowChange, token: str) -> bool:
+        return await self._call("restore", lambda: self._table.restore(change, token))
+
+    async def finish_rebuild(
+        self, saga: str, buckets: Collection[int], token: str, generation: int
+    ) -> bool:
+        return await self._call(
+            "finish", lambda: self._table.finish_rebuild(saga, buckets, token, generation)
+        )
+
+    async def saga_ids(self, saga: str, bucket: int) -> Sequence[str]:
+        return await self._table.saga_ids(saga, bucket)
+
+    async def sweep(self, saga: str, *, before_ms: int, limit: int) -> int:
+        return await self._call(
+            "sweep", lambda: self._table.sweep(saga, before_ms=before_ms, limit=limit)
+        )
+
+    async def _call(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+        return await self._trouble.call(name, TableUnavailable, call)
+
 
 class FaultyBroker:
     """A ``Broker`` behind a bad line; ``consumers`` are its members, in the order of their making."""
@@ -212,6 +257,34 @@ class FaultyConsumer:
         await self._trouble.call(
             "commit", BrokerUnavailable, lambda: self._consumer.commit(offsets)
         )
+
+
+class FaultyReader:
+    """A ``TopicReader`` behind a bad line, which may break in the middle."""
+
+    def __init__(self, broker: MemoryBroker, trouble: Trouble) -> None:
+        self._broker = broker
+        self._trouble = trouble
+
+    async def describe_topics(self) -> Mapping[str, TopicDescription]:
+        return await self._trouble.call("describe", BrokerUnavailable, self._broker.describe_topics)
+
+    async def read_partitions(
+        self, partitions: Collection[TopicPartition]
+    ) -> AsyncIterator[Record]:
+        number = 0
+        async for record in self._broker.read_partitions(partitions):
+            if number % 8 == 0:
+                await self._trouble.call("read", BrokerUnavailable, _nothing)
+            number += 1
+            yield record
+
+    async def retention_ms(self, topics: Collection[str]) -> Mapping[str, int]:
+        return await self._broker.retention_ms(topics)
+
+
+async def _nothing() -> None:
+    pass
 
 
 class FaultyJournal:

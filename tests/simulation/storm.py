@@ -18,15 +18,18 @@ from typing import Any, cast
 
 from sagas.adapters.memory.broker import MemoryBroker
 from sagas.adapters.memory.journal import MemoryJournal
-from sagas.adapters.memory.table import MemorySagaTable
 from sagas.core.definition import Definition, Direction
 from sagas.core.instance import Instance, SagaStatus
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord, Record, TopicPartition
 from sagas.runtime.assembly import Platform, ServiceRunner
+from sagas.runtime.histories import Histories
 from sagas.runtime.incoming import decode_incoming
 from sagas.runtime.outside import start_record
+from sagas.runtime.rebuild import Means
+from sagas.runtime.verification import Difference, Verification
+from sagas.runtime.waking import Waker
 from sagas.runtime.worker import WorkerSettings
 from sagas.wire.envelope import Trail, decode_headers
 from sagas.wire.stored import decode_event, decode_instance
@@ -37,9 +40,11 @@ from tests.simulation.faulty import (
     FaultyBroker,
     FaultyConsumer,
     FaultyJournal,
+    FaultyReader,
     FaultyTable,
     Trouble,
 )
+from tests.simulation.forgetful import ForgetfulTable
 from tests.simulation.model import Model
 from tests.simulation.parts import Participant, Plan
 from tests.simulation.virtual import Clock, run
@@ -54,7 +59,8 @@ _REST_WITHIN_S = 3600.0
 class Weather:
     """What may go wrong: chance of a lost call, and how often what happens to workers and records.
 
-    ``pause_s`` is the pause after a failed attempt, where it is not the usual one.
+    ``pause_s`` is the pause after a failed attempt, where it is not the usual one; ``losses`` the chance
+    of a table that loses all, or its last writes, after each of what happens.
     """
 
     lost: float = 0.05
@@ -62,6 +68,7 @@ class Weather:
     sagas: int = 3
     pause_s: float | None = None
     stumbles: int = 2
+    losses: float = 0.0
 
 
 class Numbers:
@@ -120,7 +127,7 @@ class Storm:
         self._trouble = Trouble(seed, lost=weather.lost)
         self._clock = Clock()
         self._broker = MemoryBroker(self._clock, partitions_default=2, auto_create=True)
-        self._table = MemorySagaTable()
+        self._table = ForgetfulTable()
         self._topics = Topics("storm")
         self._ids = Numbers()
         participants = Participants(
@@ -146,6 +153,8 @@ class Storm:
         for _ in range(self._weather.happenings):
             await asyncio.sleep(self._random.random() * 2)
             await self._happen()
+            if self._weather.losses and self._random.random() < self._weather.losses:
+                self._lose()
         self._trouble.heal()
         for name in self._services:
             if not any(m.service == name and not m.task.done() for m in self._members):
@@ -179,6 +188,7 @@ class Storm:
             table=FaultyTable(self._table, self._trouble),
             clock=self._clock,
             ids=self._ids,
+            reader=FaultyReader(self._broker, self._trouble) if self._weather.losses else None,
             settings=WorkerSettings(
                 in_flight_max=self._random.choice([1, 3, 500]),
                 drain_timeout_s=self._random.choice([0.0, 0.3, 5.0]),
@@ -217,6 +227,15 @@ class Storm:
         else:
             member.runner.stop()
 
+    def _lose(self) -> None:
+        writes = self._random.choice([0, 1, 2, 5, 19])
+        self.seen["wiped" if writes == 0 else "rolled back"] += 1
+        self.story.append(f"the table loses {writes or 'everything'}")
+        if writes:
+            self._table.lose_last(writes)
+        else:
+            self._table.wipe()
+
     async def _publish_again(self) -> None:
         """The same record at a new offset."""
         records = [record for name in sorted(self._services) for record in self._records(name)]
@@ -241,6 +260,8 @@ class Storm:
                 await asyncio.sleep(0.5)
 
     def _unrest(self) -> str | None:
+        if not self._table.is_ready(self.saga.name):
+            return "the table is being rebuilt"
         for member in self._members:
             worker = member.runner.worker
             if worker is None or worker.in_flight:
@@ -266,6 +287,22 @@ class Storm:
             for record in self._broker.records(self._topics.dead_letters(name)):
                 found.append(f"dead letter of {name}: {dict(record.headers)['dlq-reason']!r}")
         return [*found, *self._differing()]
+
+    def differences(self) -> list[Difference]:
+        """What the table has and the topics do not justify, or the other way round."""
+        means = Means(
+            saga=self.saga,
+            histories=Histories(self.saga, [self.saga], topics=self._topics, reader=self._broker),
+            table=self._table,
+            waker=Waker(topics=self._topics, broker=self._broker, clock=self._clock),
+            clock=self._clock,
+            ids=self._ids,
+        )
+
+        async def verify() -> list[Difference]:
+            return [one async for one in Verification(means).differences()]
+
+        return run(verify())
 
     def status(self, saga_id: str) -> SagaStatus | None:
         row = self._row(saga_id)
@@ -302,6 +339,7 @@ class Storm:
             participants=participants,
             undo_order=self.books.order.get(saga_id, []),
             unfounded=[],
+            outside=frozenset(),
         )
         return cast(Model, found)
 

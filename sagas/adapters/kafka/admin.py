@@ -5,17 +5,24 @@ people.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import admin
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.reading import read_to_end
 from sagas.adapters.kafka.settings import KafkaSettings, connection
 from sagas.core.errors import SettingsError
-from sagas.ports import BrokerUnavailable, NewTopic, Record, TopicDescription
+from sagas.ports import (
+    BrokerUnavailable,
+    NewTopic,
+    Record,
+    TopicDescription,
+    TopicPartition,
+)
 
 __all__ = ["KafkaAdmin"]
 
@@ -65,10 +72,36 @@ class KafkaAdmin:
         described = (await self.describe_topics()).get(topic)
         if described is None:
             raise missing_topic(topic, self._connection)
-        async for record in read_to_end(
-            self._connection, self._settings, topic, partitions=described.partitions
-        ):
+        partitions = [TopicPartition(topic, number) for number in range(described.partitions)]
+        async for record in self.read_partitions(partitions):
             yield record
+
+    async def read_partitions(
+        self, partitions: Collection[TopicPartition]
+    ) -> AsyncIterator[Record]:
+        """Every record that is there now, in offset order for each partition; joins no group.
+
+        Raises BrokerUnavailable.
+        """
+        async for record in read_to_end(self._connection, self._settings, partitions):
+            yield record
+
+    async def retention_ms(self, topics: Collection[str]) -> Mapping[str, int]:
+        """How long each topic keeps a record, as the broker says: its own setting or the default.
+
+        Raises BrokerUnavailable.
+        """
+        there = await self.describe_topics()
+        wanted = [
+            ConfigResource(ConfigResourceType.TOPIC, topic, configs={"retention.ms": None})
+            for topic in topics
+            if topic in there
+        ]
+        if not wanted:
+            return {}
+        async with self._client("asking how long topics keep what they hold") as client:
+            responses = await client.describe_configs(wanted)
+        return dict(_retention(one) for response in responses for one in response.resources)
 
     @asynccontextmanager
     async def _client(self, doing: str) -> AsyncIterator[admin.AIOKafkaAdminClient]:
@@ -82,6 +115,14 @@ class KafkaAdmin:
             raise translated(error, self._connection, doing) from error
         finally:
             await client.close()
+
+
+def _retention(resource: Sequence[Any]) -> tuple[str, int]:
+    """One topic of the answer: code, message, kind, name, and its settings by name and value."""
+    code, message, _, topic, entries = resource[:5]
+    if code != _NO_ERROR:
+        raise BrokerUnavailable(f"Kafka does not say how long {topic} keeps records: {message}")
+    return topic, next(int(entry[1]) for entry in entries if entry[0] == "retention.ms")
 
 
 def _as_request(new: NewTopic) -> admin.NewTopic:

@@ -1,4 +1,4 @@
-"""Reads a topic from its beginning to its present end: no group, nothing committed, nothing left behind.
+"""Reads partitions from their beginning to their present end: no group, nothing is committed.
 
 Owns one aiokafka consumer for as long as it reads. The end is what Kafka says it is: an empty poll says
 nothing, for aiokafka shows a Kafka that is away as one without records.
@@ -7,7 +7,7 @@ nothing, for aiokafka shows a Kafka that is away as one without records.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
@@ -16,13 +16,13 @@ from sagas.adapters.kafka.closing import close_consumer
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, translated
 from sagas.adapters.kafka.records import record_of
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
-from sagas.ports import Record
+from sagas.ports import Record, TopicPartition
 
 __all__ = ["read_to_end"]
 
 
 async def read_to_end(
-    connection: Connection, settings: KafkaSettings, topic: str, *, partitions: int
+    connection: Connection, settings: KafkaSettings, partitions: Collection[TopicPartition]
 ) -> AsyncIterator[Record]:
     """Every record between beginning and end, as they are when this begins.
 
@@ -40,16 +40,18 @@ async def read_to_end(
     try:
         async with asyncio.timeout(settings.connect_timeout_ms / 1000):
             await consumer.start()
-        left = await _begin(
-            consumer, settings, [KafkaPartition(topic, n) for n in range(partitions)]
-        )
+        left = await _begin(consumer, settings, [KafkaPartition(*one) for one in partitions])
         while left:
             for record in await _fetch(consumer, settings, left):
                 yield record
     except CONNECTION_ERRORS as error:
-        raise translated(error, connection, f"reading {topic}") from error
+        raise translated(error, connection, _doing(partitions)) from error
     finally:
         await close_consumer(consumer, grace_s=settings.stop_timeout_ms / 1000)
+
+
+def _doing(partitions: Collection[TopicPartition]) -> str:
+    return f"reading {', '.join(sorted({one.topic for one in partitions}))}"
 
 
 async def _begin(

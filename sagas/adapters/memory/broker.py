@@ -8,7 +8,7 @@ To be used from one event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from sagas.adapters.memory.consumer import MemoryConsumer
 from sagas.adapters.memory.group import Group
@@ -22,6 +22,7 @@ from sagas.ports import (
     RebalanceListener,
     Record,
     TopicDescription,
+    TopicPartition,
 )
 
 __all__ = ["MemoryBroker"]
@@ -59,6 +60,7 @@ class MemoryBroker:
         self._poll_timeouts = poll_timeouts
         self._topics: dict[str, Topic] = {}
         self._groups: dict[str, Group] = {}
+        self._retention_ms: dict[str, int] = {}
         self._published = 0
 
     # --- Broker --------------------------------------------------------------------------------
@@ -114,9 +116,10 @@ class MemoryBroker:
         }
 
     async def create_topics(self, topics: Sequence[NewTopic]) -> None:
-        """Create topics; one that exists already is left as it is. Retention is ignored."""
+        """Create topics; one that exists already is left as it is. Retention is told, and deletes nothing."""
         for new in topics:
             if new.name not in self._topics:
+                self._retention_ms[new.name] = -1 if new.retention_ms is None else new.retention_ms
                 self._topics[new.name] = Topic(
                     new.name, partitions=new.partitions, replication_factor=new.replication_factor
                 )
@@ -128,6 +131,18 @@ class MemoryBroker:
         """
         for record in [one for part in self._topic(topic).partitions for one in part.log]:
             yield record
+
+    async def read_partitions(
+        self, partitions: Collection[TopicPartition]
+    ) -> AsyncIterator[Record]:
+        """Every record that is there now, in offset order for each partition."""
+        there = [self._topic(topic).partitions[number].log for topic, number in partitions]
+        for record in [one for log in there for one in log]:
+            yield record
+
+    async def retention_ms(self, topics: Collection[str]) -> Mapping[str, int]:
+        """What was said when a topic was created; for ever where nothing was said."""
+        return {one: self._retention_ms.get(one, -1) for one in topics if one in self._topics}
 
     # --- for tests and observers ---------------------------------------------------------------
 

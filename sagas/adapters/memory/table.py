@@ -10,8 +10,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from sagas.adapters.memory.markers import Markers
 from sagas.core.errors import ContractViolation
+from sagas.core.instance import SagaStatus
 from sagas.ports import BUCKETS, Listed, Row, RowChange, Stamp, Timer, bucket_of
+from sagas.restoring import Marker
 
 __all__ = ["MemorySagaTable"]
 
@@ -31,9 +34,14 @@ class _Stored:
 
 
 class MemorySagaTable:
-    """A ``SagaTable`` of dictionaries. Of each row it remembers the last change's token only."""
+    """A ``RestorableTable`` of dictionaries. Of each row it remembers the last change's token only.
+
+    It is born ready: whatever it may have lost went with the process, and so did the topics in memory.
+    ``wipe`` is what FLUSHALL is to Redis.
+    """
 
     def __init__(self) -> None:
+        self._markers = Markers()
         self._rows: dict[tuple[str, str], _Stored] = {}
         self._index: dict[tuple[str, str], dict[str, int]] = {}
         self._timers: list[dict[str, Timer]] = [{} for _ in range(BUCKETS)]
@@ -48,6 +56,7 @@ class MemorySagaTable:
         """The row as it stands, or None. Its events and notes are copies."""
         stored = self._rows.get((saga, saga_id))
         if stored is None or stored.stamp is None:
+            self._markers.look(saga, bucket_of(saga_id))
             return None
         if events:
             return Row(stored.stamp, stored.state, dict(stored.events), dict(stored.notes))
@@ -59,13 +68,20 @@ class MemorySagaTable:
             if "\x1f" in name:
                 raise ContractViolation(f"The timer name {name!r} has U+001F.")
         key = (change.saga, change.saga_id)
+        generation = self._markers.look(change.saga, bucket_of(change.saga_id))
         stored = self._rows.get(key)
         if stored is not None and stored.token == change.token:
             return True
         if (None if stored is None else stored.stamp) != change.expected:
             return False
-        if stored is None:
-            stored = self._rows[key] = _Stored()
+        if stored is None and change.stamp.generation != generation:
+            return False
+        self._apply(stored or _Stored(), change)
+        return True
+
+    def _apply(self, stored: _Stored, change: RowChange) -> None:
+        if stored.stamp is None:
+            self._rows[change.saga, change.saga_id] = stored
         elif stored.status != change.status:
             del self._index[change.saga, stored.status][change.saga_id]
         self._index.setdefault((change.saga, change.status), {})[change.saga_id] = change.at_ms
@@ -82,7 +98,6 @@ class MemorySagaTable:
             for name, due_ms in change.timers_set.items():
                 timer = Timer(change.saga, change.saga_id, name, due_ms)
                 timers[_member(change.saga, change.saga_id, name)] = timer
-        return True
 
     async def list_sagas(
         self, saga: str, *, statuses: Sequence[str], limit: int
@@ -148,6 +163,76 @@ class MemorySagaTable:
             (timer for bucket in self._timers for timer in bucket.values() if timer.saga == saga),
             limit,
         )
+
+    # --- loss --------------------------------------------------------------------------------------
+
+    def generation(self, saga: str, saga_id: str) -> int:
+        """The generation of the bucket's marker as it is now, 1 without one."""
+        marker = self._markers.of(saga)[bucket_of(saga_id)]
+        return 1 if marker is None else marker.generation
+
+    async def markers(self, saga: str) -> Sequence[Marker | None]:
+        """The marker of each bucket."""
+        return tuple(self._markers.of(saga))
+
+    async def lease(self, saga: str, token: str, *, ttl_ms: int) -> bool:
+        """Take or keep the lease."""
+        return self._markers.lease(saga, token, ttl_ms=ttl_ms)
+
+    async def release(self, saga: str, token: str) -> None:
+        """Give the lease back."""
+        self._markers.release(saga, token)
+
+    async def begin_rebuild(self, saga: str, buckets: Collection[int], token: str) -> int:
+        """Mark the buckets as being rebuilt."""
+        return self._markers.begin(saga, buckets, token)
+
+    async def restore(self, change: RowChange, token: str) -> bool:
+        """Put the whole row in place of whatever is there."""
+        bucket = bucket_of(change.saga_id)
+        if not self._markers.rebuilt_by(change.saga, bucket, token):
+            return False
+        self._forget(change.saga, change.saga_id)
+        for name in change.timers_cleared:
+            self._timers[bucket].pop(_member(change.saga, change.saga_id, name), None)
+        self._apply(_Stored(), change)
+        return True
+
+    async def finish_rebuild(
+        self, saga: str, buckets: Collection[int], token: str, generation: int
+    ) -> bool:
+        """Mark the buckets as ready."""
+        return self._markers.finish(saga, buckets, token, generation)
+
+    async def saga_ids(self, saga: str, bucket: int) -> Sequence[str]:
+        """The instances in the bucket."""
+        return [one for name, one in self._rows if name == saga and bucket_of(one) == bucket]
+
+    async def sweep(self, saga: str, *, before_ms: int, limit: int) -> int:
+        """Forget what has ended before that moment."""
+        swept = [
+            saga_id
+            for status in SagaStatus
+            if status.is_terminal
+            for saga_id, at_ms in self._index.get((saga, status), {}).items()
+            if at_ms < before_ms
+        ]
+        for saga_id in swept[:limit]:
+            self._forget(saga, saga_id)
+        return len(swept[:limit])
+
+    def wipe(self) -> None:
+        """Lose everything, markers and lease included."""
+        self._markers = Markers(ready=False)
+        self._rows.clear()
+        self._index.clear()
+        for timers in self._timers:
+            timers.clear()
+
+    def _forget(self, saga: str, saga_id: str) -> None:
+        stored = self._rows.pop((saga, saga_id), None)
+        if stored is not None:
+            del self._index[saga, stored.status][saga_id]
 
 
 def _member(saga: str, saga_id: str, name: str) -> str:

@@ -23,7 +23,8 @@ __all__ = ["Batches"]
 _BACKOFF_S: Final = 0.02
 _BACKOFF_MAX_S: Final = 1.0
 
-_Call = tuple[bytes, asyncio.Future[Any]]
+_Call = tuple[bytes, asyncio.Future[Any], bool]
+"""A packed command, who waits for its reply, and whether it has to be on disk first."""
 
 
 class Batches:
@@ -31,7 +32,8 @@ class Batches:
 
     A future gets redis-py's ResponseError for the one command that the server refused; all that are
     unanswered get its ConnectionError after ``attempts`` attempts, or TimeoutError after the
-    timeout.
+    timeout. With ``fsync`` each pipeline that holds a durable command is followed by WAITAOF on its
+    connection, and the replies to those commands are given out only after the server's disk has them.
     """
 
     def __init__(
@@ -42,7 +44,11 @@ class Batches:
         batch_max: int,
         timeout_s: float,
         attempts: int,
+        fsync: bool = False,
     ) -> None:
+        wait = ("WAITAOF", "1", "0", str(round(timeout_s * 1000)))
+        self._wait = pack_command(wait)  # type: ignore[arg-type]  # as below
+        self._fsync = fsync
         self._pool = pool
         self._in_flight_max = in_flight_max
         self._batch_max = batch_max
@@ -53,14 +59,14 @@ class Batches:
         self._flush_scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def call(self, *command: bytes | str | int) -> asyncio.Future[Any]:
+    def call(self, *command: bytes | str | int, durable: bool = False) -> asyncio.Future[Any]:
         """Put one command into the next pipeline; the future gets its raw reply or its error."""
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         packed = pack_command(command)  # type: ignore[arg-type]  # the stub knows one argument only
-        self._waiting.append((packed, future))
+        self._waiting.append((packed, future, durable and self._fsync))
         if not self._flush_scheduled and len(self._in_flight) < self._in_flight_max:
             self._flush_scheduled = True
             loop.call_soon(self._flush)
@@ -90,11 +96,11 @@ class Batches:
         try:
             await self._send_until_answered(batch)
         except asyncio.CancelledError:
-            for _, future in batch:
+            for _, future, _ in batch:
                 future.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            for _, future in batch:
+            for _, future, _ in batch:
                 if not future.done():
                     future.set_exception(error)
 
@@ -117,9 +123,12 @@ class Batches:
     async def _send(self, batch: list[_Call]) -> None:
         connection = await self._connection()
         try:
-            await connection.send_packed_command([b"".join([packed for packed, _ in batch])])
+            packed = b"".join([packed for packed, _, _ in batch])
+            durable = any(durable for _, _, durable in batch)
+            await connection.send_packed_command([packed + self._wait if durable else packed])
             read = connection.read_response
-            for _, future in batch:
+            held: list[tuple[asyncio.Future[Any], Any]] = []
+            for _, future, waits in batch:
                 try:
                     # An infinite timeout spares a timer per reply: the whole pipeline has one.
                     reply = await read(timeout=math.inf)
@@ -127,8 +136,12 @@ class Batches:
                     if not future.done():
                         future.set_exception(error)
                 else:
-                    if not future.done():
+                    if waits:
+                        held.append((future, reply))
+                    elif not future.done():
                         future.set_result(reply)
+            if durable:
+                _give_out(held, await read(timeout=math.inf))
         except BaseException:
             # Whoever gets this connection next must not read the replies that were left on it.
             await connection.disconnect(nowait=True)
@@ -140,3 +153,12 @@ class Batches:
         connection: AbstractConnection
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         return connection
+
+
+def _give_out(held: list[tuple[asyncio.Future[Any], Any]], on_disk: list[int]) -> None:
+    """Give out replies to what is on the server's disk now. Raises redis-py's ConnectionError."""
+    if on_disk[0] < 1:
+        raise RedisConnectionError("the server did not write to its disk in time (WAITAOF)")
+    for future, reply in held:
+        if not future.done():
+            future.set_result(reply)

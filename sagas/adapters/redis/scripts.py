@@ -6,7 +6,10 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Script", "annotate_script", "postpone_script", "store_script"]
+__all__ = ["SCRIPTS", "Script", "script"]
+
+SCRIPTS = ("store", "postpone", "restore", "marker", "lease", "sweep", "annotate")
+"""Those that a server is taught when a table starts; what each takes and returns stands in its head."""
 
 
 class Script:
@@ -20,18 +23,6 @@ class Script:
 
 
 @cache
-def store_script() -> Script:
-    """The compare-and-set of one saga instance; what it takes and returns stands in its head."""
-    return Script(files(__package__).joinpath("store.lua").read_bytes())
-
-
-@cache
-def postpone_script() -> Script:
-    """Moves one timer that is still set."""
-    return Script(files(__package__).joinpath("postpone.lua").read_bytes())
-
-
-@cache
-def annotate_script() -> Script:
-    """Keeps or removes one note of one saga instance, with its timer."""
-    return Script(files(__package__).joinpath("annotate.lua").read_bytes())
+def script(name: str) -> Script:
+    """The script in the file of that name."""
+    return Script(files(__package__).joinpath(f"{name}.lua").read_bytes())

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from sagas.adapters.redis.batches import Batches
 from sagas.core.errors import SettingsError
 
-__all__ = ["ServerLog", "check_server"]
+__all__ = ["ServerLog", "check_fsync", "check_server"]
 
 _log = structlog.get_logger(__name__)
 
@@ -21,6 +21,7 @@ class ServerLog(StrEnum):
     """What is logged here."""
 
     NO_PERSISTENCE = "table.no_persistence"
+    SERVER_CHANGED = "table.server_changed"
 
 
 async def check_server(batches: Batches, address: str) -> None:
@@ -51,6 +52,18 @@ async def check_server(batches: Batches, address: str) -> None:
             consequence="after a restart of Redis every saga instance is rebuilt from Kafka",
             remedy="redis-cli CONFIG SET appendonly yes, and the same in redis.conf",
         )
+
+
+async def check_fsync(batches: Batches, address: str) -> None:
+    """Refuse a server that can not say when a write is on its disk. Raises SettingsError."""
+    try:
+        await batches.call("WAITAOF", 1, 0, 1)
+    except ResponseError as error:
+        raise SettingsError(
+            f"SAGAS_DURABILITY is fsync, but Redis at {address} can not say when a write is on its disk "
+            f"({error}). It needs WAITAOF, which came with Redis 7.2 and is in Valkey, and "
+            "`appendonly yes`. Use such a server, or SAGAS_DURABILITY=server."
+        ) from error
 
 
 async def _setting(batches: Batches, name: str) -> str | None:

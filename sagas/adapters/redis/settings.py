@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-__all__ = ["RedisTableSettings", "redacted"]
+__all__ = ["Durability", "RedisTableSettings", "redacted"]
+
+Durability = Literal["server", "fsync"]
+"""When a write counts as stored: as the server is configured, or once it is on its disk (WAITAOF)."""
 
 
 class RedisTableSettings(BaseModel):
@@ -29,6 +32,8 @@ class RedisTableSettings(BaseModel):
     """For connecting, and for one pipeline from first byte sent to last reply read."""
     attempts: Annotated[int, Field(ge=1)] = 3
     """How often a pipeline is sent before TableUnavailable; every command is safe to repeat."""
+    durability: Durability = "server"
+    """``fsync`` needs Redis 7.2 or Valkey, and ``appendonly yes``; it leaves no window for a loss."""
 
     @property
     def address(self) -> str:

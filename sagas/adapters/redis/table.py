@@ -2,10 +2,11 @@
 
 Owns the keys below ``{namespace}:{b000}`` to ``{b063}``: per saga instance one hash (``v`` stamp,
 ``s`` state, ``t`` token of the last change, ``x`` status, ``e:<slot>`` one recorded event, ``n`` the notes
-as JSON, if there are any), per bucket, saga and status one sorted set (score: last change), and per
-bucket one sorted set of timers (member: saga, saga id and timer name, joined by U+001F; score: due). All
-keys of one instance share the hash tag of its bucket, so a change with its timers is one Lua call in one
-slot. It must never change a row but by compare-and-set, and never trust what it holds to be complete:
+as JSON, if there are any), per bucket, saga and status one sorted set (score: last change), per bucket
+one sorted set of timers (member: saga, saga id and timer name, joined by U+001F; score: due), and per
+bucket and saga the marker that says that nothing is missing. All keys of one instance share the hash tag
+of its bucket, so a change with its timers is one Lua call in one slot. It must never change a row but by
+compare-and-set or for a rebuilder that holds the marker, and never trust what it holds to be complete:
 Kafka is the truth.
 """
 
@@ -24,9 +25,12 @@ from redis.exceptions import AuthenticationError, NoScriptError, RedisError, Res
 from redis.maint_notifications import MaintNotificationsConfig
 
 from sagas.adapters.redis.batches import Batches
+from sagas.adapters.redis.identity import on_connect
+from sagas.adapters.redis.keys import Keys
 from sagas.adapters.redis.members import SEPARATOR, earliest, member_of, notes_of, score_of
-from sagas.adapters.redis.scripts import Script, annotate_script, postpone_script, store_script
-from sagas.adapters.redis.server import check_server
+from sagas.adapters.redis.restoring import RedisRestoring, Restoring, unready
+from sagas.adapters.redis.scripts import SCRIPTS, Script, script
+from sagas.adapters.redis.server import check_fsync, check_server
 from sagas.adapters.redis.settings import RedisTableSettings
 from sagas.core.errors import ContractViolation, SettingsError
 from sagas.ports import (
@@ -42,33 +46,32 @@ from sagas.ports import (
 
 __all__ = ["RedisSagaTable"]
 
+
 _EVENT: Final = b"e:"
 _WRITING: Final = frozenset({"EVALSHA", "EVAL"})
 """The commands that change anything; the others only look."""
+_LOST: Final = -1
+"""What the script says of a bucket without a marker; less means that it is being rebuilt."""
 _TIMERS_PAGE: Final = 500
 _STAMP: Final = re.compile(rb"[0-9]{1,18}:[0-9]{1,18}")
 """A row with another, or without a state, would be a conflict for ever to whoever starts it."""
 _TIMERS_LOOKED_AT: Final = 5_000
 
 
-class RedisSagaTable:
-    """A ``SagaTable`` on Redis. Calls of one turn of the event loop travel as one pipeline.
+class RedisSagaTable(RedisRestoring):
+    """A ``RestorableTable`` on Redis. Calls of one turn of the event loop travel as one pipeline.
 
     Every command is safe to repeat and is sent again after a connection error; ``store`` recognises
     its own earlier attempt by the token of the row's last change. One object serves one event loop.
-    Nothing here uses redis-py's ``redis_connect_func``: it is free for a check of the server's
-    identity.
     """
 
     def __init__(self, settings: RedisTableSettings) -> None:
         self._settings = settings
         self._batches: Batches | None = None
-        self._prefixes: dict[str, tuple[tuple[str, str], ...]] = {}
-        namespace = settings.namespace
-        self._tags = tuple(f"{namespace}:{{b{bucket:03}}}" for bucket in range(BUCKETS))
-        self._store = store_script()
-        self._postpone = postpone_script()
-        self._annotate = annotate_script()
+        self._keys = Keys(settings.namespace)
+        self._store, self._postpone = script("store"), script("postpone")
+        self._annotate = script("annotate")
+        super().__init__(Restoring(self._keys, self._run, self._call, settings.address))
 
     async def start(self) -> None:
         """Connect, check the server's settings and teach it the scripts.
@@ -82,11 +85,14 @@ class RedisSagaTable:
             batch_max=self._settings.batch_max,
             timeout_s=self._settings.timeout_ms / 1000,
             attempts=self._settings.attempts,
+            fsync=self._settings.durability == "fsync",
         )
         try:
             await check_server(batches, self._settings.address)
-            for script in (self._store, self._postpone, self._annotate):
-                await batches.call("SCRIPT", "LOAD", script.text)
+            if self._settings.durability == "fsync":
+                await check_fsync(batches, self._settings.address)
+            for name in SCRIPTS:
+                await batches.call("SCRIPT", "LOAD", script(name).text)
         except AuthenticationError as error:
             await batches.stop()
             raise SettingsError(
@@ -112,8 +118,10 @@ class RedisSagaTable:
         """The row, or None; without events in one HMGET of three fields.
 
         Raises TableUnavailable, and ContractViolation for a row that nobody of ours has written.
+        Only where there is no row the bucket's marker is looked at: a stale row is what a slow worker
+        has, and the compare-and-set finds out.
         """
-        row, _ = self._keys(saga, saga_id)
+        row, _ = self._keys.instance(saga, saga_id)
         if events:
             fields: dict[bytes, bytes] = await self._call("HGETALL", row)
             stamp, state, notes = (fields.get(name) for name in (b"v", b"s", b"n"))
@@ -126,6 +134,7 @@ class RedisSagaTable:
             stamp, state, notes = await self._call("HMGET", row, b"v", b"s", b"n")
             recorded = {}
         if stamp is None:
+            await self._look(saga, saga_id)
             return None
         if state is None or not _STAMP.fullmatch(stamp):
             raise ContractViolation(
@@ -142,12 +151,13 @@ class RedisSagaTable:
 
         Raises TableUnavailable: send the same change again.
         """
-        row, index = self._keys(change.saga, change.saga_id)
-        expected = change.expected
+        row, index = self._keys.instance(change.saga, change.saga_id)
+        expected, bucket = change.expected, bucket_of(change.saga_id)
         arguments: list[bytes | str | int] = [
-            2,
+            3,
             row,
             index + change.status,
+            self._keys.markers[bucket],
             b"" if expected is None else f"{expected[0]}:{expected[1]}",
             f"{change.stamp[0]}:{change.stamp[1]}",
             change.token,
@@ -156,13 +166,14 @@ class RedisSagaTable:
             change.at_ms,
             change.saga_id,
             index,
+            change.saga,
         ]
         for slot, event in change.events.items():
             arguments.append(f"e:{slot}")
             arguments.append(event)
         if change.timers_set or change.timers_cleared:
-            arguments[0] = 3
-            arguments.insert(3, self._timers(bucket_of(change.saga_id)))
+            arguments[0] = 4
+            arguments.insert(4, self._keys.timers[bucket])
             arguments += [
                 member_of(change.saga, change.saga_id, name) for name in change.timers_cleared
             ]
@@ -171,7 +182,12 @@ class RedisSagaTable:
                 arguments.append(member_of(change.saga, change.saga_id, name))
             arguments.append(len(change.timers_cleared))
             arguments.append(len(change.timers_set))
-        return bool(await self._run(self._store, arguments))
+        stored: int = await self._run(self._store, arguments)
+        if stored < 0:
+            unready(
+                change.saga, lost=stored == _LOST, bucket=bucket, address=self._settings.address
+            )
+        return bool(stored)
 
     async def list_sagas(
         self, saga: str, *, statuses: Sequence[str], limit: int
@@ -182,7 +198,9 @@ class RedisSagaTable:
         """
         if limit < 1:
             return []
-        indexes = [(status, index) for status in statuses for index in self._indexes(saga, status)]
+        indexes = [
+            (status, index) for status in statuses for index in self._keys.indexes(saga, status)
+        ]
         replies = await asyncio.gather(
             *(
                 self._call("ZRANGE", index, 0, limit - 1, "REV", "WITHSCORES")
@@ -207,7 +225,9 @@ class RedisSagaTable:
 
     async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
         """How many instances stand in each of the statuses, zeros included; not one snapshot."""
-        indexes = [(status, index) for status in statuses for index in self._indexes(saga, status)]
+        indexes = [
+            (status, index) for status in statuses for index in self._keys.indexes(saga, status)
+        ]
         replies = await asyncio.gather(*(self._call("ZCARD", index) for _, index in indexes))
         counts = dict.fromkeys(statuses, 0)
         for (status, _), reply in zip(indexes, replies, strict=True):
@@ -227,7 +247,7 @@ class RedisSagaTable:
             *(
                 self._call(
                     "ZRANGE",
-                    self._timers(bucket),
+                    self._keys.timers[bucket],
                     "-inf",
                     now_ms,
                     "BYSCORE",
@@ -244,7 +264,7 @@ class RedisSagaTable:
 
     async def postpone_timer(self, timer: Timer, due_ms: int) -> bool:
         """Move a timer that is still set, whenever it is due by now: look and move in one Lua call."""
-        key = self._timers(bucket_of(timer.saga_id))
+        key = self._keys.timers[bucket_of(timer.saga_id)]
         member = member_of(timer.saga, timer.saga_id, timer.name)
         return bool(await self._run(self._postpone, [1, key, due_ms, member]))
 
@@ -252,11 +272,11 @@ class RedisSagaTable:
         self, saga: str, saga_id: str, name: str, note: str | None, *, due_ms: int | None = None
     ) -> bool:
         """Keep or remove a note and its timer in one Lua call. Raises TableUnavailable: send it again."""
-        row, _ = self._keys(saga, saga_id)
+        row, _ = self._keys.instance(saga, saga_id)
         arguments: list[bytes | str | int] = [
             2,
             row,
-            self._timers(bucket_of(saga_id)),
+            self._keys.timers[bucket_of(saga_id)],
             name,
             member_of(saga, saga_id, name),
         ]
@@ -285,7 +305,7 @@ class RedisSagaTable:
         found: dict[bytes, int] = {}
         for first in range(0, _TIMERS_LOOKED_AT, _TIMERS_PAGE):
             page = await self._call(
-                "ZRANGE", self._timers(bucket), first, first + _TIMERS_PAGE - 1, "WITHSCORES"
+                "ZRANGE", self._keys.timers[bucket], first, first + _TIMERS_PAGE - 1, "WITHSCORES"
             )
             found.update(
                 (member, score_of(due)) for member, due in page if member.startswith(prefix)
@@ -294,34 +314,14 @@ class RedisSagaTable:
                 break
         return [(due_ms, member) for member, due_ms in found.items()]
 
-    def _timers(self, bucket: int) -> str:
-        return f"{self._tags[bucket]}:timers"
+    # --- the way to the server ---------------------------------------------------------------------
 
-    def _keys(self, saga: str, saga_id: str) -> tuple[str, str]:
-        """The instance's hash, and the prefix of its bucket's indexes."""
-        row, index = self._buckets(saga)[bucket_of(saga_id)]
-        return row + saga_id, index
-
-    def _indexes(self, saga: str, status: str) -> list[str]:
-        return [index + status for _, index in self._buckets(saga)]
-
-    def _buckets(self, saga: str) -> tuple[tuple[str, str], ...]:
-        prefixes = self._prefixes.get(saga)
-        if prefixes is None:
-            if ":" in saga or SEPARATOR in saga:
-                raise ContractViolation(
-                    f"The saga name {saga!r} has a colon or U+001F, which separate keys."
-                )
-            prefixes = tuple((f"{tag}:saga:{saga}:", f"{tag}:index:{saga}:") for tag in self._tags)
-            self._prefixes[saga] = prefixes
-        return prefixes
-
-    async def _run(self, script: Script, arguments: Sequence[bytes | str | int]) -> Any:
+    async def _run(self, taught: Script, arguments: Sequence[bytes | str | int]) -> Any:
         try:
-            return await self._call("EVALSHA", script.digest, *arguments)
+            return await self._call("EVALSHA", taught.digest, *arguments)
         except NoScriptError:
             # The server was restarted or its scripts were flushed: EVAL teaches it again.
-            return await self._call("EVAL", script.text, *arguments)
+            return await self._call("EVAL", taught.text, *arguments)
 
     async def _call(self, *command: bytes | str | int) -> Any:
         if self._batches is None:
@@ -329,8 +329,9 @@ class RedisSagaTable:
                 f"The saga table on Redis at {self._settings.address} is stopped or was never started: "
                 "the platform of this client is closed; use it inside 'async with real_platform(…)'."
             )
+        writing = command[0] in _WRITING
         try:
-            return await self._batches.call(*command)
+            return await self._batches.call(*command, durable=writing)
         except NoScriptError:
             raise
         except ResponseError as error:
@@ -341,7 +342,7 @@ class RedisSagaTable:
                 f"something else ({error}). Delete it; Kafka has the sagas' events."
             ) from error
         except (RedisError, OSError) as error:
-            self._unavailable(error, writing=command[0] in _WRITING)
+            self._unavailable(error, writing=writing)
 
     def _unavailable(self, error: Exception, *, writing: bool) -> NoReturn:
         unknown = "Whether the write took place is not known: send it again. " if writing else ""
@@ -365,4 +366,5 @@ class RedisSagaTable:
             protocol=3,
             decode_responses=False,
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
+            redis_connect_func=on_connect(self._keys, self._connected),
         )

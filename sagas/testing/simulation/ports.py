@@ -23,12 +23,12 @@ from sagas.ports import (
     RebalanceListener,
     Record,
     RowChange,
-    SagaTable,
     TableUnavailable,
     Timer,
     Tombstone,
     TopicPartition,
 )
+from sagas.restoring import RestorableTable
 from sagas.testing.simulation.line import Line, MemberClock
 from sagas.testing.simulation.world import Effect, Servers, Story
 
@@ -42,7 +42,7 @@ _LATE = 0.1
 
 
 def _over_the_line(
-    method: Callable[Concatenate[SagaTable, P], Coroutine[Any, Any, T]],
+    method: Callable[Concatenate[RestorableTable, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[FaultyTable, P], Coroutine[Any, Any, T]]:
     """A method of the table, as it is called over a worker's line."""
     name = method.__name__
@@ -55,23 +55,36 @@ def _over_the_line(
 
 
 class FaultyTable:
-    """A ``SagaTable`` behind a worker's line."""
+    """A ``RestorableTable`` behind a worker's line."""
 
     def __init__(self, servers: Servers, line: Line, clock: MemberClock) -> None:
         self._servers = servers
         self._line = line
         self._clock = clock
 
-    start = _over_the_line(SagaTable.start)
-    stop = _over_the_line(SagaTable.stop)
-    load = _over_the_line(SagaTable.load)
-    annotate = _over_the_line(SagaTable.annotate)
-    list_sagas = _over_the_line(SagaTable.list_sagas)
-    list_timers = _over_the_line(SagaTable.list_timers)
-    count_sagas = _over_the_line(SagaTable.count_sagas)
-    _store = _over_the_line(SagaTable.store)
-    postpone_timer = _over_the_line(SagaTable.postpone_timer)
-    _due_timers = _over_the_line(SagaTable.due_timers)
+    start = _over_the_line(RestorableTable.start)
+    stop = _over_the_line(RestorableTable.stop)
+    load = _over_the_line(RestorableTable.load)
+    annotate = _over_the_line(RestorableTable.annotate)
+    list_sagas = _over_the_line(RestorableTable.list_sagas)
+    list_timers = _over_the_line(RestorableTable.list_timers)
+    count_sagas = _over_the_line(RestorableTable.count_sagas)
+    _store = _over_the_line(RestorableTable.store)
+    postpone_timer = _over_the_line(RestorableTable.postpone_timer)
+    _due_timers = _over_the_line(RestorableTable.due_timers)
+
+    markers = _over_the_line(RestorableTable.markers)
+    lease = _over_the_line(RestorableTable.lease)
+    release = _over_the_line(RestorableTable.release)
+    begin_rebuild = _over_the_line(RestorableTable.begin_rebuild)
+    restore = _over_the_line(RestorableTable.restore)
+    finish_rebuild = _over_the_line(RestorableTable.finish_rebuild)
+    saga_ids = _over_the_line(RestorableTable.saga_ids)
+    sweep = _over_the_line(RestorableTable.sweep)
+
+    def generation(self, saga: str, saga_id: str) -> int:
+        """What the last load has seen: no call of its own."""
+        return self._servers.table.generation(saga, saga_id)
 
     async def store(self, change: RowChange) -> bool:
         """Store; a conflict is counted."""

@@ -1,6 +1,6 @@
 """The saga table on memory and on Redis, for one suite."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from uuid import uuid4
 
 import pytest
@@ -9,7 +9,8 @@ from redis import Redis
 
 from sagas.adapters.memory.table import MemorySagaTable
 from sagas.adapters.redis import RedisSagaTable, RedisTableSettings
-from sagas.ports import SagaTable
+from sagas.ports import BUCKETS
+from sagas.restoring import RestorableTable
 
 
 @pytest.fixture
@@ -28,8 +29,20 @@ def settings(redis_url: str, namespace: str) -> RedisTableSettings:
     return RedisTableSettings(url=SecretStr(redis_url), namespace=namespace)
 
 
+SAGAS = ("OrderFulfilment", "Another", "Other", "S", "A", "AB", "B", "Sag\u00e1-{1} *")
+"""The names of the sagas in these tests."""
+
+
+async def made_ready(table: RestorableTable, sagas: Iterable[str] = SAGAS) -> None:
+    """What the first worker does with a table that nobody has used yet."""
+    for saga in sagas:
+        await table.begin_rebuild(saga, range(BUCKETS), "first")
+        assert await table.finish_rebuild(saga, range(BUCKETS), "first", 1)
+
+
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.real)])
-async def table(request: pytest.FixtureRequest) -> AsyncIterator[SagaTable]:
+async def table(request: pytest.FixtureRequest) -> AsyncIterator[RestorableTable]:
+    """A table that is ready, under generation 1."""
     if request.param == "memory":
         memory = MemorySagaTable()
         await memory.start()
@@ -39,5 +52,6 @@ async def table(request: pytest.FixtureRequest) -> AsyncIterator[SagaTable]:
     # `settings` cleans up after itself, so it is asked for only where there is a server.
     redis = RedisSagaTable(request.getfixturevalue("settings"))
     await redis.start()
+    await made_ready(redis)
     yield redis
     await redis.stop()

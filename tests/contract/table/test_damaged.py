@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from sagas.adapters.redis import RedisSagaTable, RedisTableSettings
 from sagas.core.errors import ContractViolation
 from sagas.ports import BUCKETS, RowChange, Stamp, Timer, bucket_of
+from tests.contract.table.conftest import made_ready
 
 pytestmark = pytest.mark.real
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.real
 async def table(settings: RedisTableSettings) -> AsyncIterator[RedisSagaTable]:
     table = RedisSagaTable(settings)
     await table.start()
+    await made_ready(table)
     yield table
     await table.stop()
 
@@ -46,7 +48,7 @@ def change(saga_id: str) -> RowChange:
 
 
 def row_of(table: RedisSagaTable, saga_id: str) -> str:
-    return table._keys("S", saga_id)[0]
+    return table._keys.instance("S", saga_id)[0]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +98,9 @@ async def test_timers_and_indexes_with_what_is_not_theirs(
     await table.store(change("o"))
     bucket = bucket_of("o")
     odd = {b"\xff\xfe": 1, b"": 2, b"alone": 3, b"S\x1f\xff\x1fship": 4, b"S\x1fo\x1fnever": "inf"}
-    await client.zadd(table._timers(bucket), odd)
-    await client.zadd(table._timers(bucket), {b"S\x1fo\x1falways": "-inf"})
-    await client.zadd(table._keys("S", "o")[1] + "RUNNING", {b"\xff": "inf"})
+    await client.zadd(table._keys.timers[bucket], odd)
+    await client.zadd(table._keys.timers[bucket], {b"S\x1fo\x1falways": "-inf"})
+    await client.zadd(table._keys.instance("S", "o")[1] + "RUNNING", {b"\xff": "inf"})
     due = await table.due_timers(buckets=range(BUCKETS), now_ms=10, limit=100)
     assert Timer("S", "o", "ship", 5) in due
     assert {(timer.saga, timer.saga_id) for timer in due} == {("S", "o")}

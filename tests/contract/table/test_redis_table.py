@@ -17,6 +17,8 @@ from sagas.adapters.redis import RedisSagaTable, RedisTableSettings
 from sagas.adapters.redis.settings import redacted
 from sagas.core.errors import ContractViolation
 from sagas.ports import BUCKETS, RowChange, Stamp, Timer, bucket_of
+from sagas.restoring import TableLost
+from tests.contract.table.conftest import made_ready
 
 pytestmark = pytest.mark.real
 
@@ -46,6 +48,7 @@ def change(
 async def table(settings: RedisTableSettings) -> AsyncIterator[RedisSagaTable]:
     table = RedisSagaTable(settings)
     await table.start()
+    await made_ready(table)
     yield table
     await table.stop()
 
@@ -104,6 +107,7 @@ async def test_a_lost_reply_is_not_noticed(redis_url: str, namespace: str) -> No
                 RedisTableSettings(url=SecretStr(proxy.url), namespace=namespace, connections=1)
             )
             await table.start()
+            await made_ready(table)
             proxy.cut_after(answered_bytes)
             ids = [f"o-{answered_bytes}-{n}" for n in range(calls)]
             changes = [change(saga_id, timers={"ship": 5}) for saga_id in ids]
@@ -177,8 +181,9 @@ async def test_all_keys_of_an_instance_share_a_slot(
     table: RedisSagaTable, client: Any, settings: RedisTableSettings
 ) -> None:
     await table.store(change("{o}-1", timers={"ship": 5}))
-    keys = [key async for key in client.scan_iter(f"{settings.namespace}:*")]
-    assert len(keys) == 3
+    tag = f"{{b{bucket_of('{o}-1'):03}}}"
+    keys = [key async for key in client.scan_iter(f"{settings.namespace}:{tag}:*")]
+    assert len(keys) == 4
     assert len({key_slot(key) for key in keys}) == 1
 
 
@@ -190,6 +195,7 @@ async def test_a_lost_reply_to_a_postponement_is_not_noticed(
             RedisTableSettings(url=SecretStr(proxy.url), namespace=namespace, connections=1)
         )
         await table.start()
+        await made_ready(table)
         await table.store(change("o", timers={"ship": 5}))
         for answered_bytes in range(len(b":1\r\n")):
             proxy.cut_after(answered_bytes)
@@ -264,3 +270,34 @@ async def test_damaged_notes_count_as_none_and_hold_nothing_up(
     row = await table.load("S", "o")
     assert row is not None
     assert row.notes == {"bill": "a note"}
+
+
+async def test_what_another_server_has_confirmed_is_lost(
+    table: RedisSagaTable, client: Any, settings: RedisTableSettings
+) -> None:
+    """A server that was restarted, or took over, may lack the last writes; every connection asks."""
+    await table.store(change("o"))
+    markers = f"{settings.namespace}:{{b{bucket_of('o'):03}}}:markers"
+    before = (await client.hget(markers, "S")).decode()
+    assert before.startswith("ready 1 ")
+    for marked in (before.replace(" 1 ", " 3 ") + "x", "ready 3 other", "rebuilding 3 other token"):
+        await client.hset(markers, "S", marked)
+        newcomer = RedisSagaTable(settings)
+        await newcomer.start()
+        lost = [bucket for bucket, one in enumerate(await table.markers("S")) if one is None]
+        assert lost == [bucket_of("o")]
+        with pytest.raises(TableLost):
+            await newcomer.load("S", other_of("o"))
+        assert await newcomer.begin_rebuild("S", lost, "a") == 3, "its generation is not forgotten"
+        await newcomer.stop()
+        newcomer = RedisSagaTable(settings)
+        await newcomer.start()
+        assert await newcomer.finish_rebuild("S", lost, "a", 4), "the same server is no loss"
+        await newcomer.stop()
+    assert None not in await table.markers("S")
+
+
+def other_of(saga_id: str) -> str:
+    """Another instance in the same bucket."""
+    bucket = bucket_of(saga_id)
+    return next(f"other-{n}" for n in range(9999) if bucket_of(f"other-{n}") == bucket)

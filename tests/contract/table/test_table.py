@@ -56,7 +56,10 @@ async def test_what_was_stored_is_loaded_byte_for_byte(table: SagaTable) -> None
     events = {"reserve_stock:done": EVERY_BYTE, "slot: with ünï — and {braces}": b""}
     saga_id = "ключ {x} : *?[a]\n"
     stamp = Stamp(7, 12345)
-    assert await table.store(change(saga_id, stamp=stamp, state=EVERY_BYTE, events=events))
+    assert await table.store(change(saga_id))
+    assert await table.store(
+        change(saga_id, expected=Stamp(1, 1), stamp=stamp, state=EVERY_BYTE, events=events)
+    )
     row = await table.load(SAGA, saga_id, events=True)
     assert row is not None
     assert (row.stamp, row.state, dict(row.events)) == (stamp, EVERY_BYTE, events)
@@ -107,7 +110,11 @@ async def test_a_missing_row_is_not_changed(table: SagaTable) -> None:
 
 
 async def test_another_version_or_generation_changes_nothing(table: SagaTable) -> None:
-    await table.store(change(stamp=Stamp(2, 5), state=b"kept", events={"a": b"kept"}, at_ms=5))
+    await table.store(change())
+    first, events = Stamp(1, 1), {"a": b"kept"}
+    await table.store(
+        change(expected=first, stamp=Stamp(2, 5), state=b"kept", events=events, at_ms=5)
+    )
     for expected in (Stamp(2, 4), Stamp(2, 6), Stamp(1, 5), Stamp(3, 5), Stamp(25, 5)):
         refused = change(
             expected=expected, state=b"x", status="FAILED", events={"a": b"x", "b": b"x"}, at_ms=9

@@ -1,0 +1,130 @@
+"""An instance from what the topics hold of it: ``refold``.
+
+Owns the order in which a lost instance's events are folded again. Pure: the same events, found in any
+order and any number of times, give the same instance, or a rebuild could not be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from sagas.core.definition import START, Definition, Role
+from sagas.core.evolve import evolve
+from sagas.core.instance import Fact, Instance
+
+__all__ = ["Found", "Refolded", "refold"]
+
+
+class Found(NamedTuple):
+    """An event that was found on a topic, or in what is left of a row.
+
+    ``generation`` and ``seq`` are the instance's stamp after the event was decided, 0 for one that came
+    from outside. ``mark`` stands for the event where others name it; ``folded`` are the marks of those
+    that had come from outside, and were recorded, when this one was decided. ``deadline_ms`` is what a
+    start brought along, ``stored`` the event as a row has it, ``published_ms`` when it was published.
+    """
+
+    fact: Fact
+    generation: int
+    seq: int
+    mark: str
+    folded: Collection[str] = ()
+    deadline_ms: int | None = None
+    stored: bytes = b""
+    published_ms: int = 0
+
+    @property
+    def starts(self) -> bool:
+        """Whether it is the saga's start."""
+        return self.fact.step == START and self.fact.role is Role.DONE
+
+
+class Refolded(NamedTuple):
+    """The instance, its recorded events as rows have them, and the highest stamp that any of them knows."""
+
+    instance: Instance
+    events: Mapping[str, bytes]
+    generation: int
+    seq: int
+
+
+def refold(definition: Definition, saga_id: str, found: Iterable[Found]) -> Refolded | None:
+    """Fold what was found; None without a start. Of several starts the one found first counts.
+
+    The start comes first, then what was decided, in the order of its stamps. An event without a place of
+    its own stands before the first one that was decided in its knowledge: an answer from outside, or one
+    of a superseded generation that came late. Of those that nobody knew yet, answers come in the order in
+    which they were found, then the superseded.
+    """
+    events = _distinct(found)
+    start = next((one for one in events if one.starts), None)
+    if start is None:
+        return None
+    instance = Instance(definition, saga_id, deadline_ms=start.deadline_ms)
+    for fact in [start.fact, *_in_order([one for one in events if one is not start])]:
+        instance = evolve(instance, fact)
+    stored = {one.fact.id: one.stored for one in events}
+    return Refolded(
+        instance,
+        {slot: stored[fact.id] for slot, fact in instance.facts.items()},
+        max(one.generation for one in events),
+        max(one.seq for one in events),
+    )
+
+
+def _distinct(found: Iterable[Found]) -> list[Found]:
+    """Each event once, published if any copy of it is.
+
+    An answer is emitted again with the stamp of the end to which it has led; the copy without one was
+    first. What was decided again after a loss counts as it was decided last.
+    """
+    events: dict[str, Found] = {}
+    for one in found:
+        known = events.get(one.fact.id)
+        if known is None:
+            events[one.fact.id] = one
+            continue
+        kept = one if _counts_more(one, known) else known
+        published = one.fact.published or known.fact.published
+        events[one.fact.id] = kept._replace(fact=kept.fact._replace(published=published))
+    return list(events.values())
+
+
+def _counts_more(one: Found, known: Found) -> bool:
+    if not one.seq or not known.seq:
+        return one.seq < known.seq
+    return (one.generation, one.seq) > (known.generation, known.seq)
+
+
+def _in_order(events: list[Found]) -> list[Fact]:
+    """All but the start, in the order in which they are folded, marked by whether they have a place."""
+    known = frozenset(mark for one in events for mark in one.folded)
+    placed = [one for one in events if one.seq and one.mark not in known]
+    superseded = [one for one in placed if _is_superseded(one, events)]
+    decided = sorted(
+        (one for one in placed if one not in superseded), key=lambda one: (one.generation, one.seq)
+    )
+    waiting = {one.mark: one for one in events if not one.seq or one.mark in known}
+    order: list[Found] = []
+    for one in decided:
+        _place_before(one, waiting, order)
+    answers = [one for one in waiting.values() if not one.seq]
+    late = [one for one in waiting.values() if one.seq] + superseded
+    order += [*answers, *sorted(late, key=lambda one: (one.generation, one.seq))]
+    with_a_place = {one.mark for one in decided}
+    return [one.fact._replace(folded=one.mark not in with_a_place) for one in order]
+
+
+def _place_before(one: Found, waiting: dict[str, Found], order: list[Found]) -> None:
+    """Add an event, and before it those that it knew of, as it names them."""
+    for mark in one.folded:
+        known = waiting.pop(mark, None)
+        if known is not None:
+            _place_before(known, waiting, order)
+    order.append(one)
+
+
+def _is_superseded(one: Found, events: list[Found]) -> bool:
+    """Whether a later generation began without the event: it has gone past the event's number."""
+    return any(other.generation > one.generation and 0 < other.seq <= one.seq for other in events)

@@ -1,0 +1,72 @@
+"""What a message proves about its instance: that the row has lost something, or that there was one.
+
+Owns the two questions and the one look at the topics. Decides nothing else.
+"""
+
+from __future__ import annotations
+
+from sagas.core.definition import START, Role
+from sagas.core.durations import span_words
+from sagas.core.errors import InvalidMessage
+from sagas.core.instance import Instance
+from sagas.runtime.incoming import Incoming
+from sagas.runtime.patience import Patience
+from sagas.runtime.restorer import Restorer
+
+__all__ = ["History"]
+
+
+class History:
+    """The history of the instance of one message, as far as the message knows it.
+
+    ``published_ms`` is when the record was published, in ``partition``. Without a restorer nothing is
+    looked for.
+    """
+
+    def __init__(
+        self,
+        incoming: Incoming,
+        *,
+        partition: int,
+        published_ms: int,
+        restorer: Restorer | None,
+        patience: Patience,
+    ) -> None:
+        self._incoming = incoming
+        self._partition = partition
+        self._published_ms = published_ms
+        self._restorer = restorer
+        self._patience = patience
+        self._looked = False
+
+    def refuse_old_start(self, now_ms: int, keep_ended_ms: int | None) -> None:
+        """Raise InvalidMessage for a start without a row that is older than rows are kept."""
+        incoming = self._incoming
+        if keep_ended_ms is None or (incoming.fact.step, incoming.fact.role) != (START, Role.DONE):
+            return
+        if self._published_ms < now_ms - keep_ended_ms:
+            raise InvalidMessage(
+                f"{incoming.fact.type} of {incoming.saga.name} {incoming.saga_id!r} was published longer ago "
+                f"than sagas that have ended are kept ({span_words(keep_ended_ms)}): it may have run. Where "
+                "it has not, publish it again under the same key."
+            )
+
+    def is_lacked_by(self, instance: Instance) -> bool:
+        """Whether the row has lost the message in hand: it was stored before it was emitted, and that was
+        not before the table was rebuilt last.
+        """
+        envelope = self._incoming.envelope
+        return (
+            envelope.seq > 0
+            and envelope.generation >= instance.generation
+            and self._incoming.fact.slot not in instance.facts
+        )
+
+    async def restored(self) -> bool:
+        """Look once for what the row lacks; whether it is to be loaded again."""
+        restorer = self._restorer
+        if restorer is None or self._looked:
+            return False
+        self._looked = True
+        saga_id, partition = self._incoming.saga_id, self._partition
+        return await self._patience.insist(lambda: restorer.restore(saga_id, partition))

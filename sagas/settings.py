@@ -1,0 +1,75 @@
+"""Where the servers are, and what is said about them: read from the environment, once, in ``main``."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sagas.adapters.redis.settings import Durability
+from sagas.core.durations import span_ms
+from sagas.core.errors import SettingsError
+from sagas.observability.logs import FORMATS, LEVELS
+from sagas.wire.topics import Topics
+
+__all__ = ["SagaSettings"]
+
+_REDIS_SCHEMES = {"redis", "rediss", "unix"}
+_KNOWN = {"log_level": LEVELS, "log_format": FORMATS}
+
+
+class SagaSettings(BaseSettings):
+    """Where the servers are. Read from the environment: ``SAGAS_KAFKA``, ``SAGAS_REDIS`` and so on.
+
+    Raises pydantic's ValidationError for a value that can not work, before anything is connected.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SAGAS_", extra="ignore")
+
+    namespace: str = "sagas"
+    kafka: str = Field(default="127.0.0.1:9092", min_length=1)
+    redis: str = "redis://127.0.0.1:6379/0"
+    partitions: int = Field(default=4, ge=1)
+    replication_factor: int = Field(default=1, ge=1)
+    durability: Durability = "server"
+    keep_ended: str = "8d"
+    log_level: str = "INFO"
+    log_format: str = "console"
+
+    @property
+    def keep_ended_ms(self) -> int | None:
+        """For how long instances that have ended are kept; None for ever."""
+        return span_ms(self.keep_ended)
+
+    @field_validator("keep_ended")
+    @classmethod
+    def _is_span(cls, value: str) -> str:
+        span_ms(value)
+        return value
+
+    @field_validator("namespace")
+    @classmethod
+    def _fits_topics(cls, value: str) -> str:
+        try:
+            return Topics(value).namespace
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("redis")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in _REDIS_SCHEMES or not (parts.netloc or parts.path):
+            raise ValueError("expected a URL such as redis://127.0.0.1:6379/0")
+        _ = parts.port  # raises ValueError for one that is no number
+        return value
+
+    @field_validator("log_level", "log_format")
+    @classmethod
+    def _is_known(cls, value: str, info: ValidationInfo) -> str:
+        known = _KNOWN[str(info.field_name)]
+        for one in known:
+            if value.lower() == one.lower():
+                return one
+        raise ValueError(f"expected one of {', '.join(known)}")

@@ -1,0 +1,150 @@
+"""An instance that is folded again from the topics is the one that was lost (I13)."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sagas.core import refold as module
+from sagas.core.definition import START, Role
+from sagas.core.instance import Fact, Instance
+from sagas.core.refold import Found, refold
+from sagas.core.timers import timers_of
+from sagas.wire.ids import mark_of
+from tests.simulation.definitions import random_definition, random_plans
+from tests.simulation.model import SAGA_ID, Model
+from tests.simulation.parts import Faults, Message
+
+SEEDS = st.integers(min_value=0, max_value=2**32)
+
+
+class Stamped(Model):
+    """A model that also remembers what the headers say: stamps, and who knew of whom."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.stamps: dict[str, tuple[int, tuple[str, ...]]] = {}
+
+    def publish(self, fact: Fact) -> None:
+        """What is handled is folded, unless it starts the saga."""
+        before = len(self._queue)
+        super().publish(fact)
+        folded = not (fact.step == START and fact.role is Role.DONE)
+        self._queue[before:] = [
+            (service, Message(message.fact._replace(folded=folded)))
+            for service, message in self._queue[before:]
+        ]
+
+    def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
+        stored = super().store(instance, recorded)
+        if stored is not None and recorded is not None:
+            knew = tuple(mark_of(one.id) for one in stored.facts.values() if one.folded)
+            self.stamps[recorded.id] = (stored.version, knew)
+        return stored
+
+    def found(self) -> list[Found]:
+        """The log as a rebuild reads it: by topic, so in any order of the services."""
+        found = []
+        for fact in self.log:
+            seq, knew = self.stamps.get(fact.id, (0, ()))
+            published = fact._replace(published=True)
+            found.append(Found(published, int(seq > 0), seq, mark_of(fact.id), knew))
+        return found
+
+
+def ran(saga: int, plans: int, seed: int) -> Stamped:
+    definition = random_definition(saga, alternatives=True)
+    faults = Faults(crashes=3, duplicates=2, timers=3, cancels=1)
+    return Stamped(definition, random_plans(definition, plans), seed=seed, faults=faults)
+
+
+def differences(before: Instance, after: Instance) -> list[str]:
+    """Everything but published marks, the stamp, and the order of answers after which nothing was decided:
+    they are on topics of different services, and nobody knew of them.
+    """
+    found = []
+    if _in_order(before) != _in_order(after) or before.facts.keys() != after.facts.keys():
+        found.append(f"facts {list(before.facts)} became {list(after.facts)}")
+    for slot, fact in before.facts.items():
+        again = after.facts.get(slot)
+        if again is None or again._replace(published=fact.published) != fact:
+            found.append(f"{fact} became {again}")
+    found += [
+        f"{name} {getattr(before, name)} became {getattr(after, name)}"
+        for name in ("phase", "turned_by", "in_flight", "parked", "deadline_ms")
+        if getattr(before, name) != getattr(after, name)
+    ]
+    published = {slot: fact._replace(published=True) for slot, fact in before.facts.items()}
+    if timers_of(before._replace(facts=published)) != timers_of(after):
+        found.append(f"timers {timers_of(before)} became {timers_of(after)}")
+    return found
+
+
+def _in_order(instance: Instance) -> list[str]:
+    facts = list(instance.facts.values())
+    while facts and facts[-1].folded:
+        facts.pop()
+    return [fact.slot for fact in facts]
+
+
+def differing(model: Stamped, chance: random.Random) -> list[str]:
+    found = model.found()
+    answers = [one for one in found if not one.seq]  # each topic keeps its own order
+    decided = [one for one in found if one.seq]
+    chance.shuffle(decided)
+    again = refold(model.definition, SAGA_ID, [*decided, *answers, *decided[:3], *answers])
+    assert model.row is not None
+    assert again is not None
+    return differences(model.row, again.instance)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(saga=SEEDS, plans=SEEDS, seed=SEEDS)
+def test_what_was_lost_is_folded_again(saga: int, plans: int, seed: int) -> None:
+    model = ran(saga, plans, seed)
+    model.run()
+    assert differing(model, random.Random(seed)) == []
+
+
+def test_the_campaign_sees_what_it_is_there_to_see() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(300):
+        model = ran(seed, seed, seed)
+        model.run()
+        seen.update(model.seen)
+        assert model.row is not None
+        seen["folded"] += any(fact.folded for fact in model.row.facts.values())
+        seen[str(model.row.status)] += 1
+    assert {"answer", "folded", "timer of a step", "resumed", "COMPENSATED"} <= seen.keys()
+
+
+def first_red(seeds: int = 600) -> int | None:
+    for seed in range(seeds):
+        model = ran(seed, seed, seed)
+        model.run()
+        if differing(model, random.Random(seed)):
+            return seed
+    return None
+
+
+def test_without_the_marks_of_answers_the_campaign_turns_red(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer would always come last: after the end that it has led to, or a timeout that it beat."""
+    found = Stamped.found
+    monkeypatch.setattr(
+        Stamped, "found", lambda self: [one._replace(folded=()) for one in found(self)]
+    )
+    assert first_red() is not None
+
+
+def test_without_the_order_of_stamps_the_campaign_turns_red(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "sorted", lambda items, **_: list(items), raising=False)
+    assert first_red() is not None
