@@ -1,0 +1,1 @@
+"""The order saga to its notification, declared in the framework."""

@@ -1,0 +1,141 @@
+"""The framework's parts as operations to be counted and timed: the core, the codec, the dispatch.
+
+Each operation is a plain call. What is asynchronous runs on a table in memory and a broker that accepts
+everything, neither of which ever suspends: to be called while an event loop runs, which takes no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from itertools import count
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
+
+from benchmarks.framework import handlers
+from benchmarks.framework.declaration import OrderToNotification, PaymentAuthorized, ShipmentCreated
+from benchmarks.live import paid
+from benchmarks.orders import order
+from sagas.adapters.clock import RandomIds, SystemClock
+from sagas.adapters.memory.broker import MemoryBroker
+from sagas.adapters.memory.table import MemorySagaTable
+from sagas.core.decide import ActionResult, ResultKind, decide
+from sagas.core.definition import Role
+from sagas.core.enabled import enabled
+from sagas.core.evolve import evolve
+from sagas.core.instance import Fact
+from sagas.ports import OutgoingRecord, Record
+from sagas.runtime.dead_letters import DeadLetters
+from sagas.runtime.dispatch import Dispatch
+from sagas.runtime.execution import Execution
+from sagas.runtime.message_world import Participant
+from sagas.runtime.patience import Patience
+from sagas.runtime.subscription import Subscription
+from sagas.wire.envelope import decode_headers, encode_headers
+from sagas.wire.stored import decode_event, decode_instance, encode_event, encode_instance
+from sagas.wire.topics import Topics
+
+__all__ = ["Part", "finish", "parts", "reference"]
+
+_AT_MS = 1_767_225_600_000
+
+
+class Part(NamedTuple):
+    """An operation, and what has to be called with a number before so many calls of it."""
+
+    run: Callable[[], object]
+    prepare: Callable[[int], None] = lambda _: None
+
+
+class _AcceptsAll(MemoryBroker):
+    """A broker that keeps nothing."""
+
+    async def publish(self, record: OutgoingRecord) -> None:
+        """It is there."""
+
+
+def reference() -> int:
+    """A fixed piece of ordinary Python, to compare with: dictionaries, strings, calls, a sort."""
+    words = [f"order-{number % 17}" for number in range(200)]
+    seen: dict[str, int] = {}
+    for word in words:
+        seen[word] = seen.get(word, 0) + len(word)
+    return sum(value for _, value in sorted(seen.items()))
+
+
+def finish(work: Coroutine[Any, Any, object]) -> None:
+    """Run a coroutine that never suspends."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    raise RuntimeError("this was not meant to wait for anything")
+
+
+def parts() -> Mapping[str, Part]:
+    """Each part by name."""
+    payload = to_json(order(1, payload_bytes=300, declined=0)._asdict())
+    instance, change = paid("o-1", payload, at_ms=_AT_MS)
+    definition = OrderToNotification.definition
+    trigger = instance.facts[PaymentAuthorized.event_type]._replace(published=True)
+    ready = evolve(instance, trigger)
+    action = enabled(ready, "shipping")[0]
+    returned = ActionResult(ResultKind.RETURNED, ShipmentCreated.event_type)
+    shipped = Fact("id", ShipmentCreated.event_type, "create_shipment", Role.DONE, trigger.id)
+    state, stored = encode_instance(instance), change.events[trigger.slot]
+    headers, body = decode_event(stored)
+    envelope = decode_headers(headers, body, time_ms=_AT_MS)
+    subscription = Subscription(handlers.shipping, Topics("bench"))
+    record = Record("bench.payments.events", 0, 0, b"o-1", body, headers, _AT_MS)
+    return {
+        "evolve": Part(lambda: evolve(ready, shipped)),
+        "enabled": Part(lambda: enabled(ready, "shipping")),
+        "decide": Part(lambda: decide(ready, action, returned)),
+        "encode headers": Part(lambda: encode_headers(envelope)),
+        "decode headers": Part(lambda: decode_headers(headers, body, time_ms=_AT_MS)),
+        "encode instance": Part(lambda: encode_instance(instance)),
+        "decode instance": Part(lambda: decode_instance(definition, "o-1", state)),
+        "encode event": Part(lambda: encode_event(headers, body)),
+        "filter a record": Part(lambda: subscription.interest(record)),
+        "handle a step": _step(payload, subscription),
+    }
+
+
+def _step(payload: bytes, subscription: Subscription) -> Part:
+    """Shipping handles an authorized payment, of another order each time."""
+    table, clock, ids, topics = MemorySagaTable(), SystemClock(), RandomIds(), Topics("bench")
+    broker, patience = _AcceptsAll(clock), Patience(clock)
+    participant = Participant(
+        service=handlers.shipping,
+        topics=topics,
+        broker=broker,
+        table=table,
+        clock=clock,
+        ids=ids,
+        patience=patience,
+        execution=Execution(resources={}, journal=None, clock=clock, ids=ids, patience=patience),
+        resources={},
+    )
+    letters = DeadLetters("shipping", topics=topics, broker=broker, clock=clock, patience=patience)
+    dispatch, numbers = Dispatch(participant, letters), count()
+    waiting: list[Record] = []
+
+    def prepare(calls: int) -> None:
+        for _ in range(calls):
+            key = f"o-{next(numbers):08}"
+            own = payload.replace(b"o-00000001", key.encode())
+            # The deadline of a saga that started long ago has passed: it starts now.
+            _, change = paid(key, own, at_ms=clock.now_ms())
+            finish(table.store(change))
+            headers, body = decode_event(change.events[PaymentAuthorized.event_type])
+            waiting.append(
+                Record("bench.payments.events", 0, 0, key.encode(), body, headers, _AT_MS)
+            )
+
+    def handle() -> None:
+        record = waiting.pop()
+        interest = subscription.interest(record)
+        assert interest is not None
+        finish(dispatch.handle(record, interest))
+
+    return Part(handle, prepare)

@@ -1,0 +1,123 @@
+"""Where the time of a worker goes: all five services in one process under cProfile, at full speed.
+
+A profiled process is about three times as slow; shares and counts hold, times do not.
+"""
+
+from __future__ import annotations
+
+import pstats
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.driver import driving
+from benchmarks.setup import Servers, Setup
+from benchmarks.systems import ROOT, running
+
+__all__ = ["profile"]
+
+_SHOWN = 40
+_COUNTED = {
+    "records handed to the filter": ("worker.py", "_accept"),
+    "messages handled": ("dispatch.py", "handle"),
+    "Redis calls": ("batches.py", "call"),
+    "Redis pipelines": ("batches.py", "_send"),
+    "saga table loads": ("redis/table.py", "load"),
+    "saga table stores": ("redis/table.py", "store"),
+    "Kafka produces": ("kafka/producer.py", "publish"),
+    "produce requests": ("producer/sender.py", "_send_produce_req"),
+    "offset commits": ("kafka/consumer.py", "commit"),
+    "polls": ("kafka/consumer.py", "poll"),
+    "turns of the event loop": ("base_events.py", "_run_once"),
+    "callbacks of the event loop": ("events.py", "_run"),
+}
+_LAYERS = (
+    "sagas/core",
+    "sagas/wire",
+    "sagas/runtime",
+    "sagas/adapters/kafka",
+    "sagas/adapters/redis",
+    "sagas/",
+    "benchmarks/",
+    "aiokafka",
+    "redis",
+    "pydantic",
+    "structlog",
+    "asyncio",
+)
+
+Stats = Mapping[tuple[str, int, str], tuple[int, int, float, float, object]]
+
+
+async def profile(servers: Servers, directory: Path, console: Console) -> None:
+    """Profile for some seconds and print counts per saga, shares by layer, and the dearest functions."""
+    file = directory / "worker.prof"
+    async with running(Setup(one_process=True), servers, directory) as system:
+        async with driving(system) as driver:
+            system.start(profile=file)
+            await driver.ready()
+            done = await driver.at_full_speed(under_way=300, warm_up_s=0, seconds=15)
+            sagas = driver.started
+        system.end()
+    console.print(f"{done.sagas / done.seconds:,.0f} sagas/s under the profiler")
+    stats: Stats = pstats.Stats(str(file)).stats  # type: ignore[attr-defined]
+    console.print(_counts(stats, sagas), _layers(stats, sagas), _functions(stats, sagas))
+
+
+def _counts(stats: Stats, sagas: int) -> Table:
+    table = Table(title="Per saga", title_justify="left")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    for name, (file, function) in _COUNTED.items():
+        calls = sum(
+            entry[0]
+            for (path, _, called), entry in stats.items()
+            if path.endswith(file) and called == function
+        )
+        table.add_row(name, f"{calls / sagas:.2f}")
+    calls = sum(entry[1] for entry in stats.values())
+    table.add_row("function calls", f"{calls / sagas:,.0f}")
+    return table
+
+
+def _layers(stats: Stats, sagas: int) -> Table:
+    """Own time by layer; a built-in counts for whoever calls it most."""
+    spent: dict[str, float] = {}
+    for (path, _, _name), (_, _, own_s, _, callers) in stats.items():
+        assert isinstance(callers, dict)
+        if path == "~" and callers:
+            for (caller, _, _), numbers in callers.items():
+                layer = _layer(caller)
+                spent[layer] = spent.get(layer, 0.0) + numbers[2]
+        else:
+            layer = _layer(path)
+            spent[layer] = spent.get(layer, 0.0) + own_s
+    total = sum(spent.values())
+    table = Table(
+        title="Own time by layer, built-ins counted for their callers", title_justify="left"
+    )
+    for heading in ("layer", "share", "us per saga"):
+        table.add_column(heading, justify="left" if heading == "layer" else "right")
+    for layer, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+        table.add_row(layer, f"{seconds / total:.1%}", f"{seconds / sagas * 1e6:,.0f}")
+    return table
+
+
+def _layer(path: str) -> str:
+    inside = path.removeprefix(f"{ROOT}/")
+    return next((layer for layer in _LAYERS if f"{layer}" in inside), "others")
+
+
+def _functions(stats: Stats, sagas: int) -> Table:
+    table = Table(title="The dearest functions by own time", title_justify="left")
+    for heading in ("us per saga", "calls per saga", "function"):
+        table.add_column(heading, justify="left" if heading == "function" else "right")
+    dearest = sorted(stats.items(), key=lambda item: -item[1][2])
+    for (path, line, name), (_, calls, own_s, _, _) in dearest[:_SHOWN]:
+        short = "/".join(path.split("/")[-3:])
+        table.add_row(
+            f"{own_s / sagas * 1e6:,.1f}", f"{calls / sagas:.2f}", f"{short}:{line} {name}"
+        )
+    return table
