@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import cProfile
 import sys
+import time
 from contextlib import suppress
 
 
@@ -16,7 +17,7 @@ def main() -> None:
     sys.argv = ["sagas", *arguments]
     from sagas.cli.main import main as sagas  # noqa: PLC0415 - after uvloop was hidden
 
-    with cProfile.Profile() as profile, suppress(SystemExit):
+    with cProfile.Profile(time.process_time) as profile, suppress(SystemExit):
         sagas()
     profile.dump_stats(file)
 

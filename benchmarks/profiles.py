@@ -1,6 +1,7 @@
 """Where the time of a worker goes: all five services in one process under cProfile, at full speed.
 
-A profiled process is about three times as slow; shares and counts hold, times do not.
+Times are CPU time, which others on the machine do not change. A profiled process is about three times as
+slow: counts hold, shares roughly, times do not.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ __all__ = ["profile"]
 
 _SHOWN = 40
 _COUNTED = {
-    "records handed to the filter": ("worker.py", "_accept"),
-    "messages handled": ("dispatch.py", "handle"),
-    "Redis calls": ("batches.py", "call"),
-    "Redis pipelines": ("batches.py", "_send"),
-    "saga table loads": ("redis/table.py", "load"),
-    "saga table stores": ("redis/table.py", "store"),
-    "Kafka produces": ("kafka/producer.py", "publish"),
-    "produce requests": ("producer/sender.py", "_send_produce_req"),
-    "offset commits": ("kafka/consumer.py", "commit"),
-    "polls": ("kafka/consumer.py", "poll"),
+    "records handed to the filter": ("runtime/worker.py", "_accept"),
+    "messages handled": ("runtime/worker.py", "_spawn"),
+    "rows decoded": ("wire/stored.py", "decode_instance"),
+    "rows encoded to be stored": ("wire/stored.py", "encode_instance"),
+    "Redis calls": ("redis/batches.py", "call"),
+    "Redis pipelines": ("redis/batches.py", "_landed"),
+    "Kafka produces": ("producer/producer.py", "_serialize"),
+    "batches produced": ("producer/message_accumulator.py", "done"),
+    "fetch requests answered": ("consumer/fetcher.py", "__init__"),
+    "timers made": ("base_events.py", "call_at"),
     "turns of the event loop": ("base_events.py", "_run_once"),
-    "callbacks of the event loop": ("events.py", "_run"),
+    "callbacks of the event loop": ("asyncio/events.py", "_run"),
 }
+"""Plain functions: of a coroutine cProfile counts every time that it goes on."""
 _LAYERS = (
     "sagas/core",
     "sagas/wire",
@@ -107,7 +109,7 @@ def _layers(stats: Stats, sagas: int) -> Table:
 
 def _layer(path: str) -> str:
     inside = path.removeprefix(f"{ROOT}/")
-    return next((layer for layer in _LAYERS if f"{layer}" in inside), "others")
+    return next((layer for layer in _LAYERS if f"{layer}" in inside), "Python and others")
 
 
 def _functions(stats: Stats, sagas: int) -> Table:

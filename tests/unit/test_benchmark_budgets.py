@@ -1,0 +1,61 @@
+"""What handling a message executes, counted: a change that makes it dearer is seen, on any machine.
+
+A budget is a count with a tenth to spare. Who makes a part cheaper lowers its budget; who has to make it
+dearer raises it, and says why in the commit. `scripts/bench --micro` prints what is counted now.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from benchmarks.counts import Counts, counts
+from benchmarks.parts import Part, parts, reference
+
+BUDGETS = {
+    "evolve": Counts(940, 21),
+    "enabled": Counts(310, 9),
+    "decide": Counts(215, 5),
+    "encode headers": Counts(345, 18),
+    "decode headers": Counts(760, 55),
+    "encode instance": Counts(180, 6),
+    "decode instance": Counts(500, 12),
+    "encode event": Counts(200, 18),
+    "filter a record": Counts(160, 8),
+    "handle a step": Counts(10_900, 300),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_logs() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="budgets are in 3.11's instructions")
+@pytest.mark.parametrize("name", BUDGETS)
+async def test_a_part_executes_no_more_than_its_budget(name: str) -> None:
+    counted = counts(parts()[name])
+    budget = BUDGETS[name]
+    assert counted.instructions <= budget.instructions
+    assert counted.built_in_calls <= budget.built_in_calls
+    # A budget far above what is counted would not notice anything.
+    assert counted.instructions > budget.instructions // 2
+
+
+async def test_every_part_has_a_budget() -> None:
+    assert parts().keys() == BUDGETS.keys()
+
+
+def test_counting_counts() -> None:
+    def longer() -> None:
+        reference()
+        reference()
+
+    once, twice = counts(Part(reference)), counts(Part(longer))
+    assert once == counts(Part(reference))
+    assert 2 * once.instructions < twice.instructions < 2 * once.instructions + 20
+    assert twice.built_in_calls == 2 * once.built_in_calls
