@@ -20,9 +20,9 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from pydantic_core import from_json, to_json
-from redis.asyncio import Redis
 
 from benchmarks.pipeline.reactions import REACTIONS, Reaction, answer
+from benchmarks.pipeline.redis_batches import Command, RedisBatches
 
 __all__ = ["PipelineWorker"]
 
@@ -39,7 +39,13 @@ class PipelineWorker:
     """One service: reads in batches, records each batch's steps in one round trip, sends, commits."""
 
     def __init__(
-        self, service: str, *, namespace: str, redis: Redis, kafka: str, producer: AIOKafkaProducer
+        self,
+        service: str,
+        *,
+        namespace: str,
+        redis: RedisBatches,
+        kafka: str,
+        producer: AIOKafkaProducer,
     ) -> None:
         self._topic = f"{namespace}.{service}.events"
         self._prefix = f"{namespace}:".encode()
@@ -55,13 +61,13 @@ class PipelineWorker:
             auto_offset_reset="earliest",
         )
         self._producer = producer
-        self._script = ""
+        self._script = b""
         self._slots = asyncio.Semaphore(_BATCHES_MAX)
         self._finished: dict[TopicPartition, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, then finish and commit what is begun."""
-        self._script = await self._redis.script_load(_LUA)
+        (self._script,) = await self._redis.run([("SCRIPT", "LOAD", _LUA)])
         await self._consumer.start()
         try:
             async with asyncio.TaskGroup() as group:
@@ -103,19 +109,23 @@ class PipelineWorker:
         """The events of these steps as they are recorded, now or before; None where it is too late."""
         read = await self._read(messages)
         decided: list[bytes] = []
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for record, reaction in messages:
-                payload = from_json(record.value)
-                type_, answered = answer(reaction, payload, read.get(record.key))
-                event = type_.encode() + b"\n" + to_json(answered)
-                decided.append(event)
-                kept = (reaction.keeps_trigger, record.value) if reaction.keeps_trigger else ()
-                status = b"DECLINED" if type_ == reaction.refused else reaction.step
-                key = self._prefix + record.key
-                pipeline.evalsha(
-                    self._script, 1, key, reaction.step, event, status, reaction.too_late, *kept
+        commands: list[Command] = []
+        for record, reaction in messages:
+            payload = from_json(record.value)
+            type_, answered = answer(reaction, payload, read.get(record.key))
+            event = type_.encode() + b"\n" + to_json(answered)
+            decided.append(event)
+            kept = (reaction.keeps_trigger, record.value) if reaction.keeps_trigger else ()
+            status = b"DECLINED" if type_ == reaction.refused else reaction.step
+            row = self._prefix + record.key
+            commands.append(
+                (
+                    *("EVALSHA", self._script, 1, row),
+                    *(reaction.step, event, status, reaction.too_late),
+                    *kept,
                 )
-            replies: list[Any] = await pipeline.execute()
+            )
+        replies = await self._redis.run(commands)
         return [
             event if reply == 1 else reply for event, reply in zip(decided, replies, strict=True)
         ]
@@ -125,10 +135,9 @@ class PipelineWorker:
         wanted = [(record.key, reaction.reads) for record, reaction in messages if reaction.reads]
         if not wanted:
             return {}
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for key, field in wanted:
-                pipeline.hget((self._prefix + key).decode(), field.decode())
-            replies = await pipeline.execute()
+        replies = await self._redis.run(
+            [("HGET", self._prefix + key, field) for key, field in wanted]
+        )
         return {key: from_json(reply) for (key, _), reply in zip(wanted, replies, strict=True)}
 
     async def _send(self, messages: Sequence[Message], events: Sequence[bytes | None]) -> None:
@@ -161,7 +170,7 @@ async def main(services: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     namespace, kafka = os.environ["SAGAS_NAMESPACE"], os.environ["SAGAS_KAFKA"]
-    redis = Redis.from_url(os.environ["SAGAS_REDIS"])
+    redis = RedisBatches(os.environ["SAGAS_REDIS"], connections=_BATCHES_MAX)
     producer = AIOKafkaProducer(
         bootstrap_servers=kafka, acks="all", enable_idempotence=True, max_batch_size=256 * 1024
     )
@@ -175,7 +184,7 @@ async def main(services: Sequence[str]) -> None:
                 group.create_task(worker.run(stop))
     finally:
         await producer.stop()
-        await redis.aclose()
+        await redis.stop()
 
 
 if __name__ == "__main__":
