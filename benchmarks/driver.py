@@ -77,11 +77,14 @@ class Driver:
     async def at_full_speed(
         self, *, under_way: int, warm_up_s: float, seconds: float
     ) -> Throughput:
-        """Keep that many orders under way; measure from the end of the warm-up on."""
+        """Keep that many orders under way; measure from the end of the warm-up on.
+
+        The warm-up lasts at least until as many have ended: the first ones were started at once.
+        """
         groups = self._system.servers.groups(self._system.pids)
         for _ in range(under_way):
             await self._start(time.perf_counter())
-        await self._replace_ended(time.perf_counter() + warm_up_s)
+        await self._replace_ended(time.perf_counter() + warm_up_s, at_least=under_way)
         used, started = usage.cpu_ms(groups), time.perf_counter()
         ended = await self._replace_ended(started + seconds)
         took, used_then = time.perf_counter() - started, usage.cpu_ms(groups)
@@ -145,9 +148,10 @@ class Driver:
             self._system.check()
         return found
 
-    async def _replace_ended(self, until: float) -> int:
-        ended = 0
-        while time.perf_counter() < until:
+    async def _replace_ended(self, until: float, *, at_least: int = 0) -> int:
+        """Start an order for each that ends, until then and until so many have ended; how many."""
+        ended, give_up = 0, until + _READY_S
+        while (now := time.perf_counter()) < until or (ended < at_least and now < give_up):
             for _ in await self._ended():
                 ended += 1
                 await self._start(time.perf_counter())

@@ -7,9 +7,11 @@ slow: counts hold, shares roughly, times do not.
 from __future__ import annotations
 
 import pstats
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +22,7 @@ from benchmarks.systems import ROOT, running
 __all__ = ["profile"]
 
 _SHOWN = 40
+_RARE = 0.01
 _COUNTED = {
     "records handed to the filter": ("runtime/worker.py", "_accept"),
     "messages handled": ("runtime/worker.py", "_spawn"),
@@ -58,14 +61,38 @@ async def profile(servers: Servers, directory: Path, console: Console) -> None:
     file = directory / "worker.prof"
     async with running(Setup(one_process=True), servers, directory) as system:
         async with driving(system) as driver:
+            before = await _commands(servers)
             system.start(profile=file)
             await driver.ready()
             done = await driver.at_full_speed(under_way=300, warm_up_s=0, seconds=15)
             sagas = driver.started
+            commands = await _commands(servers) - before
         system.end()
     console.print(f"{done.sagas / done.seconds:,.0f} sagas/s under the profiler")
     stats: Stats = pstats.Stats(str(file)).stats  # type: ignore[attr-defined]
-    console.print(_counts(stats, sagas), _layers(stats, sagas), _functions(stats, sagas))
+    console.print(
+        _redis(commands, sagas),
+        _counts(stats, sagas),
+        _layers(stats, sagas),
+        _functions(stats, sagas),
+    )
+
+
+async def _commands(servers: Servers) -> Counter[str]:
+    """How often Redis has run each command, within scripts or not."""
+    async with Redis.from_url(servers.redis) as redis:
+        stats = await redis.info("commandstats")
+    return Counter({name.removeprefix("cmdstat_"): one["calls"] for name, one in stats.items()})
+
+
+def _redis(commands: Counter[str], sagas: int) -> Table:
+    table = Table(title="Redis commands per saga, those within scripts too", title_justify="left")
+    table.add_column("command")
+    table.add_column("count", justify="right")
+    for name, calls in commands.most_common():
+        if calls / sagas >= _RARE:
+            table.add_row(name, f"{calls / sagas:.2f}")
+    return table
 
 
 def _counts(stats: Stats, sagas: int) -> Table:

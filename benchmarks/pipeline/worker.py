@@ -24,9 +24,9 @@ from pydantic_core import from_json, to_json
 from benchmarks.pipeline.reactions import REACTIONS, Reaction, answer
 from benchmarks.pipeline.redis_batches import Command, RedisBatches
 
-__all__ = ["PipelineWorker"]
+__all__ = ["LUA", "PipelineWorker"]
 
-_LUA = (Path(__file__).parent / "step.lua").read_bytes()
+LUA = (Path(__file__).parent / "step.lua").read_bytes()
 _RECORDS_MAX = 500
 _BATCHES_MAX = 4
 """Batches under way: while one waits for Redis or Kafka, the next ones are read and recorded."""
@@ -67,7 +67,7 @@ class PipelineWorker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, then finish and commit what is begun."""
-        (self._script,) = await self._redis.run([("SCRIPT", "LOAD", _LUA)])
+        (self._script,) = await self._redis.run([("SCRIPT", "LOAD", LUA)])
         await self._consumer.start()
         try:
             async with asyncio.TaskGroup() as group:
