@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,6 +52,11 @@ def _effort(given: argparse.Namespace) -> Effort:
 
 
 async def measure(given: argparse.Namespace, console: Console, directory: Path) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGTERM, task.cancel
+    )  # workers are stopped
     effort, servers = _effort(given), Servers.from_environment()
     say = _says(console)
     if given.profile:
@@ -107,7 +113,10 @@ def main() -> None:
         return
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # fresh topics have no leader at first
     with TemporaryDirectory(prefix="sagas-bench-") as folder:
-        uvloop.run(measure(given, console, Path(folder)))
+        try:
+            uvloop.run(measure(given, console, Path(folder)))
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            sys.exit("interrupted")
 
 
 if __name__ == "__main__":
