@@ -30,6 +30,7 @@ from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.execution import Execution
 from sagas.runtime.message_world import Participant
 from sagas.runtime.patience import Patience
+from sagas.runtime.retry_topics import RetrySettings, RetryTopics
 from sagas.runtime.subscription import Subscription
 from sagas.wire.envelope import decode_headers, encode_headers
 from sagas.wire.stored import decode_event, decode_instance, encode_event, encode_instance
@@ -115,6 +116,14 @@ def _step(payload: bytes, subscription: Subscription) -> Part:
         patience=patience,
         execution=Execution(resources={}, journal=None, clock=clock, ids=ids, patience=patience),
         resources={},
+        retries=RetryTopics(
+            "shipping",
+            topics=topics,
+            broker=broker,
+            clock=clock,
+            patience=patience,
+            settings=RetrySettings(),
+        ),
     )
     letters = DeadLetters("shipping", topics=topics, broker=broker, clock=clock, patience=patience)
     dispatch, numbers = Dispatch(participant, letters), count()

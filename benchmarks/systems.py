@@ -22,11 +22,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic_core import to_json
 from redis.asyncio import Redis
 
+from benchmarks.framework import handlers
 from benchmarks.framework.declaration import OrderPlaced, OrderToNotification
 from benchmarks.orders import PLACED, Order
 from benchmarks.pipeline.reactions import SERVICES
 from benchmarks.setup import PIPELINE, Servers, Setup
-from sagas.runtime.client import start_record
+from sagas.application import SagaSettings, topics_of
+from sagas.runtime.outside import start_record
 from sagas.wire.envelope import Trail
 from sagas.wire.topics import Topics
 
@@ -156,18 +158,21 @@ async def running(setup: Setup, servers: Servers, directory: Path) -> AsyncItera
     namespace = f"bench-{secrets.token_hex(4)}"
     place = directory / namespace
     place.mkdir()
-    topics = Topics(namespace)
-    names = [topics.events(service) for service in SERVICES]
-    if setup.system != PIPELINE:
-        names += [topics.dead_letters(service) for service in SERVICES]
-        names.append(topics.control(OrderToNotification.definition.saga))
-    await _create(names, setup, servers)
+    await _create(_topics(setup, namespace), setup, servers)
     system = Running(setup, servers, namespace, place)
     try:
         yield system
     finally:
         await asyncio.to_thread(system.end)
-        await _forget(names, namespace, servers)
+        await _forget(namespace, servers)
+
+
+def _topics(setup: Setup, namespace: str) -> list[str]:
+    """The names of the topics that the system needs."""
+    if setup.system == PIPELINE:
+        return [Topics(namespace).events(service) for service in SERVICES]
+    settings = SagaSettings(namespace=namespace)
+    return [topic.name for topic in topics_of([OrderToNotification], handlers.SERVICES, settings)]
 
 
 async def _create(names: Sequence[str], setup: Setup, servers: Servers) -> None:
@@ -181,11 +186,12 @@ async def _create(names: Sequence[str], setup: Setup, servers: Servers) -> None:
         await admin.close()
 
 
-async def _forget(names: Sequence[str], namespace: str, servers: Servers) -> None:
+async def _forget(namespace: str, servers: Servers) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka)
     await admin.start()
     try:
-        await admin.delete_topics(list(names))
+        names = [name for name in await admin.list_topics() if name.startswith(f"{namespace}.")]
+        await admin.delete_topics(names)
     finally:
         await admin.close()
     async with Redis.from_url(servers.redis) as redis:

@@ -19,12 +19,12 @@ BUDGETS = {
     "enabled": Counts(310, 9),
     "decide": Counts(215, 5),
     "encode headers": Counts(345, 18),
-    "decode headers": Counts(760, 55),
+    "decode headers": Counts(1_100, 85),
     "encode instance": Counts(180, 6),
-    "decode instance": Counts(500, 12),
+    "decode instance": Counts(950, 13),
     "encode event": Counts(200, 18),
-    "filter a record": Counts(160, 8),
-    "handle a step": Counts(10_900, 300),
+    "filter a record": Counts(220, 9),
+    "handle a step": Counts(13_700, 385),
 }
 
 
