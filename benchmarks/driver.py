@@ -79,14 +79,15 @@ class Driver:
     ) -> Throughput:
         """Keep that many orders under way; measure from the end of the warm-up on.
 
-        The warm-up lasts at least until as many have ended: the first ones were started at once.
+        Orders that were started together end together, in waves: warm-up and measurement last at least
+        until as many have ended as are under way.
         """
         groups = self._system.servers.groups(self._system.pids)
         for _ in range(under_way):
             await self._start(time.perf_counter())
         await self._replace_ended(time.perf_counter() + warm_up_s, at_least=under_way)
         used, started = usage.cpu_ms(groups), time.perf_counter()
-        ended = await self._replace_ended(started + seconds)
+        ended = await self._replace_ended(started + seconds, at_least=under_way)
         took, used_then = time.perf_counter() - started, usage.cpu_ms(groups)
         await self._drained(_READY_S)
         return Throughput(
@@ -99,6 +100,7 @@ class Driver:
     async def at_rate(self, rate: float, *, seconds: float) -> Latencies:
         """Start orders at their times, however the system keeps up (no coordinated omission)."""
         times: list[float] = []
+        self._last_is_started = False
         watching = asyncio.create_task(self._watch(times))
         first = time.perf_counter() + 0.05
         for number in range(int(rate * seconds)):
@@ -158,7 +160,6 @@ class Driver:
         return ended
 
     async def _watch(self, times: list[float]) -> None:
-        self._last_is_started = False
         while self._under_way or not self._last_is_started:
             times += [(seen - due) * 1000 for due, seen in await self._ended()]
 
@@ -169,7 +170,7 @@ class Driver:
             if time.perf_counter() > give_up:
                 raise TimeoutError(
                     f"{self._system.setup.name}: {len(self._under_way)} orders have not ended "
-                    f"within {timeout_s:.0f} s; see {self._system.directory}"
+                    f"within {timeout_s:.0f} s.\n{self._system.logs()}"
                 )
 
 

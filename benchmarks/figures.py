@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
 from benchmarks.driver import Latencies, Throughput
 from benchmarks.setup import FRAMEWORK, PIPELINE, Setup
 
-__all__ = ["Figure", "Observed", "figure", "ratios", "summary"]
+__all__ = ["Figure", "Observed", "figure", "of_pipeline", "ratios", "summary"]
 
 Json = dict[str, float | None]
 
@@ -91,6 +91,18 @@ def summary(rounds: Rounds) -> dict[str, Figure]:
             [one.p(0.5, rate) for one in framework], [one.p(0.5, rate) for one in pipeline]
         )
     return found
+
+
+def of_pipeline(setup: Setup, rounds: Rounds) -> Figure | None:
+    """The speed of a setup as a share of the pipeline's that does the same work; None for the pipeline.
+
+    The pipeline has no journal and no logs, and is compared with five processes if it has not run in one.
+    """
+    same = replace(setup, system=PIPELINE, journal="off", log_level="WARNING")
+    for pipeline in (same, replace(same, one_process=False)):
+        if setup.system != PIPELINE and pipeline in rounds:
+            return _speed(rounds[setup], rounds[pipeline])
+    return None
 
 
 def _speed(one: Sequence[Observed], other: Sequence[Observed]) -> Figure:

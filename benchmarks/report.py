@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import Figure, Observed, figure
+from benchmarks.figures import Figure, Observed, figure, of_pipeline
 from benchmarks.rounds import Effort
 from benchmarks.setup import Setup
 
@@ -47,7 +47,9 @@ def machine() -> dict[str, Any]:
 def show(rounds: Rounds, figures: Mapping[str, Figure], effort: Effort, console: Console) -> None:
     """Print everything as tables, each figure as its median (and range)."""
     if rounds:
-        console.print(_speeds(rounds), _latencies(rounds))
+        console.print(_speeds(rounds))
+    if any(one.latencies for observed in rounds.values() for one in observed):
+        console.print(_latencies(rounds))
     table = Table(title="Figures", title_justify="left")
     for heading in ("figure", "median", "min", "max"):
         table.add_column(heading, justify="left" if heading == "figure" else "right")
@@ -65,18 +67,22 @@ def as_json(rounds: Rounds, figures: Mapping[str, Figure], effort: Effort) -> st
     return json.dumps(
         {
             **{name: found.as_json() for name, found in figures.items()},
-            "setups": {setup.name: _setup(observed) for setup, observed in rounds.items()},
+            "setups": {
+                setup.name: _setup(observed, of_pipeline(setup, rounds))
+                for setup, observed in rounds.items()
+            },
             "settings": _fields(effort),
             "machine": machine(),
         }
     )
 
 
-def _setup(observed: Sequence[Observed]) -> dict[str, Any]:
+def _setup(observed: Sequence[Observed], share: Figure | None) -> dict[str, Any]:
     throughputs = [one.throughput for one in observed]
     parts = [part for part in _PARTS if part in throughputs[0].cpu_ms]
     return {
         "sagas_per_s": figure(one.sagas_per_s for one in observed).as_json(),
+        "of_pipeline": None if share is None else share.as_json(),
         "cpu_ms": {p: figure(t.cpu_ms[p] for t in throughputs).as_json() for p in parts},
         "peak_kb": {p: figure(t.peak_kb[p] for t in throughputs).as_json() for p in parts},
         "latency_ms": {
@@ -94,7 +100,7 @@ def _setup(observed: Sequence[Observed]) -> dict[str, Any]:
 def _speeds(rounds: Rounds) -> Table:
     table = Table(title="At full speed: median (range)", title_justify="left")
     table.add_column("setup")
-    for heading in ("sagas/s", "CPU-ms per saga", *_PARTS, "peak MB of workers"):
+    for heading in ("sagas/s", "of the pipeline", "CPU-ms per saga", *_PARTS, "peak MB of workers"):
         table.add_column(heading, justify="right")
     for setup, observed in rounds.items():
         used = [one.throughput for one in observed]
@@ -102,6 +108,7 @@ def _speeds(rounds: Rounds) -> Table:
         table.add_row(
             setup.name,
             _words(figure(one.sagas_per_s for one in observed), ",.0f"),
+            "" if (share := of_pipeline(setup, rounds)) is None else _words(share, ".2f"),
             _words(figure(one.cpu_ms for one in observed), ".2f"),
             *(f"{part.median:.2f}" for part in parts),
             f"{figure(one.peak_kb['workers'] / 1024 for one in used).median:,.0f}",

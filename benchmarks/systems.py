@@ -111,8 +111,11 @@ class Running:
         """Raise RuntimeError, with the end of its log, if a process has ended."""
         for process in self.processes:
             if process.poll() is not None:
-                logs = [path.read_text()[-2000:] for path in self.directory.glob("*.log")]
-                raise RuntimeError(f"{self.setup.name}: a worker has ended.\n" + "\n".join(logs))
+                raise RuntimeError(f"{self.setup.name}: a worker has ended.\n{self.logs()}")
+
+    def logs(self) -> str:
+        """The end of what each process has printed."""
+        return "\n".join(path.read_text()[-2000:] for path in self.directory.glob("*.log"))
 
     def end(self) -> None:
         """SIGTERM to all, and SIGKILL to who does not listen."""

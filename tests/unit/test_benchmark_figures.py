@@ -6,7 +6,7 @@ import math
 import pytest
 
 from benchmarks.driver import Latencies, Throughput
-from benchmarks.figures import Figure, Observed, figure, ratios, summary
+from benchmarks.figures import Figure, Observed, figure, of_pipeline, ratios, summary
 from benchmarks.orders import LIMIT_CENTS, order
 from benchmarks.pipeline.reactions import REACTIONS, answer
 from benchmarks.setup import PIPELINE, Setup
@@ -42,6 +42,23 @@ def test_the_summary_compares_setups_of_the_same_round() -> None:
     assert found["one_process_ratio"].median == pytest.approx(0.3)
     assert found["p50_ratio_20"].median == pytest.approx(1.2)
     assert found["cpu_ms_per_saga"].median == pytest.approx(0.75)
+
+
+def test_a_setup_is_compared_with_the_pipeline_that_does_the_same_work() -> None:
+    rounds = {
+        Setup(system=PIPELINE): [observed(1000, 1.0)],
+        Setup(system=PIPELINE, payload_bytes=3_000): [observed(500, 1.0)],
+        Setup(payload_bytes=3_000): [observed(400, 1.0)],
+        Setup(journal="sqlite"): [observed(100, 1.0)],
+        Setup(one_process=True): [observed(300, 1.0)],
+        Setup(partitions=32): [observed(300, 1.0)],
+    }
+    shares = {setup.name: of_pipeline(setup, rounds) for setup in rounds}
+    assert {name: share.median for name, share in shares.items() if share is not None} == {
+        "framework, 3000 bytes": 0.8,
+        "framework, journal sqlite": 0.1,
+        "framework, one process": 0.3,
+    }
 
 
 def test_percentiles_count_what_never_ended() -> None:
