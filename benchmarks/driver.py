@@ -124,7 +124,7 @@ class Driver:
         await self._producer.flush()
 
     async def finished(self, timeout_s: float) -> None:
-        """Wait for the end of all that was started. Raises TimeoutError."""
+        """Wait for the end of all that was started. Raises TimeoutError once none ends for so long."""
         await self._drained(timeout_s)
 
     async def _start(self, due: float) -> None:
@@ -164,13 +164,15 @@ class Driver:
             times += [(seen - due) * 1000 for due, seen in await self._ended()]
 
     async def _drained(self, timeout_s: float) -> None:
+        """Wait for all ends. Raises TimeoutError once nothing has ended for so long."""
         give_up = time.perf_counter() + timeout_s
         while self._under_way:
-            await self._ended()
-            if time.perf_counter() > give_up:
+            if await self._ended():
+                give_up = time.perf_counter() + timeout_s
+            elif time.perf_counter() > give_up:
                 raise TimeoutError(
-                    f"{self._system.setup.name}: {len(self._under_way)} orders have not ended "
-                    f"within {timeout_s:.0f} s.\n{self._system.logs()}"
+                    f"{self._system.setup.name}: {len(self._under_way)} orders have not ended, and "
+                    f"none has for {timeout_s:.0f} s.\n{self._system.logs()}"
                 )
 
 
