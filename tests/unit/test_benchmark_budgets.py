@@ -23,8 +23,8 @@ BUDGETS = {
     "encode instance": Counts(180, 6),
     "decode instance": Counts(950, 13),
     "encode event": Counts(200, 18),
-    "filter a record": Counts(220, 9),
-    "handle a step": Counts(13_700, 385),
+    "filter a record": Counts(70, 5),
+    "handle a step": Counts(13_500, 380),
 }
 
 
