@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
 
@@ -142,6 +142,17 @@ class StepDefinition:
     reads: tuple[str, ...] = ()
     state: str | None = None
     if_undo_fails: UndoPolicy = UndoPolicy.BLOCK
+    ends: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The slots of the events of which any says that the forward action has an outcome."""
+    failures: tuple[str, str] = field(init=False, repr=False, compare=False)
+    """The slots of its failures: what every message looks up is put together once."""
+
+    def __post_init__(self) -> None:
+        failures = (f"{STEP_FAILED}/{self.name}", f"{STEP_TIMED_OUT}/{self.name}")
+        otherwise = () if self.otherwise is None else (self.otherwise,)
+        ends = frozenset((*self.done, *self.refused, *otherwise, *failures))
+        object.__setattr__(self, "failures", failures)
+        object.__setattr__(self, "ends", ends)
 
     @property
     def outcomes(self) -> Iterable[tuple[str, Role]]:
@@ -359,6 +370,21 @@ class Definition:
         return not any(step.waits or step.otherwise for step in self.steps)
 
     @cached_property
+    def conditional(self) -> frozenset[str]:
+        """The outcomes that count only under conditions, once recorded (``Instance.accepts``)."""
+        return frozenset(
+            type_
+            for type_, outcome in self.outcome_of.items()
+            if self.by_name[outcome.step].waits
+            or (outcome.role is Role.DONE and self.by_name[outcome.step].otherwise is not None)
+        )
+
+    @cached_property
+    def timed(self) -> tuple[StepDefinition, ...]:
+        """The steps whose time can be up."""
+        return tuple(s for s in self.steps if s.timeout_ms is not None and s.name != START)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with anything that is declared, and with nothing else."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
@@ -366,7 +392,7 @@ class Definition:
     def canonical(self) -> str:
         """The definition as one line of JSON with a fixed order: what the fingerprint is taken of."""
         steps = [
-            {name: getattr(step, name) for name in StepDefinition.__dataclass_fields__}
+            {one.name: getattr(step, one.name) for one in fields(StepDefinition) if one.compare}
             for step in self.steps
         ]
         parts: dict[str, object] = {

@@ -5,9 +5,9 @@ Knows no clock: times are those of the recorded events.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from sagas.core.definition import DEADLINE, START, Direction, Role, StepDefinition
+from sagas.core.definition import DEADLINE, Direction, Role, StepDefinition
 from sagas.core.enabled import awaits_proof, comes_after_the_end
 from sagas.core.instance import Instance, SagaStatus
 
@@ -37,35 +37,36 @@ def timers_of(instance: Instance) -> Mapping[str, int]:
     to the pivot. Undos have no timer.
     """
     due = {}
-    asked_for = list(_to_be_proven(instance))
-    if asked_for:
-        due[PROOF] = min(asked_for) + PROOF_AFTER_MS
-    if instance.status is not SagaStatus.RUNNING:
+    proof_ms = _proof_ms(instance)
+    if proof_ms is not None:
+        due[PROOF] = proof_ms
+    if instance.phase is not SagaStatus.RUNNING or instance.parked:
         return due
     if instance.deadline_ms is not None and not instance.past_pivot:
         due[DEADLINE] = instance.deadline_ms
-    for step in instance.definition.steps:
-        if step.timeout_ms is not None and step.name != START:
-            since_ms = _open_since_ms(instance, step)
-            if since_ms is not None:
-                beat_ms = instance.heartbeats.get(step.name, 0)
-                due[step.name] = max(since_ms, beat_ms) + step.timeout_ms
+    recorded = instance.facts.keys()
+    for step in instance.definition.timed:
+        if recorded.isdisjoint(step.ends) and instance.triggered(step):
+            beat_ms = instance.heartbeats.get(step.name, 0)
+            due[step.name] = max(_since_ms(instance, step), beat_ms) + (step.timeout_ms or 0)
     return due
 
 
-def _to_be_proven(instance: Instance) -> Iterator[int]:
-    """When each event was decided that is to be asked for. Another that names it as its cause proves it."""
-    ended = instance.phase.is_terminal
-    for fact in instance.facts.values():
-        if awaits_proof(instance, fact) and (not ended or comes_after_the_end(instance, fact)):
-            proven = any(other.cause == fact.id for other in instance.facts.values())
-            if not proven:
-                yield fact.at_ms
-
-
-def _open_since_ms(instance: Instance, step: StepDefinition) -> int | None:
-    if instance.resolved(step) or not instance.triggered(step):
+def _proof_ms(instance: Instance) -> int | None:
+    """When to ask for events that may not be on Kafka. Another that names one as its cause proves it."""
+    facts = instance.facts.values()
+    asked = [fact for fact in facts if not fact.published and awaits_proof(instance, fact)]
+    if instance.phase.is_terminal:
+        asked = [fact for fact in asked if comes_after_the_end(instance, fact)]
+    if not asked:
         return None
+    causes = {fact.cause for fact in facts}
+    unproven = [fact.at_ms for fact in asked if fact.id not in causes]
+    return min(unproven) + PROOF_AFTER_MS if unproven else None
+
+
+def _since_ms(instance: Instance, step: StepDefinition) -> int:
+    """When an open step was triggered, or the saga resumed."""
     facts = instance.facts
     since = [facts[trigger].at_ms for trigger in step.triggers if instance.accepts(trigger)]
     since += [fact.at_ms for fact in facts.values() if fact.role is Role.RESUMED]

@@ -15,8 +15,8 @@ from benchmarks.counts import Counts, counts
 from benchmarks.parts import Part, parts, reference
 
 BUDGETS = {
-    "evolve": Counts(940, 21),
-    "enabled": Counts(310, 9),
+    "evolve": Counts(780, 24),
+    "enabled": Counts(215, 7),
     "decide": Counts(215, 5),
     "encode headers": Counts(345, 18),
     "decode headers": Counts(1_100, 85),
