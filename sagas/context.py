@@ -71,10 +71,12 @@ class EventContext:
 class Pulse(Protocol):
     """What a heartbeat does, and how long the action may still take; moments count from the epoch."""
 
-    timeout_at_ms: int | None
-    """When the step's time is up: heartbeats move it."""
     deadline_ms: int | None
     """The saga's deadline where it bounds this action."""
+
+    @property
+    def timeout_at_ms(self) -> int | None:
+        """When the step's time is up: heartbeats move it."""
 
     def now_ms(self) -> int:
         """The time."""

@@ -216,7 +216,10 @@ class Instance(NamedTuple):
     @property
     def past_pivot(self) -> bool:
         """Whether a pivot is triggered: only its own refusal can still turn the saga back (rule 12)."""
-        return any(self.triggered(pivot) for pivot in self.definition.pivots)
+        pivots = self.definition.pivots
+        if len(pivots) == 1:
+            return self.triggered(pivots[0])
+        return any(map(self.triggered, pivots))
 
     def needs_undo(self, step: StepDefinition) -> bool:
         """Whether a step's effect is, or may be, there and has to be undone (rule 8).

@@ -86,6 +86,8 @@ class Attempts:
         return max(noted, retried.attempts if retried.resumed == instance.resumptions else 0)
 
     def _note(self, action: Action, instance: Instance) -> AttemptNote | None:
+        if not self._notes:
+            return None
         return attempt_note(self._notes, _name(action), resumed=instance.resumptions)
 
     async def failed(

@@ -12,9 +12,11 @@ import asyncio
 import structlog
 
 from sagas.context import Pulse
+from sagas.core.definition import Direction
 from sagas.core.enabled import Action, wanted
 from sagas.core.errors import StepAbandoned
 from sagas.core.instance import Instance
+from sagas.core.timers import timers_of
 from sagas.ports import Clock, SagaTable, TableUnavailable, Timer
 from sagas.wire.stored import decode_instance
 
@@ -36,15 +38,15 @@ class Heartbeats(Pulse):
         action: Action,
         instance: Instance,
         *,
-        timeout_at_ms: int | None,
         deadline_ms: int | None,
         table: SagaTable,
         clock: Clock,
     ) -> None:
         self._action = action
         self._instance = instance
-        self._timeout_ms = None if timeout_at_ms is None else action.step.timeout_ms
-        self.timeout_at_ms = timeout_at_ms
+        forward = action.direction is Direction.FORWARD
+        self._timeout_ms = action.step.timeout_ms if forward else None
+        self._timeout_at_ms: int | None = None
         self.deadline_ms = deadline_ms
         self._table = table
         self._clock = clock
@@ -53,6 +55,13 @@ class Heartbeats(Pulse):
         self._every_ms = min((self._timeout_ms or _EVERY_MS * _SHARE) // _SHARE, _EVERY_MS)
         self._abandoned = False
         self._telling: set[asyncio.Task[None]] = set()
+
+    @property
+    def timeout_at_ms(self) -> int | None:
+        """When the step's time is up. Most handlers never ask."""
+        if self._timeout_at_ms is None and self._timeout_ms is not None:
+            self._timeout_at_ms = timers_of(self._instance).get(self._action.step.name)
+        return self._timeout_at_ms
 
     def now_ms(self) -> int:
         """The clock's time."""
@@ -100,7 +109,7 @@ class Heartbeats(Pulse):
                 self._table.annotate(saga, saga_id, step.name, str(now_ms)),
                 self._table.postpone_timer(Timer(saga, saga_id, step.name, 0), due_ms),
             )
-            self.timeout_at_ms = due_ms
+            self._timeout_at_ms = due_ms
         except TableUnavailable as error:
             _log.warning("note.lost", note=step.name, error=str(error))
 

@@ -71,7 +71,7 @@ class MessageWorld:
         self._definition = incoming.saga.definition
         self._saga_id = incoming.saga_id
         self._stored_slots: AbstractSet[str] = frozenset()
-        self._stored_timers: Mapping[str, int] = {}
+        self._stored: Instance | None = None
         self._encoded: dict[str, tuple[Headers, bytes]] = {}
         self._performed: Performed | None = None
 
@@ -99,7 +99,7 @@ class MessageWorld:
             return await self.load()
         self._may_fold(instance)
         self._attempts.loaded(row.notes)
-        self._stored_slots, self._stored_timers = instance.facts.keys(), timers_of(instance)
+        self._stored_slots, self._stored = instance.facts.keys(), instance
         return instance
 
     def _may_fold(self, instance: Instance | None) -> None:
@@ -124,6 +124,7 @@ class MessageWorld:
             instance = instance._replace(generation=generation)
         stored = instance._replace(version=instance.version + 1)
         timers = timers_of(stored)
+        set_before = {} if self._stored is None else timers_of(self._stored)
         if recorded is not None:
             self._encoded[recorded.slot] = self._encode(stored, recorded)
         message = self._incoming.fact
@@ -145,12 +146,10 @@ class MessageWorld:
             at_ms=at.clock.now_ms(),
             token=at.ids.new(),
             timers_set={
-                name: due_ms
-                for name, due_ms in timers.items()
-                if self._stored_timers.get(name) != due_ms
+                name: due_ms for name, due_ms in timers.items() if set_before.get(name) != due_ms
             },
             timers_cleared={
-                *(self._stored_timers.keys() - timers.keys()),
+                *(set_before.keys() - timers.keys()),
                 *self._attempts.cleared_by(recorded, stored),
             },
         )
@@ -160,7 +159,7 @@ class MessageWorld:
                 # Somebody else may have recorded it: what is published is what is stored.
                 del self._encoded[recorded.slot]
             return None
-        self._stored_slots, self._stored_timers = stored.facts.keys(), timers
+        self._stored_slots, self._stored = stored.facts.keys(), stored
         if recorded is not None:
             fields = {"step": recorded.step, "type": recorded.type, "status": str(stored.status)}
             if recorded.role is Role.PARKED:
@@ -342,11 +341,9 @@ class MessageWorld:
         )
 
     def _pulse(self, action: Action, instance: Instance) -> Heartbeats:
-        timed = action.direction is Direction.FORWARD and action.step.timeout_ms is not None
         return Heartbeats(
             action,
             instance,
-            timeout_at_ms=timers_of(instance).get(action.step.name) if timed else None,
             deadline_ms=_bound_ms(action, instance),
             table=self._at.table,
             clock=self._at.clock,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from sagas.core.errors import InvalidMessage
 from sagas.wire.headers import Headers
@@ -110,49 +111,59 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
     text, too long, or not of its form, for too many of them, and for a time that nobody can write down;
     a missing id, type or source gives the empty string.
     """
-    _check_size(headers)
-    values = dict(headers)
-    time_text = _text(values, "ce_time")
-    deadline = _text(values, "ce_deadline")
+    text = _texts(headers).get
+    time_text, deadline = text("ce_time"), text("ce_deadline")
     return Envelope(
-        id=_text(values, "ce_id") or "",
-        type=_text(values, "ce_type") or "",
-        source=_text(values, "ce_source") or "",
+        id=text("ce_id", ""),
+        type=text("ce_type", ""),
+        source=text("ce_source", ""),
         time_ms=_record_time(time_ms) if time_text is None else _milliseconds("ce_time", time_text),
-        saga=_text(values, "ce_saganame"),
-        saga_id=_text(values, "ce_sagaid"),
+        saga=text("ce_saganame"),
+        saga_id=text("ce_sagaid"),
         payload=payload,
-        causation_id=_text(values, "ce_causationid"),
-        fingerprint=_text(values, "ce_sagadef"),
-        seq=_number(values, "ce_sagaseq"),
-        generation=_number(values, "ce_sagagen"),
-        epoch=_number(values, "ce_sagaepoch"),
-        assumed=_number(values, "ce_sagaassumed") > 0,
-        status=_text(values, "ce_sagastatus"),
-        folded=tuple((_text(values, "ce_sagafolded") or "").split()),
+        causation_id=text("ce_causationid"),
+        fingerprint=text("ce_sagadef"),
+        seq=_number("ce_sagaseq", text("ce_sagaseq")),
+        generation=_number("ce_sagagen", text("ce_sagagen")),
+        epoch=_number("ce_sagaepoch", text("ce_sagaepoch")),
+        assumed=_number("ce_sagaassumed", text("ce_sagaassumed")) > 0,
+        status=text("ce_sagastatus"),
+        folded=tuple(text("ce_sagafolded", "").split()),
         trail=Trail(
-            correlation_id=_text(values, "ce_correlationid"),
-            tenant=_text(values, "ce_tenant"),
+            correlation_id=text("ce_correlationid"),
+            tenant=text("ce_tenant"),
             deadline_ms=None if deadline is None else _milliseconds("ce_deadline", deadline),
-            traceparent=_text(values, "traceparent"),
+            traceparent=text("traceparent"),
         ),
     )
 
 
-def _check_size(headers: Headers) -> None:
+def _texts(headers: Headers) -> dict[str, str]:
+    """The headers of ours as text, the last one of a name; raises for any that is too large or no text."""
     if len(headers) > _HEADERS_MAX:
         raise InvalidMessage(f"The record has {len(headers)} headers; at most {_HEADERS_MAX} fit.")
-    size_bytes = sum(len(name) + len(value) for name, value in headers)
+    size_bytes = 0
+    raw: dict[str, bytes] = {}
+    for name, value in headers:
+        size_bytes += len(name) + len(value)
+        if name in _OURS:
+            raw[name] = value
     if size_bytes > _HEADERS_BYTES_MAX:
         raise InvalidMessage(
             f"The record's headers have {size_bytes} bytes; at most {_HEADERS_BYTES_MAX} fit. What is "
             "large belongs into the value."
         )
+    return {name: header_text(name, value) for name, value in raw.items()}
 
 
-def _text(values: dict[str, bytes], name: str) -> str | None:
-    value = values.get(name)
-    return None if value is None else header_text(name, value)
+_OURS = frozenset(
+    {
+        *("ce_id", "ce_type", "ce_source", "ce_time", "ce_deadline", "traceparent", "ce_tenant"),
+        *("ce_saganame", "ce_sagaid", "ce_sagadef", "ce_sagaseq", "ce_sagagen", "ce_sagaepoch"),
+        *("ce_sagaassumed", "ce_sagastatus", "ce_sagafolded", "ce_causationid"),
+        "ce_correlationid",
+    }
+)
 
 
 def header_text(name: str, value: bytes) -> str:
@@ -168,8 +179,7 @@ def header_text(name: str, value: bytes) -> str:
         ) from error
 
 
-def _number(values: dict[str, bytes], name: str) -> int:
-    text = _text(values, name)
+def _number(name: str, text: str | None) -> int:
     if text is None:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) <= 15):  # noqa: PLR2004 - fits a float
@@ -179,7 +189,13 @@ def _number(values: dict[str, bytes], name: str) -> int:
 
 def _rfc3339(ms: int) -> str:
     seconds, rest = divmod(ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03d}Z"
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    """The same second is written many times: events, deadlines, and what they lead to."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def _milliseconds(name: str, text: str) -> int:
