@@ -64,22 +64,22 @@ def test_another_seed_is_another_run() -> None:
 
 def test_every_fault_happens_and_everything_interesting_is_seen() -> None:
     """A campaign in which nothing interesting happens proves nothing."""
-    report = Simulation(orders_workload, sagas_per_seed=2).campaign(range(60), jobs=2)
-    report.add(Simulation(customers_and_orders, sagas_per_seed=3).campaign(range(60), jobs=2))
+    report = Simulation(orders_workload, sagas_per_seed=2).campaign(range(100), jobs=2)
+    report.add(Simulation(customers_and_orders, sagas_per_seed=3).campaign(range(100), jobs=2))
     assert report.ok, report
-    survived = set(NAMES) - {"table_losses", "deletions"}
+    survived = set(NAMES) - {"deletions"}
     assert report.missing(*sorted(survived)) == []
+    assert report.missing("wiped", "rolled back", "rebuild") == []
     for call in ("load", "store", "publish", "commit", "forward", "undo", "start", "poll"):
         assert report.missing(f"{call} lost") == []
     assert report.missing("a worker joins", "a worker leaves", "a worker is taken for dead") == []
     assert report.missing(*(set(INTERESTING) - {"tombstone", "timer race"})) == []
 
 
-@pytest.mark.parametrize("kind", ["table_losses", "deletions"])
-def test_what_is_not_survived_yet_is_off_and_is_noticed(kind: str) -> None:
-    simulation = Simulation(orders_workload, faults=Faults.of([kind]))
+def test_what_is_not_survived_yet_is_off_and_is_noticed() -> None:
+    simulation = Simulation(orders_workload, faults=Faults.of(["deletions"]))
     assert any(simulation.run(seed).violations for seed in range(40))
-    assert getattr(Faults(), kind) == 0
+    assert Faults().deletions == 0
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -226,7 +226,7 @@ def test_unknown_faults_are_said() -> None:
 def test_a_fault_less_leaves_the_rest_of_the_run_as_it_was() -> None:
     with_, without = (
         Simulation(orders_workload, faults=faults).run(5)
-        for faults in (Faults(), replace(Faults(), table_losses=0))
+        for faults in (Faults(), replace(Faults(), deletions=0))
     )
     assert told(with_) == told(without)
 

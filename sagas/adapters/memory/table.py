@@ -76,11 +76,12 @@ class MemorySagaTable:
             return False
         if stored is None and change.stamp.generation != generation:
             return False
-        self._apply(stored or _Stored(), change)
+        self._apply(stored, change)
         return True
 
-    def _apply(self, stored: _Stored, change: RowChange) -> None:
-        if stored.stamp is None:
+    def _apply(self, stored: _Stored | None, change: RowChange) -> None:
+        if stored is None:
+            stored = _Stored()
             self._rows[change.saga, change.saga_id] = stored
         elif stored.status != change.status:
             del self._index[change.saga, stored.status][change.saga_id]
@@ -195,7 +196,7 @@ class MemorySagaTable:
         self._forget(change.saga, change.saga_id)
         for name in change.timers_cleared:
             self._timers[bucket].pop(_member(change.saga, change.saga_id, name), None)
-        self._apply(_Stored(), change)
+        self._apply(None, change)
         return True
 
     async def finish_rebuild(

@@ -67,7 +67,7 @@ class Witness:
     def __init__(self, servers: Servers, services: Iterable[str]) -> None:
         self._servers = servers
         self._logs: dict[tuple[str, str], dict[str, Seen]] = {}
-        self._versions: dict[str, set[tuple[object, ...]]] = {}
+        self._versions: dict[tuple[str, bytes], set[tuple[object, ...]]] = {}
         self._services = tuple(services)
         for record in servers.records(".events"):
             headers = dict(record.headers)
@@ -81,10 +81,16 @@ class Witness:
             self._note_version(id_, headers, record.value or b"")
 
     def _note_version(self, id_: str, headers: dict[str, bytes], value: bytes) -> None:
-        """What a repetition may say differently: when an answer was given, and that a saga has ended."""
+        """What a repetition may say differently: when an answer was given, and that a saga has ended.
+
+        What was decided again after the table was lost says so by its generation, and the payload is
+        the same.
+        """
         if "ce_causationid" in headers:
             told = tuple(sorted(headers.items()))
-            self._versions.setdefault(id_, set()).add((told, value))
+            generation = headers.get("ce_sagagen", b"")
+            self._versions.setdefault((id_, generation), set()).add((told, value))
+            self._versions.setdefault((id_, b"any"), set()).add((value,))
 
     def of(self, definition: Definition, saga_id: str) -> Evidence:
         """What is known of one instance."""
@@ -114,9 +120,10 @@ class Witness:
 
     def disagreements(self) -> Iterator[str]:
         """I8 beyond one instance: an event has the same bytes everywhere; no record is given up."""
-        for id_, versions in self._versions.items():
+        for (id_, generation), versions in self._versions.items():
             if len(versions) > 1:
-                yield f"I8: the event {id_} has {len(versions)} versions"
+                under = f"under generation {generation.decode()}"
+                yield f"I8: the event {id_} has {len(versions)} versions {under}"
         poison, story = self._servers.story.poison, self._servers.story
         for record in self._servers.records(".dlq"):
             headers = {name: value.decode(errors="replace") for name, value in record.headers}

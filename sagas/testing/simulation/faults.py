@@ -56,7 +56,7 @@ class Faults:
     """A group starts again at an earlier offset."""
     cancellations: int = 1
     """Somebody cancels the saga."""
-    table_losses: int = 0
+    table_losses: int = 2
     """The saga table loses its last acknowledged writes, or all of them."""
     deletions: int = 0
     """Retention deletes a record that one group has not read."""

@@ -25,6 +25,8 @@ _SESSION_S = 10.0
 """So long may a member be silent before its group takes it for dead."""
 _PAUSES_S = (2.0, 15.0, 60.0)
 _SKEWS_MS = (-40_000, -300, 300, 5_000, 40_000)
+_LOST_WRITES = (0, 1, 2, 5, 20)
+"""So many of the last writes a server lacks; 0 stands for all."""
 _AGAIN_S = 0.7
 _OFTEN = 0.7
 _LARGE = b"x" * 900_001
@@ -191,9 +193,18 @@ class Happenings:
         self._place.note(service, "reset", "its offsets are set back")
 
     def _lose(self) -> None:
-        writes = self._chance.of("which").choice([1, 2, 5, 1_000_000])
-        self._place.note("table", "loss", f"the last {writes} writes are lost")
-        self._place.servers.table.lose(writes)
+        table, writes = self._place.servers.table, self._chance.of("which").choice(_LOST_WRITES)
+        self._place.servers.story.seen["rolled back" if writes else "wiped"] += 1
+        if writes:
+            self._place.note("table", "loss", f"the last {writes} writes are lost")
+            table.lose(writes)
+        else:
+            self._place.note("table", "loss", "everything is lost")
+            table.wipe()
+
+    def lose_soon(self) -> None:
+        """The table is lost in the middle of what goes on now."""
+        self._later(self._chance.of("which").uniform(0.0, 0.1), self._lose)
 
     # --- people -----------------------------------------------------------------------------------
 

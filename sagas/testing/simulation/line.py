@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context, ContextVar
 from typing import TypeVar
 
 from sagas.core.errors import RetriableError
@@ -16,7 +17,7 @@ from sagas.testing.simulation.faults import Chance
 from sagas.testing.simulation.loop import Process, SeededLoop
 from sagas.testing.simulation.world import SimulatedTable
 
-__all__ = ["Bell", "CrashAt", "Line", "MemberClock"]
+__all__ = ["NOTHING_LOST", "Bell", "CrashAt", "Line", "MemberClock"]
 
 T = TypeVar("T")
 
@@ -25,6 +26,10 @@ _LOST = 0.03
 _LATE = 0.01
 _CRASH = 0.02
 _LONG_S = (5.0, 40.0)
+
+
+NOTHING_LOST: ContextVar[bool] = ContextVar("nothing lost", default=False)
+"""Whether the one who looked at the markers has found all of them ready: it may sleep on."""
 
 
 class CrashAt:
@@ -50,7 +55,9 @@ class Bell:
         self._loop = loop
         self._table = table
         self._sleepers: dict[asyncio.Future[None], tuple[MemberClock, float, float]] = {}
+        self._watchers: dict[asyncio.Future[None], tuple[float, float]] = {}
         table.timers_changed = self.ring
+        table.lost = self._lost
 
     def ring(self) -> None:
         """A timer was set or moved, or a clock was: whoever sleeps looks whether it is time."""
@@ -71,6 +78,21 @@ class Bell:
             await woken
         finally:
             del self._sleepers[woken]
+
+    async def watch(self, interval_s: float) -> None:
+        """Sleep for one interval, or for as many as nothing is lost."""
+        woken: asyncio.Future[None] = self._loop.create_future()
+        self._watchers[woken] = (self._loop.time(), interval_s)
+        try:
+            await woken
+        finally:
+            del self._watchers[woken]
+
+    def _lost(self) -> None:
+        """The table has lost something: whoever watches it sees that at the next look."""
+        for woken, (since_s, interval_s) in self._watchers.items():
+            looks = int((self._loop.time() - since_s) // interval_s) + 1
+            self._loop.call_at(since_s + looks * interval_s, _wake, woken, context=Context())
 
 
 def _wake(woken: asyncio.Future[None]) -> None:
@@ -97,6 +119,9 @@ class MemberClock:
 
     async def sleep(self, seconds: float) -> None:
         """Let virtual time pass."""
+        if NOTHING_LOST.get():
+            await self._bell.watch(seconds)
+            return
         task = asyncio.current_task()
         if task is not None and task is self.looked_in_vain:
             self.looked_in_vain = None
@@ -140,15 +165,19 @@ class Line:
         call: Callable[[], Awaitable[T]],
         *,
         at_once: bool = False,
+        risk: float = _CRASH,
     ) -> T:
-        """Make the call, or lose it, or its answer, or the worker with it; ``at_once`` without delay."""
+        """Make the call, or lose it, or its answer, or the worker with it; ``at_once`` without delay.
+
+        ``risk`` is the chance of a crash, while there is one left.
+        """
         self.check()
         at, chance = self._crash_at, self.chance
         at.calls += 1
         last = at.calls == at.number
         crash_before = last and not at.after
         crash_after = last and at.after
-        if chance.hits("crashes", _CRASH):
+        if chance.hits("crashes", risk):
             crash_after = chance.of("when").random() < 0.5  # noqa: PLR2004 - as often as not
             crash_before = not crash_after
         if not at_once:

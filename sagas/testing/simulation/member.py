@@ -19,7 +19,7 @@ from sagas.testing.simulation.faults import Chance
 from sagas.testing.simulation.line import Bell, CrashAt, Line, MemberClock
 from sagas.testing.simulation.loop import Process, SeededLoop
 from sagas.testing.simulation.participants import Participants
-from sagas.testing.simulation.ports import FaultyBroker, FaultyTable
+from sagas.testing.simulation.ports import FaultyBroker, FaultyReader, FaultyTable
 from sagas.testing.simulation.world import Servers
 from sagas.wire.topics import Topics
 
@@ -77,6 +77,7 @@ class Member(Process):
         crashed: Callable[[Member, str], None],
         ended: Callable[[Member, BaseException | None], None],
         stand_still: Callable[[Member], None],
+        lose_soon: Callable[[], None],
     ) -> None:
         super().__init__()
         self.service = service.name
@@ -98,7 +99,8 @@ class Member(Process):
         platform = Platform(
             topics=place.topics,
             broker=self.broker,
-            table=FaultyTable(place.servers, self.line, self.clock),
+            table=FaultyTable(place.servers, self.line, self.clock, lose_soon),
+            reader=FaultyReader(place.servers, self.line),
             clock=self.clock,
             ids=place.ids,
             settings=WorkerSettings(
@@ -120,7 +122,11 @@ class Member(Process):
     def is_busy(self) -> bool:
         """Whether it has begun something and not finished it, or has not joined yet."""
         worker = self.runner.worker
-        return worker is None or worker.in_flight > 0
+        return worker is None or worker.in_flight > 0 or not self._has_joined
+
+    @property
+    def _has_joined(self) -> bool:
+        return any(one.group == self._group and not one.is_gone for one in self.broker.consumers)
 
     def crash(self, words: str) -> None:
         """Cut off where it stands: nothing more is done, and nothing committed."""

@@ -6,7 +6,15 @@ Each port method is one line here. Owns nothing but what a call through a bad li
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextvars import Context
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -26,30 +34,39 @@ from sagas.ports import (
     TableUnavailable,
     Timer,
     Tombstone,
+    TopicDescription,
     TopicPartition,
 )
-from sagas.restoring import RestorableTable
-from sagas.testing.simulation.line import Line, MemberClock
+from sagas.restoring import Marker, RestorableTable
+from sagas.testing.simulation.line import NOTHING_LOST, Line, MemberClock
 from sagas.testing.simulation.world import Effect, Servers, Story
 
-__all__ = ["FaultyBroker", "FaultyConsumer", "FaultyJournal", "FaultyTable"]
+__all__ = ["FaultyBroker", "FaultyConsumer", "FaultyJournal", "FaultyReader", "FaultyTable"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LATER_S = (0.05, 3.0)
 _LATE = 0.1
+_LOST_AGAIN = 0.25
+_RECORDS_AT_ONCE = 16
+_RISK = 0.1
+"""Of each call of a rebuild, for the worker: it is rare, and is to be cut off everywhere."""
 
 
 def _over_the_line(
     method: Callable[Concatenate[RestorableTable, P], Coroutine[Any, Any, T]],
+    *,
+    risk: float = 0.02,
 ) -> Callable[Concatenate[FaultyTable, P], Coroutine[Any, Any, T]]:
     """A method of the table, as it is called over a worker's line."""
     name = method.__name__
 
     async def call(self: FaultyTable, /, *args: P.args, **named: P.kwargs) -> T:
         called: Callable[..., Awaitable[T]] = getattr(self._servers.table, name)
-        return await self._line.call(name, TableUnavailable, lambda: called(*args, **named))
+        return await self._line.call(
+            name, TableUnavailable, lambda: called(*args, **named), risk=risk
+        )
 
     return call
 
@@ -57,10 +74,13 @@ def _over_the_line(
 class FaultyTable:
     """A ``RestorableTable`` behind a worker's line."""
 
-    def __init__(self, servers: Servers, line: Line, clock: MemberClock) -> None:
+    def __init__(
+        self, servers: Servers, line: Line, clock: MemberClock, lose_soon: Callable[[], None]
+    ) -> None:
         self._servers = servers
         self._line = line
         self._clock = clock
+        self._lose = lose_soon
 
     start = _over_the_line(RestorableTable.start)
     stop = _over_the_line(RestorableTable.stop)
@@ -73,12 +93,12 @@ class FaultyTable:
     postpone_timer = _over_the_line(RestorableTable.postpone_timer)
     _due_timers = _over_the_line(RestorableTable.due_timers)
 
-    markers = _over_the_line(RestorableTable.markers)
+    _markers = _over_the_line(RestorableTable.markers)
     lease = _over_the_line(RestorableTable.lease)
     release = _over_the_line(RestorableTable.release)
-    begin_rebuild = _over_the_line(RestorableTable.begin_rebuild)
-    restore = _over_the_line(RestorableTable.restore)
-    finish_rebuild = _over_the_line(RestorableTable.finish_rebuild)
+    _begin_rebuild = _over_the_line(RestorableTable.begin_rebuild, risk=_RISK)
+    restore = _over_the_line(RestorableTable.restore, risk=_RISK)
+    finish_rebuild = _over_the_line(RestorableTable.finish_rebuild, risk=_RISK)
     saga_ids = _over_the_line(RestorableTable.saga_ids)
     sweep = _over_the_line(RestorableTable.sweep)
 
@@ -93,6 +113,22 @@ class FaultyTable:
             self._servers.story.seen["conflict"] += 1
             self._line.note("conflict", f"{change.saga_id} has moved on meanwhile")
         return stored
+
+    async def markers(self, saga: str) -> Sequence[Marker | None]:
+        """The markers; who finds all of them ready need not look again before something is lost."""
+        NOTHING_LOST.set(False)
+        markers = await self._markers(saga)
+        NOTHING_LOST.set(self._servers.table.is_ready(saga))
+        return markers
+
+    async def begin_rebuild(self, saga: str, buckets: Collection[int], token: str) -> int:
+        """Begin; what is being rebuilt may be lost again meanwhile."""
+        generation = await self._begin_rebuild(saga, buckets, token)
+        self._servers.story.seen["rebuild"] += 1
+        self._line.note("rebuild", f"rebuilds {saga}")
+        if self._line.chance.hits("table_losses", _LOST_AGAIN):
+            self._lose()
+        return generation
 
     async def due_timers(
         self, *, buckets: Collection[int], now_ms: int, limit: int
@@ -135,6 +171,37 @@ class FaultyBroker:
         consumer = FaultyConsumer(self._servers, self._line, topics, group, listener)
         self.consumers.append(consumer)
         return consumer
+
+
+class FaultyReader:
+    """A ``TopicReader`` behind a worker's line. What is read may be older than what is there meanwhile."""
+
+    def __init__(self, servers: Servers, line: Line) -> None:
+        self._broker = servers.broker
+        self._line = line
+
+    async def describe_topics(self) -> Mapping[str, TopicDescription]:
+        """All topics."""
+        return await self._line.call("describe", BrokerUnavailable, self._broker.describe_topics)
+
+    async def read_partitions(
+        self, partitions: Collection[TopicPartition]
+    ) -> AsyncIterator[Record]:
+        """Read; the line may break at any record."""
+
+        async def read() -> list[Record]:
+            return [record async for record in self._broker.read_partitions(partitions)]
+
+        for number, record in enumerate(
+            await self._line.call("read", BrokerUnavailable, read, risk=_RISK)
+        ):
+            if number % _RECORDS_AT_ONCE == _RECORDS_AT_ONCE - 1:
+                await self._line.call("read", BrokerUnavailable, _nothing)
+            yield record
+
+    async def retention_ms(self, topics: Collection[str]) -> Mapping[str, int]:
+        """How long topics are kept."""
+        return await self._broker.retention_ms(topics)
 
 
 class FaultyConsumer:

@@ -215,6 +215,7 @@ class Run:
             crashed=self._crashed,
             ended=self._ended,
             stand_still=self._stand_still,
+            lose_soon=self._lose_soon,
         )
         self._members.append(member)
 
@@ -243,6 +244,10 @@ class Run:
     def _stand_still(self, member: Member) -> None:
         if self._happenings is not None:
             Context().run(self._happenings.stand_still, member)
+
+    def _lose_soon(self) -> None:
+        if self._happenings is not None:
+            Context().run(self._happenings.lose_soon)
 
     def _crashed(self, member: Member, _: str) -> None:
         self._members.remove(member)
@@ -291,6 +296,9 @@ class Run:
         return self._servers.table.status(*key)
 
     def _busy(self) -> Iterator[str]:
+        for saga in self.setting.sagas:
+            if not self._servers.table.is_ready(saga.name):
+                yield f"the table has not got {saga.name} back"
         for name in self._services:
             if not self.members(name):
                 yield f"{name} has no worker"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sagas.adapters.memory.broker import MemoryBroker
@@ -101,18 +101,29 @@ class SimulatedTable(MemorySagaTable):
         self.statuses: dict[tuple[str, str], list[str]] = {}
         self.stores = 0
         self.timers_changed: Callable[[], None] = _nobody_cares
+        self.lost: Callable[[], None] = _nobody_cares
         self._changes: list[RowChange | tuple[Timer, int]] = []
 
     async def store(self, change: RowChange) -> bool:
         """Store, and write down what was stored."""
         stored = await super().store(change)
         if stored:
-            self._changes.append(change)
-            self.stores += 1
-            self.statuses.setdefault((change.saga, change.saga_id), []).append(change.status)
-            if change.timers_set:
-                self.timers_changed()
+            self._stored(change)
         return stored
+
+    async def restore(self, change: RowChange, token: str) -> bool:
+        """Put a row back, and write it down."""
+        restored = await super().restore(change, token)
+        if restored:
+            self._stored(replace(change, expected=None))
+        return restored
+
+    def _stored(self, change: RowChange) -> None:
+        self._changes.append(change)
+        self.stores += 1
+        self.statuses.setdefault((change.saga, change.saga_id), []).append(change.status)
+        if change.timers_set:
+            self.timers_changed()
 
     async def postpone_timer(self, timer: Timer, due_ms: int) -> bool:
         """Move a timer, and write it down."""
@@ -146,16 +157,46 @@ class SimulatedTable(MemorySagaTable):
             default=None,
         )
 
+    def is_ready(self, saga: str) -> bool:
+        """Whether nothing of the saga is lost, or being rebuilt."""
+        return all(one is not None and one.token is None for one in self._markers.of(saga))
+
     def lose(self, writes: int) -> None:
-        """Lose the last so many acknowledged writes, as a restart or a failover may."""
+        """Be a server again that was restarted: the last so many acknowledged writes are missing, and
+        every client notices by its next call.
+        """
         kept = self._changes[: max(0, len(self._changes) - writes)]
-        super().__init__()
-        self._changes = kept
+        self._markers.condemn()
+        self._empty()
         for change in kept:
             if isinstance(change, RowChange):
-                _at_once(super().store(change))
+                self._replay(change)
             else:
                 _at_once(super().postpone_timer(*change))
+        self._changes = kept
+        self.lost()
+
+    def wipe(self) -> None:
+        """Lose everything, as by FLUSHALL."""
+        super().wipe()
+        self._empty()
+        self.lost()
+
+    def _empty(self) -> None:
+        self._rows.clear()
+        self._index.clear()
+        for timers in self._timers:
+            timers.clear()
+        self._changes = []
+        self.statuses.clear()
+
+    def _replay(self, change: RowChange) -> None:
+        """A row that was put back replaces what was there; any other change goes on from it."""
+        key = (change.saga, change.saga_id)
+        if change.expected is None:
+            self._forget(*key)
+        self.statuses.setdefault(key, []).append(change.status)
+        self._apply(self._rows.get(key), change)
 
 
 class Servers(NamedTuple):
