@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sagas import Event, Saga, Service, Start, Step, StepContext
 from sagas.adapters.memory.journal import MemoryJournal
 from sagas.core.errors import ContractViolation
+from sagas.runtime.rebuild import Rebuild
 from sagas.testing.simulation import Faults, Outcome, Setting, Simulation, simulate
 from sagas.testing.simulation.faults import NAMES
 from sagas.testing.simulation.loop import Livelock, SeededLoop, run
@@ -64,8 +65,8 @@ def test_another_seed_is_another_run() -> None:
 
 def test_every_fault_happens_and_everything_interesting_is_seen() -> None:
     """A campaign in which nothing interesting happens proves nothing."""
-    report = Simulation(orders_workload, sagas_per_seed=2).campaign(range(100), jobs=2)
-    report.add(Simulation(customers_and_orders, sagas_per_seed=3).campaign(range(100), jobs=2))
+    report = Simulation(orders_workload, sagas_per_seed=2).campaign(range(180), jobs=2)
+    report.add(Simulation(customers_and_orders, sagas_per_seed=3).campaign(range(180), jobs=2))
     assert report.ok, report
     survived = set(NAMES) - {"deletions"}
     assert report.missing(*sorted(survived)) == []
@@ -91,6 +92,17 @@ def test_generated_sagas_end_and_their_books_balance(
     built = saga_of(definition)
     simulation = Simulation(lambda _: setting_of(built, random_plans(definition, plans)))
     assert simulation.run(seed).violations == []
+
+
+def test_a_table_that_does_not_come_back_from_the_topics_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nothing(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(Rebuild, "run", nothing)
+    outcome = Simulation(orders_workload, faults=Faults.none()).run(0)
+    assert outcome.violations == ["I13: order-fulfilment o-1 is not there after a rebuild"]
 
 
 # --- what is wrong is told --------------------------------------------------------------------------

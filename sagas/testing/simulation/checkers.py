@@ -1,8 +1,8 @@
 """The invariants, asked of one instance once everything is at rest.
 
 Owns what must hold, and nothing of how it is brought about: these functions read a declaration and what
-was seen from outside, and share no code with the runtime. I12 is the user's own; I13 is for the table
-that is rebuilt from the topics.
+was seen from outside, and share no code with the runtime. I12 is the user's own; I13 is asked of the
+whole table, in ``rebuilding``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ INVARIANTS = {
     "I10": "nobody acts on an event that is not on a topic",
     "I11": "of reply and timeout one wins",
     "I12": "the workload's own books balance",
+    "I13": "the table is what the topics say, and comes back from them",
 }
 """What is checked, by its name in the reports."""
 

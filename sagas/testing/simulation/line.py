@@ -184,14 +184,14 @@ class Line:
             await self._delay()
             self.check()
         if crash_before:
-            self._die(f"before it could {name}")
+            self._die(f"before it could {name}", as_asked=last)
         if chance.hits("lost", _LOST):
             chance.seen[f"{name} lost"] += 1
             self.note("lost", f"{name} was never executed")
             raise error(f"{name}: no answer (it was not executed)")
         result = await call()
         if crash_after:
-            self._die(f"right after {name}")
+            self._die(f"right after {name}", as_asked=last)
         if chance.hits("unheard", _LOST):
             await self._delay()
             chance.seen[f"{name} unheard"] += 1
@@ -200,8 +200,8 @@ class Line:
         self.check()
         return result
 
-    def _die(self, words: str) -> None:
-        if self._crash_at.calls == self._crash_at.number:
+    def _die(self, words: str, *, as_asked: bool) -> None:
+        if as_asked:
             self.chance.seen["crashes"] += 1
         self._crash(words)
         raise asyncio.CancelledError

@@ -19,8 +19,8 @@ from sagas.service import Handler, Lifespan, Service
 from sagas.testing.interventions import InjectedFailure
 from sagas.testing.rewiring import Place, rewired
 from sagas.testing.simulation.faults import Chance
+from sagas.testing.simulation.journals import FaultyJournal
 from sagas.testing.simulation.line import Line
-from sagas.testing.simulation.ports import FaultyJournal
 from sagas.testing.simulation.world import Effect, Story
 
 __all__ = ["Participants"]

@@ -19,35 +19,28 @@ from contextvars import Context
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sagas.adapters.memory.consumer import MemoryConsumer
-from sagas.core.definition import Direction
 from sagas.core.errors import ContractViolation
 from sagas.ports import (
     BrokerUnavailable,
-    Journal,
-    JournalKey,
-    JournalOutcome,
-    JournalUnavailable,
     OutgoingRecord,
     RebalanceListener,
     Record,
     RowChange,
     TableUnavailable,
     Timer,
-    Tombstone,
     TopicDescription,
     TopicPartition,
 )
 from sagas.restoring import Marker, RestorableTable
 from sagas.testing.simulation.line import NOTHING_LOST, Line, MemberClock
-from sagas.testing.simulation.world import Effect, Servers, Story
+from sagas.testing.simulation.world import Servers
 
-__all__ = ["FaultyBroker", "FaultyConsumer", "FaultyJournal", "FaultyReader", "FaultyTable"]
+__all__ = ["FaultyBroker", "FaultyConsumer", "FaultyReader", "FaultyTable"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LATER_S = (0.05, 3.0)
-_LATE = 0.1
 _LOST_AGAIN = 0.25
 _RECORDS_AT_ONCE = 16
 _RISK = 0.1
@@ -335,74 +328,3 @@ async def _nothing() -> None:
 
 def _place(record: Record) -> str:
     return f"{record.topic}-{record.partition}-{record.offset}"
-
-
-class FaultyJournal:
-    """A ``Journal`` behind a worker's line. What it commits is written down as an effect."""
-
-    def __init__(
-        self, journal: Journal, line: Line, story: Story, done: Callable[[JournalKey, str], bool]
-    ) -> None:
-        self._journal = journal
-        self._line = line
-        self._story = story
-        self._done = done
-
-    async def forward(
-        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
-    ) -> JournalOutcome:
-        """Run the action in a transaction; the worker may die in it, before it or after it."""
-        if self._line.chance.hits("pauses", _LATE):
-            self._line.stand_still()  # long enough to be undone before it has begun
-            await asyncio.sleep(0)
-
-        async def perform() -> JournalOutcome:
-            ran: list[JournalOutcome] = []
-
-            async def act(transaction: object) -> JournalOutcome:
-                ran[:] = [await action(transaction)]
-                self._line.check()  # the dead commit nothing
-                return ran[0]
-
-            outcome = await self._journal.forward(key, act)
-            self._committed(key, ran, null=False)
-            return outcome
-
-        try:
-            return await self._line.call("forward", JournalUnavailable, perform)
-        except Tombstone:
-            self._story.seen["tombstone"] += 1
-            raise
-
-    async def undo(
-        self,
-        key: JournalKey,
-        action: Callable[[object, JournalOutcome | None], Awaitable[JournalOutcome]],
-    ) -> JournalOutcome:
-        """Like ``forward``; an undo that finds no effect is a null compensation."""
-
-        async def perform() -> JournalOutcome:
-            ran: list[JournalOutcome] = []
-            null = False
-
-            async def act(transaction: object, recorded: JournalOutcome | None) -> JournalOutcome:
-                nonlocal null
-                null = recorded is None or not self._done(key, recorded.type)
-                ran[:] = [await action(transaction, recorded)]
-                self._line.check()
-                return ran[0]
-
-            outcome = await self._journal.undo(key, act)
-            self._committed(key, ran, null=null)
-            return outcome
-
-        return await self._line.call("undo", JournalUnavailable, perform)
-
-    def _committed(self, key: JournalKey, ran: list[JournalOutcome], *, null: bool) -> None:
-        if not ran:
-            self._story.seen["repeated"] += 1
-            return
-        effect = Effect(key.step, key.direction, key.epoch, ran[0].type, null, journaled=True)
-        self._story.effect(key.saga, key.saga_id, effect)
-        what = "undid" if key.direction is Direction.UNDO else "performed"
-        self._line.note("effect", f"{what} {key.step}: {ran[0].type}")

@@ -28,6 +28,7 @@ from sagas.testing.simulation.line import Bell, CrashAt, MemberClock
 from sagas.testing.simulation.loop import Livelock, SeededLoop
 from sagas.testing.simulation.member import Member, Place
 from sagas.testing.simulation.participants import Participants
+from sagas.testing.simulation.rebuilding import Rebuilding
 from sagas.testing.simulation.setting import Setting, lifespan_of, start_of
 from sagas.testing.simulation.world import Moment, Servers, SimulatedBroker, SimulatedTable, Story
 from sagas.wire.envelope import Trail
@@ -112,12 +113,14 @@ class Run:
         try:
             self._course()
             self._problems += self._judged()
+            if not self._problems:
+                self._problems += self._rebuilt_again()
         except Livelock as error:
             self._problems.append(f"liveness: {error}")
         finally:
             self._close()
         seen = self._story.seen + self._chance.seen
-        seen.update(self._servers.table.status(*key) or "never seen" for key in self._started)
+        seen.update(self._stands(key) or "never seen" for key in self._started)
         moments = self._story.moments
         return Outcome(
             *(self.seed, self._problems, seen, self._crash_at.calls, self._loop.time(), moments)
@@ -334,11 +337,30 @@ class Run:
         found += [f"I12: {words}" for words in self.setting.check()]
         return found
 
-    def _close(self) -> None:
-        """Cut off what is left, so that nothing of this run is there in the next."""
+    def _rebuilt_again(self) -> list[str]:
+        """I13, once every worker is gone: they would bring the table back themselves."""
+        self._cut_off()
+        rebuilding = Rebuilding(
+            self.setting.sagas,
+            topics=self.place.topics,
+            broker=self._servers.broker,
+            table=self._servers.table,
+            clock=self._clock,
+            ids=self.place.ids,
+        )
+        task = self._loop.create_task(rebuilding.violations(), context=Context())
+        self._loop.run_until(task.done, self._loop.time() + _REST_BESIDES_S)
+        found: list[str] = task.result()
+        return found
+
+    def _cut_off(self) -> None:
         for member in self._members:
             self._loop.release(member)
             member.kill()
+
+    def _close(self) -> None:
+        """Cut off what is left, so that nothing of this run is there in the next."""
+        self._cut_off()
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()

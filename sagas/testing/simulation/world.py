@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 from sagas.adapters.memory.broker import MemoryBroker
 from sagas.adapters.memory.table import MemorySagaTable
 from sagas.core.definition import Direction
-from sagas.ports import BUCKETS, Clock, OutgoingRecord, Record, RowChange, Timer, TopicPartition
+from sagas.core.timers import PROOF
+from sagas.ports import (
+    BUCKETS,
+    Clock,
+    OutgoingRecord,
+    Record,
+    RowChange,
+    Timer,
+    TopicPartition,
+    bucket_of,
+)
 
 __all__ = ["Effect", "Moment", "Servers", "SimulatedBroker", "SimulatedTable", "Story"]
 
@@ -149,6 +159,21 @@ class SimulatedTable(MemorySagaTable):
         """The recorded events of an instance, as stored."""
         stored = self._rows.get((saga, saga_id))
         return {} if stored is None else stored.events
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Every instance that there is."""
+        return sorted(self._rows)
+
+    def state(self, saga: str, saga_id: str) -> bytes:
+        """The compact state of an instance, as stored."""
+        return self._rows[saga, saga_id].state
+
+    def timer_names(self, saga: str, saga_id: str) -> Iterator[str]:
+        """The timers of an instance that are part of it: not those that only ask for proof."""
+        for timer in self._timers[bucket_of(saga_id)].values():
+            if (timer.saga, timer.saga_id) == (saga, saga_id) and timer.name != PROOF:
+                yield timer.name
 
     def earliest_due_ms(self) -> int | None:
         """When the next timer is due."""

@@ -1,0 +1,104 @@
+"""I13: once all is at rest, the table is what the topics say, and comes back from them after a wipe.
+
+Owns the comparison of rows before and after, by their raw bytes. What is published, tried or heard of is
+no more than a hint, and is not compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from sagas.core.saga import Saga
+from sagas.ports import Clock, Ids
+from sagas.runtime.histories import Histories
+from sagas.runtime.rebuild import Means, Rebuild
+from sagas.runtime.verification import Verification
+from sagas.runtime.waking import Waker
+from sagas.testing.simulation.world import SimulatedBroker, SimulatedTable
+from sagas.wire.topics import Topics
+
+__all__ = ["Rebuilding"]
+
+
+class _Kept(NamedTuple):
+    """What a rebuild has to bring back of an instance."""
+
+    status: str
+    phase: str
+    turned_by: str | None
+    in_flight: tuple[str, ...]
+    parked: tuple[str, ...]
+    events: frozenset[str]
+    timers: frozenset[str]
+
+
+class Rebuilding:
+    """Asks it of every saga of a run, once nobody works any more."""
+
+    def __init__(
+        self,
+        sagas: Iterable[type[Saga]],
+        *,
+        topics: Topics,
+        broker: SimulatedBroker,
+        table: SimulatedTable,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._table = table
+        listed = tuple(sagas)
+        self._means = [
+            Means(
+                saga=saga,
+                histories=Histories(saga, listed, topics=topics, reader=broker),
+                table=table,
+                waker=Waker(topics=topics, broker=broker, clock=clock),
+                clock=clock,
+                ids=ids,
+            )
+            for saga in listed
+        ]
+
+    async def violations(self) -> list[str]:
+        """What differs, in words. Wipes the table and fills it again."""
+        found = []
+        for means in self._means:
+            async for one in Verification(means).differences():
+                said = f"table: {one.table or 'nothing'}; topics: {one.topics or 'nothing'}"
+                found.append(f"I13: {one.saga} {one.saga_id}: {one.kind}: {said}")
+        before = self._kept()
+        self._table.wipe()
+        for means in self._means:
+            await Rebuild(means).run()
+        return [*found, *_differences(before, self._kept())]
+
+    def _kept(self) -> dict[tuple[str, str], _Kept]:
+        return {key: self._of(*key) for key in self._table.keys}
+
+    def _of(self, saga: str, saga_id: str) -> _Kept:
+        phase, turned_by, in_flight, parked, _, facts = json.loads(self._table.state(saga, saga_id))
+        return _Kept(
+            self._table.status(saga, saga_id) or "",
+            phase,
+            turned_by,
+            tuple(in_flight),
+            tuple(parked),
+            frozenset(fact[1] for fact in facts),
+            frozenset(self._table.timer_names(saga, saga_id)),
+        )
+
+
+def _differences(
+    before: dict[tuple[str, str], _Kept], after: dict[tuple[str, str], _Kept]
+) -> Iterator[str]:
+    for key in sorted(before.keys() | after.keys()):
+        was, is_ = before.get(key), after.get(key)
+        if was is None or is_ is None:
+            yield f"I13: {' '.join(key)} is {'not there' if is_ is None else 'new'} after a rebuild"
+            continue
+        for name, one, other in zip(_Kept._fields, was, is_, strict=True):
+            if one != other:
+                said = f"{name} was {one!r:.80}, is {other!r:.80}"
+                yield f"I13: {' '.join(key)} differs after a rebuild: {said}"
