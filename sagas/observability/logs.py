@@ -76,7 +76,7 @@ def _time_stamper(format: str) -> Processor:  # noqa: A002
 @contextmanager
 def plain_logs() -> Iterator[None]:
     """Lines for people, tracebacks without boxes and locals, where nothing else is configured."""
-    if structlog.is_configured():
+    if not _is_as_imported():
         yield
         return
     structlog.configure(
@@ -91,6 +91,18 @@ def plain_logs() -> Iterator[None]:
         yield
     finally:
         structlog.reset_defaults()
+
+
+def _is_as_imported() -> bool:
+    """Whether nobody has chosen how logs look. Whoever only captured them (``structlog.testing``) has put
+    structlog's own processors back, and left it "configured".
+    """
+    if not structlog.is_configured():
+        return True
+    return _AS_IMPORTED is not None and structlog.get_config()["processors"] == _AS_IMPORTED
+
+
+_AS_IMPORTED = None if structlog.is_configured() else [*structlog.get_config()["processors"]]
 
 
 def _ending(format: str, *, colors: bool, short: bool) -> list[Processor]:  # noqa: A002

@@ -181,13 +181,16 @@ def _names(outcome: Outcome) -> set[str]:
 @contextmanager
 def _silent() -> Iterator[None]:
     """Thousands of warnings about servers that are away are the point, and nobody reads them."""
-    before = structlog.get_config()
+    before = structlog.get_config() if structlog.is_configured() else None
     quiet = structlog.make_filtering_bound_logger("CRITICAL")
     structlog.configure(wrapper_class=quiet, cache_logger_on_first_use=False)
     try:
         yield
     finally:
-        structlog.configure(**before)
+        if before is None:
+            structlog.reset_defaults()
+        else:
+            structlog.configure(**before)
 
 
 def simulate(
