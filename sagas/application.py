@@ -169,6 +169,7 @@ async def saga_client(
             broker=broker,
             table=table,
             clock=SystemClock(),
+            reader=broker_admin(settings, client_id=client_id, timeout_s=timeout_s),
         )
     finally:
         await broker.stop()
@@ -269,6 +270,7 @@ def client_of(
         table=platform.table,
         clock=platform.clock,
         outbox=outbox,
+        reader=platform.reader,
     )
 
 

@@ -176,10 +176,13 @@ def _print_tables(found: _Findings) -> None:
     if found.services:
         for name, absent in _absent(found).items():
             if absent:
-                out.print(f"{name}: {', '.join(absent)} not among the services of this project.")
+                out.print(
+                    f"{name}: {', '.join(absent)} not among the services of this project.",
+                    soft_wrap=True,
+                )
     for problem in found.problems:
-        out.print(f"problem: {problem}", style="red", markup=False)
-    out.print(_summary(found))
+        out.print(f"problem: {problem}", style="red", markup=False, soft_wrap=True)
+    out.print(_summary(found), soft_wrap=True)
 
 
 def _triggers(step: StepDefinition) -> str:

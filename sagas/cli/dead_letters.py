@@ -18,6 +18,7 @@ import typer
 
 from sagas.cli.errors import CommandError, ExitCode, nearest
 from sagas.cli.options import (
+    LIMIT_MAX,
     ByOption,
     Output,
     OutputOption,
@@ -115,7 +116,9 @@ def list_letters(
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Those that were replayed or discarded, too.")
     ] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=LIMIT_MAX, help="At most so many.")
+    ] = 20,
     output: OutputOption = Output.TABLE,
     project: ProjectOption = None,
     timeout: TimeoutOption = 10.0,

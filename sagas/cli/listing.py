@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sagas.cli.errors import CommandError, ExitCode, nearest
-from sagas.cli.options import Output, OutputOption, ProjectOption, SagaOption, TimeoutOption
+from sagas.cli.options import (
+    LIMIT_MAX,
+    Output,
+    OutputOption,
+    ProjectOption,
+    SagaOption,
+    TimeoutOption,
+)
+from sagas.cli.standing import Standing, standing_of, unprepared_words
 from sagas.core.errors import ContractViolation
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
@@ -18,6 +26,7 @@ from sagas.core.saga import Saga
 if TYPE_CHECKING:
     from sagas.cli.project import Project
     from sagas.ports import Listed, SagaTable
+    from sagas.restoring import RestorableTable
     from sagas.runtime.views import SagaView
 
 __all__ = ["chosen_sagas", "list_sagas"]
@@ -41,6 +50,8 @@ class _Line:
 class _Found:
     lines: Sequence[_Line]
     counts: Mapping[str, int]
+    standings: Sequence[Standing]
+    namespace: str
 
 
 def list_sagas(
@@ -55,7 +66,9 @@ def list_sagas(
             show_default=False,
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=LIMIT_MAX, help="At most so many.")
+    ] = 20,
     output: OutputOption = Output.TABLE,
     project: ProjectOption = None,
     timeout: TimeoutOption = 5.0,
@@ -73,7 +86,7 @@ def list_sagas(
 
     async def look() -> _Found:
         async with open_table(settings, timeout) as table:
-            return await _look(table, sagas, wanted, limit)
+            return await _look(table, sagas, wanted, limit, settings.namespace)
 
     found = asyncio.run(look())
     if output is Output.JSON:
@@ -101,14 +114,19 @@ def chosen_sagas(project: Project, name: str | None) -> tuple[type[Saga], ...]:
 
 
 async def _look(
-    table: SagaTable, sagas: Sequence[type[Saga]], statuses: Sequence[str], limit: int
+    table: RestorableTable,
+    sagas: Sequence[type[Saga]],
+    statuses: Sequence[str],
+    limit: int,
+    namespace: str,
 ) -> _Found:
     """All calls are issued together: they travel in few pipelines."""
-    listings, counts = await asyncio.gather(
+    listings, counts, standings = await asyncio.gather(
         asyncio.gather(
             *(table.list_sagas(saga.name, statuses=statuses, limit=limit) for saga in sagas)
         ),
         asyncio.gather(*(table.count_sagas(saga.name, statuses=_ALL) for saga in sagas)),
+        standing_of(table, sagas),
     )
     by_name = {saga.name: saga for saga in sagas}
     newest = sorted(
@@ -117,7 +135,8 @@ async def _look(
         reverse=True,
     )[:limit]
     lines = await asyncio.gather(*(_line(table, by_name[one.saga], one) for one in newest))
-    return _Found(lines, {status: sum(count[status] for count in counts) for status in _ALL})
+    total = {status: sum(count[status] for count in counts) for status in _ALL}
+    return _Found(lines, total, standings, namespace)
 
 
 async def _line(table: SagaTable, saga: type[Saga], listed: Listed) -> _Line:
@@ -152,7 +171,8 @@ def _print_json(found: _Found) -> None:
                 "problem": line.problem or None,
             }
         )
-    print_json({"sagas": sagas, "counts": dict(found.counts)})
+    unready = [asdict(one) for one in found.standings if not one.is_ready]
+    print_json({"sagas": sagas, "counts": dict(found.counts), "unready": unready})
 
 
 def _print_table(found: _Found, statuses: Sequence[str], *, several: bool) -> None:
@@ -177,7 +197,12 @@ def _print_table(found: _Found, statuses: Sequence[str], *, several: bool) -> No
     if found.lines:
         out.print(rows)
         out.print()
-    out.print(_summary(found, statuses))
+    out.print(_summary(found, statuses), soft_wrap=True)
+    for standing in found.standings:
+        if not standing.is_ready and not standing.is_blank:
+            out.print(standing.words(), soft_wrap=True)
+    if blank := [one.saga for one in found.standings if one.is_blank]:
+        out.print(unprepared_words(blank, found.namespace), soft_wrap=True)
 
 
 def _summary(found: _Found, statuses: Sequence[str]) -> str:

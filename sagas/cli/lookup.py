@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sagas.cli.errors import CommandError, ExitCode
+from sagas.cli.standing import standing_of, unprepared_words
 from sagas.core.instance import Instance
 from sagas.core.saga import Saga
+from sagas.restoring import TableLost
 
 if TYPE_CHECKING:
-    from sagas.ports import Row, SagaTable
+    from sagas.ports import Row
+    from sagas.restoring import RestorableTable
 
 __all__ = ["Found", "find_saga"]
 
@@ -29,14 +32,20 @@ class Found:
 
 
 async def find_saga(
-    table: SagaTable, sagas: Sequence[type[Saga]], saga_id: str, namespace: str
+    table: RestorableTable, sagas: Sequence[type[Saga]], saga_id: str, namespace: str
 ) -> Found:
     """The one saga with this id, loaded with its events. Raises CommandError, TableUnavailable, and
     ContractViolation for one that another version of the saga has written.
     """
     from sagas.wire.stored import decode_instance
 
-    rows = await asyncio.gather(*(table.load(one.name, saga_id, events=True) for one in sagas))
+    try:
+        rows = await asyncio.gather(*(table.load(one.name, saga_id, events=True) for one in sagas))
+    except TableLost as error:
+        blank = [one.saga for one in await standing_of(table, sagas) if one.is_blank]
+        if not blank:
+            raise
+        raise CommandError(ExitCode.UNAVAILABLE, unprepared_words(blank, namespace)) from error
     there = [(saga, row) for saga, row in zip(sagas, rows, strict=True) if row is not None]
     if not there:
         raise _missing(sagas, saga_id, namespace)

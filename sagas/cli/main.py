@@ -113,7 +113,7 @@ def _usage(error: Exception) -> str:
     """What was typed wrongly, and where the right words stand."""
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", "sagas")
-    text = getattr(error, "format_message", error.__str__)()
+    text = getattr(error, "format_message", error.__str__)() or "Name a subcommand"
     told = str(text).replace("Value error, ", "").rstrip(".").removesuffix("?")
     ending = "?" if str(text).rstrip(".").endswith("?") else "."
     return f"{told}{ending} `{command} --help` shows how."

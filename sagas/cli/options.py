@@ -12,6 +12,7 @@ import typer
 from sagas.cli.errors import CommandError, ExitCode
 
 __all__ = [
+    "LIMIT_MAX",
     "ByOption",
     "Output",
     "OutputOption",
@@ -21,6 +22,10 @@ __all__ = [
     "WhyOption",
     "login",
 ]
+
+
+LIMIT_MAX = 1_000_000
+"""More than anybody reads, and less than a server can not count to."""
 
 
 class Output(StrEnum):

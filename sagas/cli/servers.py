@@ -25,7 +25,7 @@ from sagas.cli.errors import CommandError, ExitCode
 from sagas.core.saga import Saga
 from sagas.observability.logs import configure_logs
 from sagas.ports import Broker, BrokerAdmin, BrokerUnavailable, SagaTable, TableUnavailable
-from sagas.restoring import RestorableTable
+from sagas.restoring import RestorableTable, TableLost, TableRebuilding
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
 
@@ -54,7 +54,8 @@ def read_settings() -> SagaSettings:
 async def open_table(
     settings: SagaSettings, timeout_s: float, *, within_s: float | None = None
 ) -> AsyncIterator[RestorableTable]:
-    """The saga table. Raises CommandError for a Redis that does not answer in time, also later.
+    """The saga table. Raises CommandError for a Redis that does not answer in time, also later, and for what
+    is lost.
 
     ``within_s`` bounds all that is done with it, ``timeout_s`` if left out.
     """
@@ -64,6 +65,8 @@ async def open_table(
             saga_table(settings, timeout_s=timeout_s) as table,
         ):
             yield table
+    except (TableLost, TableRebuilding) as error:  # Redis answers
+        raise CommandError(ExitCode.UNAVAILABLE, str(error)) from error
     except (TableUnavailable, TimeoutError) as error:
         address = redacted(settings.redis)
         raise _away("Redis", address, "SAGAS_REDIS", timeout_s, error) from error

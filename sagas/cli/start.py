@@ -91,9 +91,19 @@ def _event(saga: type[Saga], content: dict[str, JsonValue]) -> Event:
 
 async def _start(settings: SagaSettings, saga: type[Saga], event: Event, timeout_s: float) -> str:
     from sagas.cli.servers import open_client, open_table
+    from sagas.cli.standing import standing_of
 
     async with (
-        open_table(settings, timeout_s, within_s=2 * timeout_s) as table,
-        open_client(settings, [saga], table, timeout_s) as client,
+        open_table(settings, timeout_s, within_s=3 * timeout_s) as table,
+        open_client(settings, [saga], table, 2 * timeout_s) as client,
     ):
-        return await client.start(event)
+        try:
+            return await client.start(event, timeout_s=timeout_s)
+        except TimeoutError as error:
+            unready = [one for one in await standing_of(table, [saga]) if not one.is_ready]
+            if not unready:
+                raise
+            raise CommandError(
+                ExitCode.UNAVAILABLE,
+                f"What ran under this key is not known now, so nothing is started. {unready[0].words()}",
+            ) from error

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagas.cli.listing import chosen_sagas
-from sagas.cli.options import Output, OutputOption, ProjectOption, SagaOption, TimeoutOption
+from sagas.cli.options import (
+    LIMIT_MAX,
+    Output,
+    OutputOption,
+    ProjectOption,
+    SagaOption,
+    TimeoutOption,
+)
 from sagas.cli.words import short_name
 from sagas.core.controls import TimerDue, decide_control
 from sagas.core.definition import Role
@@ -43,7 +50,9 @@ class TimerLine:
 def timers(
     *,
     saga: SagaOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=LIMIT_MAX, help="At most so many.")
+    ] = 20,
     output: OutputOption = Output.TABLE,
     project: ProjectOption = None,
     timeout: TimeoutOption = 5.0,

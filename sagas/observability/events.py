@@ -58,6 +58,7 @@ class LogEvent(StrEnum):
     TIMERS_PUBLISHED = "timers.published"
     TIMER_NOT_PUBLISHED = "timer.not_published"
     SAGAS_FORGOTTEN = "sagas.forgotten"
+    DRAIN_FINISHED = "drain.finished"
     DRAIN_TIMEOUT = "drain.timeout"
     RUN_FAILED = "run.failed"
     LIVEZ_LISTENING = "livez.listening"

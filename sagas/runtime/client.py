@@ -18,6 +18,8 @@ from sagas.core.saga import Saga
 from sagas.core.starts import Reuse, Verdict, place_of
 from sagas.core.steps import Wait
 from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, Row, SagaTable, TableUnavailable
+from sagas.restoring import TableLost, TopicReader
+from sagas.runtime.beginnings import Beginnings
 from sagas.runtime.incoming import key_of
 from sagas.runtime.operator import Outlook, outlook_of, request_id, request_record
 from sagas.runtime.outside import (
@@ -62,6 +64,7 @@ class SagaClient:
         table: SagaTable,
         clock: Clock,
         outbox: Outbox | None = None,
+        reader: TopicReader | None = None,
     ) -> None:
         self._sagas = tuple(sagas)
         self._topics = topics
@@ -69,6 +72,7 @@ class SagaClient:
         self._table = table
         self._clock = clock
         self._outbox = outbox
+        self._beginnings = Beginnings(topics, reader)
         self._patience = Patience(clock)
 
     async def start(
@@ -137,7 +141,14 @@ class SagaClient:
             raise
 
     async def _row(self, saga: type[Saga], saga_id: str) -> Row | None:
-        return await self._table.load(saga.definition.saga, saga_id, events=True)
+        """The row; None, too, where no worker has ever prepared the saga's table."""
+        name = saga.definition.saga
+        try:
+            return await self._table.load(name, saga_id, events=True)
+        except TableLost:
+            if await self._beginnings.is_ahead(name):
+                return None
+            raise
 
     async def latest(
         self, saga: type[Saga], key: str | int | UUID, *, timeout_s: float | None = None
@@ -259,7 +270,7 @@ class SagaClient:
     ) -> SagaView | None:
         """The saga as the table has it now, or None: not started, not seen yet, or expired.
 
-        Waits for a table that is away; with ``timeout_s`` no longer than that, then TimeoutError.
+        Waits for a table that is away or lost; with ``timeout_s`` no longer than that, then TimeoutError.
         """
         _checked_saga(saga)
         return await self._insist(lambda: self._look(saga, saga_id), timeout_s)

@@ -332,6 +332,8 @@ class Worker:
         What only waits for its time is let go at once: it stays uncommitted, and waits elsewhere.
         """
         tasks = [task for p in sorted(partitions) for task in self._tasks.get(p, ())]
+        late: list[asyncio.Task[None]] = []
+        begun = len(tasks)
         if waiting := [task for task in tasks if task in self._waiting]:
             self._cancel(waiting)
             await asyncio.wait(waiting, timeout=_CANCELLED_WITHIN_S)
@@ -343,6 +345,9 @@ class Worker:
                 _log.warning("drain.timeout", service=self._name, cancelled=len(late))
                 self._cancel(late)
                 await asyncio.wait(late, timeout=_CANCELLED_WITHIN_S)
+        if begun:
+            let_go = len(waiting) + len(late)
+            _log.info("drain.finished", service=self._name, finished=begun - let_go, let_go=let_go)
         await self._commit(partitions)
 
     def _cancel(self, tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -325,7 +325,12 @@ async def test_servers_that_go_away_cost_nothing_but_time(
         failed = broker.watch() if trouble.startswith("kafka") else table.watch()
         (table.watch if trouble.startswith("kafka") else broker.watch)()
         platform = Platform(
-            topics=topics, broker=broker, table=table, clock=SystemClock(), ids=RandomIds()
+            topics=topics,
+            broker=broker,
+            table=table,
+            clock=SystemClock(),
+            ids=RandomIds(),
+            reader=KafkaAdmin(proxy.address, client_id="tests-rebuild", settings=SETTINGS),
         )
         await broker.start()
         await table.start()

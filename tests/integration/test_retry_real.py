@@ -36,7 +36,7 @@ from sagas.application import (
     run_services,
     topics_of,
 )
-from sagas.ports import NewTopic, SagaTable
+from sagas.ports import NewTopic, SagaTable, TableUnavailable
 from sagas.runtime.retry_topics import RetrySettings
 from sagas.wire.topics import Topics
 
@@ -177,7 +177,10 @@ async def _all_wait(table: SagaTable, orders: list[str]) -> None:
     missing = set(orders)
     while missing:
         for order in list(missing):
-            row = await table.load("packing", order)
+            try:
+                row = await table.load("packing", order)
+            except TableUnavailable:  # nobody has prepared it yet
+                row = None
             if row is not None and row.notes:
                 missing.discard(order)
         await asyncio.sleep(0.02)
