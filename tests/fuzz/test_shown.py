@@ -61,8 +61,8 @@ def print_list(found: Found) -> None:
     listed = Listed(saga=DEFINITION.saga, saga_id="o1", status="PARKED", changed_at_ms=10**30)
     lines = [listing._Line(listed, view), listing._Line(listed, None, view.reason or "")]
     counts = {"COMPENSATING": 2}
-    listing._print_table(listing._Found(lines, counts), ["COMPENSATING"], several=True)
-    listing._print_json(listing._Found(lines, counts))
+    listing._print_table(listing._Found(lines, counts, (), "n"), ["COMPENSATING"], several=True)
+    listing._print_json(listing._Found(lines, counts, (), "n"))
 
 
 def print_saga(found: Found) -> None:
