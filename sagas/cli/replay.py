@@ -77,6 +77,10 @@ EpochOption = Annotated[
     int,
     typer.Option("--epoch", min=1, max=999_999, help="With --again: for which time. Once each."),
 ]
+FromTopicsOption = Annotated[
+    bool,
+    typer.Option("--from-topics", help="Choose by what the topics hold: the table has lost sagas."),
+]
 ExecuteOption = Annotated[
     bool, typer.Option("--execute", help="Do it. Without: show what would be asked.")
 ]
@@ -110,6 +114,7 @@ def replay_compensations(
     dead_letter_reason: LetterOption = None,
     again: AgainOption = None,
     epoch: EpochOption = 1,
+    from_topics: FromTopicsOption = False,
     execute: ExecuteOption = False,
     rate: RateOption = None,
     wait: WaitOption = 30.0,
@@ -147,6 +152,8 @@ def replay_compensations(
     replaying = Replaying(
         settings=settings,
         saga=chosen,
+        sagas=opened.sagas(),
+        from_topics=from_topics,
         services=[] if dead_letter_reason is None else list(chosen.definition.services),
         dead_letter_reason=dead_letter_reason,
         again=None if again is None else Again(_step(chosen, again), epoch),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.core.controls import Again
 from sagas.core.errors import ContractViolation
+from sagas.core.instance import Instance
 from sagas.core.saga import Saga
 from sagas.runtime.replay import (
     Choice,
@@ -22,6 +23,7 @@ from sagas.runtime.replay import (
     Replay,
     Report,
     chosen,
+    chosen_from_topics,
     plan_of,
     report_of,
 )
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from sagas.application import SagaSettings
     from sagas.ports import SagaTable
+    from sagas.restoring import RestorableTable
 
 __all__ = ["Replaying", "print_reports"]
 
@@ -44,6 +47,8 @@ class Replaying:
 
     settings: SagaSettings
     saga: type[Saga]
+    sagas: Sequence[type[Saga]]
+    from_topics: bool
     services: Sequence[str]
     dead_letter_reason: str | None
     again: Again | None
@@ -66,14 +71,39 @@ class Replaying:
             try:
                 plans = [
                     plan_of(one, again=self.again, by=self.by, why=self.why)
-                    async for one in chosen(table, self.saga, choice, again=self.again)
+                    async for one in self._chosen(table, choice)
                     if one.saga_id not in known
                 ]
             except ContractViolation as error:
                 raise CommandError(ExitCode.FINDINGS, str(error)) from error
+            if not plans and not self.from_topics:
+                await self._refuse_lost(table)
             if not self.execute:
                 return [_planned(plan) for plan in plans]
             return await self._execute(table, plans)
+
+    def _chosen(self, table: SagaTable, choice: Choice) -> AsyncIterator[Instance]:
+        from sagas.application import broker_admin
+        from sagas.runtime.histories import Histories
+        from sagas.wire.topics import Topics
+
+        if not self.from_topics:
+            return chosen(table, self.saga, choice, again=self.again)
+        reader = broker_admin(self.settings, client_id="sagas-cli", timeout_s=self.timeout_s)
+        topics = Topics(self.settings.namespace)
+        histories = Histories(self.saga, self.sagas, topics=topics, reader=reader)
+        return chosen_from_topics(histories, self.saga, choice, again=self.again)
+
+    async def _refuse_lost(self, table: RestorableTable) -> None:
+        """Nobody is meant because nobody is known: that must not look like a good end."""
+        from sagas.cli.standing import standing_of
+
+        (standing,) = await standing_of(table, [self.saga])
+        if not standing.is_ready:
+            raise CommandError(
+                ExitCode.UNAVAILABLE,
+                f"{standing.words()} --from-topics chooses sagas without the table.",
+            )
 
     async def _with_dead_letters(self, choice: Choice) -> frozenset[str]:
         from sagas.cli.dead_letters import Wanted

@@ -17,13 +17,26 @@ from sagas.core.definition import StepDefinition
 from sagas.core.events import Event
 from sagas.core.framework_events import AgainRequested, RetryRequested
 from sagas.core.instance import Instance, SagaStatus
+from sagas.core.refold import Found, refold
 from sagas.core.saga import Saga
 from sagas.ports import Clock, SagaTable
+from sagas.restoring import TableLost, TableRebuilding
+from sagas.runtime.histories import Histories
 from sagas.runtime.operator import Operator, outlook_of
 from sagas.runtime.views import SagaView, view_of
 from sagas.wire.stored import decode_instance
 
-__all__ = ["Choice", "Outcome", "Planned", "Replay", "Report", "chosen", "plan_of", "report_of"]
+__all__ = [
+    "Choice",
+    "Outcome",
+    "Planned",
+    "Replay",
+    "Report",
+    "chosen",
+    "chosen_from_topics",
+    "plan_of",
+    "report_of",
+]
 
 _STATUSES = (SagaStatus.PARKED, SagaStatus.COMPENSATING, SagaStatus.FAILED)
 _ALL_MAX = 10_000_000
@@ -139,6 +152,31 @@ def _plan_again(instance: Instance, again: Again, by: str, why: str) -> Planned:
     return Planned(instance, (), f"the compensation of {again.step} has never run to an end")
 
 
+async def chosen_from_topics(
+    histories: Histories, saga: type[Saga], choice: Choice, *, again: Again | None
+) -> AsyncIterator[Instance]:
+    """The instances that are meant, folded from the topics: for a table that has lost them.
+
+    Holds one portion of the topics at a time. Participants find out what their table lacks, and put it
+    back, when they handle what is asked. Raises BrokerUnavailable.
+    """
+    homeless: dict[str, list[Found]] = {}
+    for partitions in await histories.portions():
+        portion = await histories.read(
+            partitions, wanted=lambda one: choice.ids is None or one in choice.ids
+        )
+        for saga_id, events in portion.events.items():
+            found = [*homeless.pop(saga_id, ()), *events]
+            refolded = refold(saga.definition, saga_id, found)
+            if refolded is None:
+                homeless[saga_id] = found
+                continue
+            instance = refolded.instance
+            changed_ms = max(fact.at_ms for fact in instance.facts.values())
+            if choice.fits_time(changed_ms) and choice.fits(instance, again=again):
+                yield instance
+
+
 async def chosen(
     table: SagaTable, saga: type[Saga], choice: Choice, *, again: Again | None
 ) -> AsyncIterator[Instance]:
@@ -212,17 +250,21 @@ class Replay:
             await self._operator.ask(self._saga.name, before.saga_id, request)
         until_ms = self._clock.now_ms() + self._wait_s * 1000
         while True:
-            view, after = await self._look(before.saga_id)
+            view, after = await self._look(before)
             outcome = _outcome(plan, after)
             if outcome is not Outcome.ASKED or self._clock.now_ms() >= until_ms:
                 return report_of(plan, after, outcome, view)
             await self._clock.sleep(_POLL_S)
 
-    async def _look(self, saga_id: str) -> tuple[SagaView | None, Instance]:
-        definition = self._saga.definition
-        row = await self._table.load(self._saga.name, saga_id, events=True)
+    async def _look(self, before: Instance) -> tuple[SagaView | None, Instance]:
+        """As it is now; as it was before while the table has not got it back."""
+        definition, saga_id = self._saga.definition, before.saga_id
+        try:
+            row = await self._table.load(self._saga.name, saga_id, events=True)
+        except (TableLost, TableRebuilding):
+            row = None
         if row is None:
-            return None, Instance(definition, saga_id)
+            return None, before
         return view_of(definition, saga_id, row), decode_instance(definition, saga_id, row.state)
 
 

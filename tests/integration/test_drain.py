@@ -30,7 +30,7 @@ from sagas.core.instance import SagaStatus
 from sagas.ports import NewTopic, OutgoingRecord, Row, RowChange
 from sagas.runtime.assembly import Platform
 from sagas.service import Lifespan
-from sagas.wire.topics import Topics
+from sagas.wire.topics import RETRY_TIERS_MS, Topics
 from tests.cli_project import MODULES, Project, write_project
 from tests.integration.kafka_proxy import KafkaProxy
 from tests.integration.test_redis_settings import PrivateRedis
@@ -316,6 +316,7 @@ async def test_servers_that_go_away_cost_nothing_but_time(
         of(name) for of in (topics.events, topics.dead_letters) for name in ("shop", "pack", "post")
     ]
     names.append(topics.control("parcel"))
+    names += [topics.retry(name, ms) for name in ("pack", "post") for ms in RETRY_TIERS_MS]
     admin = KafkaAdmin(kafka_servers, client_id="tests", settings=SETTINGS)
     await admin.create_topics([NewTopic(name=name, partitions=2) for name in names])
     await asyncio.to_thread(redis.start, **durable)

@@ -8,9 +8,20 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from sagas.adapters.memory.broker import MemoryBroker
 from sagas.core.controls import Again
 from sagas.core.instance import SagaStatus
-from sagas.runtime.replay import Choice, Outcome, Planned, Replay, Report, chosen, plan_of
+from sagas.runtime.histories import Histories
+from sagas.runtime.replay import (
+    Choice,
+    Outcome,
+    Planned,
+    Replay,
+    Report,
+    chosen,
+    chosen_from_topics,
+    plan_of,
+)
 from sagas.testing import SagaTestEnvironment
 from tests.unit.test_failed_compensation import Asked, Trip, World
 
@@ -149,3 +160,23 @@ async def test_again_says_what_can_not_be() -> None:
 async def test_the_choice(choice: Choice, found: set[str]) -> None:
     async with trips(World(broken={"hotel"}), "1", "2") as env:
         assert {plan.instance.saga_id for plan in await plans(env, choice)} == found
+
+
+async def test_sagas_are_chosen_from_the_topics_where_the_table_is_gone() -> None:
+    async with trips(World(broken={"hotel"}), "1", "2") as env:
+        at, kept = env.platform, await plans(env)
+        assert isinstance(at.broker, MemoryBroker)
+        histories = Histories(Trip, [Trip], topics=at.topics, reader=at.broker)
+
+        async def folded(choice: Choice) -> dict[str, Planned]:
+            found = chosen_from_topics(histories, Trip, choice, again=None)
+            return {one.saga_id: plan_of(one, again=None, by="ann", why="x") async for one in found}
+
+        everyone = await folded(Choice())
+        assert {id_: plan.requests[0].step for id_, plan in everyone.items()} == {  # type: ignore[attr-defined]
+            plan.instance.saga_id: plan.requests[0].step  # type: ignore[attr-defined]
+            for plan in kept
+        }
+        assert set(await folded(Choice(ids=frozenset({"2"})))) == {"2"}
+        assert await folded(Choice(until_ms=1)) == {}
+        assert await folded(Choice(statuses=[SagaStatus.PARKED])) == {}
