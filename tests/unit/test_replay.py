@@ -23,6 +23,7 @@ from sagas.runtime.replay import (
     plan_of,
 )
 from sagas.testing import SagaTestEnvironment
+from sagas.testing.accounting import WatchedBroker
 from tests.unit.test_failed_compensation import Asked, Trip, World
 
 
@@ -165,8 +166,10 @@ async def test_the_choice(choice: Choice, found: set[str]) -> None:
 async def test_sagas_are_chosen_from_the_topics_where_the_table_is_gone() -> None:
     async with trips(World(broken={"hotel"}), "1", "2") as env:
         at, kept = env.platform, await plans(env)
-        assert isinstance(at.broker, MemoryBroker)
-        histories = Histories(Trip, [Trip], topics=at.topics, reader=at.broker)
+        assert isinstance(at.broker, WatchedBroker)
+        memory = at.broker._broker
+        assert isinstance(memory, MemoryBroker)
+        histories = Histories(Trip, [Trip], topics=at.topics, reader=memory)
 
         async def folded(choice: Choice) -> dict[str, Planned]:
             found = chosen_from_topics(histories, Trip, choice, again=None)
