@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sagas.adapters.memory.journal import MemoryJournal
+from sagas.adapters.memory.markers import Markers
 from sagas.adapters.memory.table import MemorySagaTable
 from sagas.core import controls, decide, enabled, handling, timers
 from sagas.core.definition import (
@@ -25,6 +26,9 @@ from sagas.core.evolve import evolve
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.ports import JournalKey, JournalOutcome, RowChange
+from sagas.runtime import rebuild
+from sagas.runtime.history import History
+from sagas.runtime.waking import Waker
 from sagas.runtime.worker import Worker
 from sagas.testing.simulation import Faults, Simulation
 from tests.simulation.workloads import WORKLOADS
@@ -159,6 +163,30 @@ async def _acknowledge_first(self: Worker, record: Any, interest: Any, previous:
     await self._dispatch.handle(record, interest)
 
 
+async def _wake_nobody(*_: object) -> None:
+    pass
+
+
+def _look_at_no_marker(self: Markers, saga: str, bucket: int) -> int:
+    marker = self.of(saga)[bucket]
+    return 1 if marker is None else marker.generation
+
+
+_change_of, _finish = rebuild.change_of, Markers.finish
+
+
+def _with_the_stamp_of_before(refolded: Any, stamp: Any, **given: Any) -> RowChange:
+    return _change_of(refolded, stamp._replace(generation=1, version=refolded.seq or 1), **given)
+
+
+def _finish_as_before(self: Markers, saga: str, buckets: Any, token: str, _: int) -> bool:
+    return _finish(self, saga, buckets, token, 1)
+
+
+def _park_nobody(*_: object) -> decide.Decision:
+    return decide.Decision()
+
+
 def _patch(owner: object, name: str, instead: object) -> tuple[Patch, ...]:
     return ((owner, name, instead),)
 
@@ -174,12 +202,14 @@ _HARSH = replace(
 )
 """Handlers that mostly fail: where a saga goes on without a step, it is left to nobody."""
 
+_LOSING = replace(Faults(), table_losses=6)
+
 ABLATIONS = (
     Ablation("2", "store before emitting", _patch(Handling, "_commit", _emit_then_store), seed=1),
     Ablation(
-        "2", "the event is stored with the state", _patch(handling, "unproven", _nothing), seed=3
+        "2", "the event is stored with the state", _patch(handling, "unproven", _nothing), seed=471
     ),
-    Ablation("2", "acknowledge last", _patch(Worker, "_in_turn", _acknowledge_first), seed=72),
+    Ablation("2", "acknowledge last", _patch(Worker, "_in_turn", _acknowledge_first), seed=45),
     Ablation(
         "3", "a fold is stored first", _patch(handling, "must_store", lambda *_: False), seed=43
     ),
@@ -192,13 +222,13 @@ ABLATIONS = (
         "8",
         "from the frontier backwards",
         _patch(enabled, "_at_frontier", lambda *_: True),
-        seed=22,
+        seed=19,
     ),
     Ablation(
         "8",
         "a step in flight is undone",
         _patch(Instance, "needs_undo", _needs_undo_without_flight),
-        seed=124,
+        seed=268,
     ),
     Ablation("9", "the tombstone", _patch(MemoryJournal, "undo", _leave_no_tombstone), seed=731),
     Ablation(
@@ -226,6 +256,35 @@ ABLATIONS = (
         "10", "outcomes are stable", _patch(MemoryJournal, "forward", _forget_outcomes), seed=28
     ),
     Ablation("12", "nothing turns back past the pivot", _past_the_pivot, seed=75),
+    Ablation("13", "what can not be undone is parked", _patch(decide, "park", _park_nobody)),
+    Ablation(
+        "15",
+        "another server is noticed",
+        _patch(Markers, "condemn", lambda _: None),
+        faults=_LOSING,
+    ),
+    Ablation(
+        "15",
+        "a message tells more than its row",
+        _patch(History, "is_lacked_by", lambda *_: False),
+        faults=_LOSING,
+    ),
+    Ablation(
+        "16",
+        "nobody writes while a rebuild goes on",
+        _patch(Markers, "look", _look_at_no_marker),
+        faults=_LOSING,
+    ),
+    Ablation(
+        "16",
+        "a new generation",
+        (
+            (rebuild, "change_of", _with_the_stamp_of_before),
+            (Markers, "finish", _finish_as_before),
+        ),
+        faults=_LOSING,
+    ),
+    Ablation("16", "everybody is woken", _patch(Waker, "wake", _wake_nobody), faults=_LOSING),
 )
 
 

@@ -7,11 +7,12 @@ whole table, in ``rebuilding``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sagas.core.definition import START, Direction, Join, StepDefinition
-from sagas.testing.simulation.evidence import Evidence
+from sagas.testing.simulation.evidence import Evidence, Seen
 from sagas.testing.simulation.world import Effect
 
 __all__ = ["INVARIANTS", "violations"]
@@ -35,6 +36,7 @@ INVARIANTS = {
 
 _ENDED = ("COMPLETED", "COMPENSATED", "FAILED")
 _PARKED = "sagas.SagaParked.v1"
+_UNDO_FAILED = "sagas.UndoFailed.v1"
 _TIMED_OUT = "sagas.StepTimedOut.v1"
 
 
@@ -45,6 +47,7 @@ def violations(evidence: Evidence) -> list[str]:
     return [
         *_ends(evidence),
         *_effects(evidence, tallies),
+        *_failed(evidence, tallies),
         *_order(evidence),
         *_late(evidence),
         *_log(evidence, tallies),
@@ -54,7 +57,10 @@ def violations(evidence: Evidence) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """How often a step took effect and was undone; without a journal, how its last call left it."""
+    """How often a step took effect and was undone; without a journal, how its last call left it.
+
+    Somebody may have had it undone once more: that counts for each epoch by itself.
+    """
 
     done: int
     undone: int
@@ -67,7 +73,7 @@ def _tally(evidence: Evidence, step: StepDefinition) -> _Tally:
     if any(effect.journaled for effect in mine):
         return _Tally(
             start + sum(_is_done(effect, step) for effect in mine),
-            sum(_is_undone(effect) for effect in mine),
+            max(Counter(effect.epoch for effect in mine if _is_undone(effect)).values(), default=0),
             journaled=True,
         )
     changing = [effect for effect in mine if _is_done(effect, step) or _is_undone(effect)]
@@ -144,6 +150,17 @@ def _effects(evidence: Evidence, tallies: dict[str, _Tally]) -> Iterator[str]:
             yield f"I7: {name} is undone past a pivot"
 
 
+def _failed(evidence: Evidence, tallies: dict[str, _Tally]) -> Iterator[str]:
+    """I2: what a saga that has failed leaves behind is in its ledger."""
+    if evidence.status != "FAILED":
+        return
+    given_up = {one.says.get("step") for one in evidence.log if one.type == _UNDO_FAILED}
+    for step in evidence.definition.steps:
+        tally = tallies[step.name]
+        if step.undone is not None and tally.done > tally.undone and step.name not in given_up:
+            yield f"I2: the saga failed, {step.name} is not undone, and nobody is told"
+
+
 def _completed(evidence: Evidence, step: StepDefinition, tally: _Tally) -> Iterator[str]:
     left, required = step.otherwise in evidence.types, _required(evidence, step)
     if tally.undone and not left:
@@ -215,13 +232,22 @@ def _ancestors(evidence: Evidence, name: str) -> list[str]:
 def _late(evidence: Evidence) -> Iterator[str]:
     """I6, I9: where effects go through a journal, nothing takes effect after its undo."""
     undone: set[str] = set()
+    epochs: dict[str, int] = {}
     for effect in evidence.effects:
         if not effect.journaled:
             continue
         if effect.direction is Direction.UNDO:
             undone.add(effect.step)
+            if effect.epoch < epochs.get(effect.step, 0):
+                yield f"I9: {effect.step} was undone under an epoch that had been superseded"
+            epochs[effect.step] = effect.epoch
         elif effect.step in undone and _is_done(effect, evidence.definition.by_name[effect.step]):
             yield f"I9: {effect.step} took effect after it had been undone"
+
+
+def _is_superseded(evidence: Evidence, event: Seen) -> bool:
+    """Whether it was decided, lost with the table, and came after the end that was reached without it."""
+    return evidence.status in _ENDED and 0 < event.generation < evidence.generation
 
 
 def _log(evidence: Evidence, tallies: dict[str, _Tally]) -> Iterator[str]:
@@ -229,7 +255,11 @@ def _log(evidence: Evidence, tallies: dict[str, _Tally]) -> Iterator[str]:
     recorded = {event.id for event in evidence.recorded}
     on_log = {event.id for event in evidence.log}
     for event in evidence.log:
-        if event.id not in recorded and event.type not in evidence.outside:
+        if event.id in recorded or event.type in evidence.outside:
+            continue
+        if _is_superseded(evidence, event):
+            evidence.seen["superseded"] += 1
+        else:
             yield f"I8: {event.type} was emitted and is not recorded"
     for event in evidence.recorded:
         if event.id not in on_log:

@@ -19,12 +19,15 @@ __all__ = ["Evidence", "Seen", "Witness"]
 
 
 class Seen(NamedTuple):
-    """An event as it stands on a topic or in a row: identity, type, cause, and what its payload says."""
+    """An event as it stands on a topic or in a row: identity, type, cause, what its payload says, and the
+    table's generation under which it was decided, 0 for what came from outside.
+    """
 
     id: str
     type: str
     cause: str
     payload: bytes
+    generation: int
 
     @property
     def says(self) -> dict[str, object]:
@@ -38,10 +41,13 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Evidence:
-    """All that is known of one instance. ``statuses`` are those of its row, in the order of writing."""
+    """All that is known of one instance. ``statuses`` are those of its row, in the order of writing, and
+    ``generation`` is that of its row.
+    """
 
     definition: Definition
     saga_id: str
+    generation: int
     statuses: list[str]
     log: list[Seen]
     recorded: list[Seen]
@@ -110,6 +116,7 @@ class Witness:
         return Evidence(
             definition=definition,
             saga_id=saga_id,
+            generation=table.generation_of(*key),
             statuses=table.statuses.get(key, []),
             log=list(self._logs.get(key, {}).values()),
             recorded=recorded,
@@ -142,4 +149,5 @@ def _seen(headers: dict[str, bytes], payload: bytes) -> Seen:
     def text(name: str) -> str:
         return headers.get(name, b"").decode(errors="replace")
 
-    return Seen(text("ce_id"), text("ce_type"), text("ce_causationid"), payload)
+    generation = int(text("ce_sagagen") or 0)
+    return Seen(text("ce_id"), text("ce_type"), text("ce_causationid"), payload, generation)

@@ -56,6 +56,8 @@ class Faults:
     """A group starts again at an earlier offset."""
     cancellations: int = 1
     """Somebody cancels the saga."""
+    agains: int = 1
+    """Somebody asks for a compensation once more, in the middle or after the end."""
     table_losses: int = 2
     """The saga table loses its last acknowledged writes, or all of them."""
     deletions: int = 0

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from sagas.core.completion import Completion
 from sagas.core.definition import StepDefinition
-from sagas.core.framework_events import CancelRequested
+from sagas.core.events import Event
+from sagas.core.framework_events import AgainRequested, CancelRequested
 from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord, Record
 from sagas.runtime.outside import completion_record
@@ -29,6 +30,7 @@ _LOST_WRITES = (0, 1, 2, 5, 20)
 """So many of the last writes a server lacks; 0 stands for all."""
 _AGAIN_S = 0.7
 _OFTEN = 0.7
+_AGAIN = 0.5
 _LARGE = b"x" * 900_001
 
 
@@ -47,7 +49,7 @@ class Stage(Protocol):
     def publish(self, record: OutgoingRecord) -> None:
         """Publish from outside, past every line."""
 
-    def ask(self, saga: type[Saga], saga_id: str, request: CancelRequested) -> None:
+    def ask(self, saga: type[Saga], saga_id: str, request: Event) -> None:
         """Ask something as an operator."""
 
 
@@ -220,6 +222,23 @@ class Happenings:
                 self._stage.ask(saga, saga_id, CancelRequested(by="simulation", why="chance"))
 
         self.at(draw.uniform(0.05, self._horizon_s), cancel)
+
+    def again(self, saga: type[Saga], saga_id: str) -> None:
+        """Somebody may have a compensation run once more, at a moment in the run."""
+        draw = self._chance.of("again")
+        if self._chance.hits("agains", _AGAIN):
+            when_s = draw.uniform(0.05, self._horizon_s)
+            self.at(when_s, lambda: self.ask_again(saga, saga_id, epoch=draw.choice([1, 2])))
+
+    def ask_again(self, saga: type[Saga], saga_id: str, *, epoch: int) -> None:
+        """Ask for the compensation of a drawn step under an epoch; too early, it is passed over."""
+        steps = [step.name for step in saga.definition.steps if step.undone is not None]
+        if not steps or self._place.servers.table.status(saga.name, saga_id) is None:
+            return
+        step = self._chance.of("again").choice(steps)
+        self._place.note("operator", "again", f"has {step} undone once more, epoch {epoch}")
+        request = AgainRequested(step=step, epoch=epoch, by="simulation", why="to be sure")
+        self._stage.ask(saga, saga_id, request)
 
     def answers(self, saga: type[Saga], saga_id: str) -> None:
         """Every step that waits is answered from outside, early or late, or never if its time is up."""

@@ -23,6 +23,7 @@ INTERESTING = (
     "dead letter",
     "parked",
     "resumed",
+    "rebuild",
 )
 """What a campaign has to have seen to be worth anything; where a saga can have it at all."""
 

@@ -20,6 +20,7 @@ from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord, Record
 from sagas.runtime.operator import Operator
 from sagas.runtime.outside import start_record, started_by
+from sagas.runtime.waking import Waker
 from sagas.testing.simulation.checkers import violations
 from sagas.testing.simulation.evidence import Witness
 from sagas.testing.simulation.faults import Chance, Faults
@@ -42,6 +43,8 @@ _REST_BESIDES_S = 7_200.0
 _RESUMED_MAX = 8
 _ALARMS_MAX = 40
 _TIMER = "sagas.TimerFired.v1"
+_LATE_EPOCH = 3
+_TURNED_BACK = frozenset({"COMPENSATED", "FAILED"})
 _ENDED = frozenset({"COMPLETED", "COMPENSATED", "FAILED"})
 
 
@@ -130,8 +133,11 @@ class Run:
 
     def _course(self) -> None:
         horizon_s = self._chance.of("horizon").choice(_HORIZONS_S)
+        self._outside(self._announce())
+        self._loop.run_until(self._never, 0.0)
         self._soon(lambda: self._begin(horizon_s))
         self._loop.run_until(self._never, horizon_s)
+        again = self._chance.left("agains") > 0
         self._soon(self._heal)
         for _ in range(_RESUMED_MAX):
             budget_s = self._budget_s
@@ -140,9 +146,20 @@ class Run:
                 self._problems += self._unrest(budget_s)
                 return
             parked = [key for key in self._started if self._stands(key) == SagaStatus.PARKED]
-            if not parked:
+            if parked:
+                self._soon(partial(self._resume, parked))
+            elif again:
+                again = False
+                self._soon(self._ask_again)
+            else:
                 return
-            self._soon(partial(self._resume, parked))
+
+    def _ask_again(self) -> None:
+        """After the end: a compensation of each saga that turned back is run once more."""
+        for key, saga in self._started.items():
+            if self._happenings is not None and self._stands(key) in _TURNED_BACK:
+                self._story.seen["asked again after the end"] += 1
+                self._happenings.ask_again(saga, key[1], epoch=_LATE_EPOCH)
 
     @property
     def _budget_s(self) -> float:
@@ -153,6 +170,12 @@ class Run:
             for saga in self.setting.sagas
         )
         return 2 * declared_ms / 1000 + _REST_BESIDES_S
+
+    async def _announce(self) -> None:
+        """The topics tell of the first generation, as after the first start on a new server."""
+        waker = Waker(topics=self.place.topics, broker=self._servers.broker, clock=self._clock)
+        for saga in self.setting.sagas:
+            await waker.announce(saga.name, 1)
 
     def _begin(self, horizon_s: float) -> None:
         for name in self._services:
@@ -171,6 +194,7 @@ class Run:
                 happenings.at(again_s, partial(self._start, event))
             happenings.answers(saga, saga_id)
             happenings.cancel(saga, saga_id)
+            happenings.again(saga, saga_id)
         happenings.schedule()
 
     def _heal(self) -> None:

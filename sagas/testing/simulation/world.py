@@ -169,6 +169,11 @@ class SimulatedTable(MemorySagaTable):
         """The compact state of an instance, as stored."""
         return self._rows[saga, saga_id].state
 
+    def generation_of(self, saga: str, saga_id: str) -> int:
+        """The generation under which an instance was written; 0 for none."""
+        stored = self._rows.get((saga, saga_id))
+        return 0 if stored is None or stored.stamp is None else stored.stamp.generation
+
     def timer_names(self, saga: str, saga_id: str) -> Iterator[str]:
         """The timers of an instance that are part of it: not those that only ask for proof."""
         for timer in self._timers[bucket_of(saga_id)].values():

@@ -9,7 +9,7 @@ from typing import Any
 
 from sagas import NEVER, NOTHING, AllOf, AnyOf, Event, OneOf, Saga, Service, Start, Step, Wait
 from sagas.adapters.memory.journal import MemoryJournal
-from sagas.core.definition import START, Definition, Join, StepDefinition
+from sagas.core.definition import START, Definition, Join, StepDefinition, UndoPolicy
 from sagas.core.starts import key_of_instance
 from sagas.signatures import Handler
 from sagas.testing.simulation import Setting
@@ -82,7 +82,7 @@ def services_of(saga: type[Saga], plans: dict[str, Plan]) -> dict[str, Service]:
             perform = partial(_perform, saga, step, plans.get(step.name, Plan()))
             service.performers[key] = Handler(perform, is_async=True, name=step.name)
         if step.undone is not None:
-            undo = partial(_undo, saga, step)
+            undo = partial(_undo, saga, step, plans.get(step.name, Plan()))
             service.undoers[key] = Handler(undo, is_async=True, name=f"undo {step.name}")
     return services
 
@@ -100,7 +100,9 @@ async def _perform(saga: type[Saga], step: StepDefinition, plan: Plan, *given: A
     return _made(saga, step.done[plan.choice % len(step.done)], id_)
 
 
-async def _undo(saga: type[Saga], step: StepDefinition, *given: Any) -> Event:
+async def _undo(saga: type[Saga], step: StepDefinition, plan: Plan, *given: Any) -> Event:
+    if plan.undo_fails and step.if_undo_fails is UndoPolicy.CONTINUE and not given[-1].epoch:
+        raise ValueError("it can not be undone")
     return _made(saga, step.undone or "", given[-1].saga_id)
 
 
@@ -113,7 +115,7 @@ def _built(seed: int) -> tuple[Definition, type[Saga]]:
 def generated_workload(seed: int) -> Setting:
     """Another saga for each seed; every second one waits, may go on without a step, and has to hurry."""
     definition, saga = _built(seed)
-    return setting_of(saga, random_plans(definition, seed))
+    return setting_of(saga, random_plans(definition, seed, undos_fail=True))
 
 
 def setting_of(saga: type[Saga], plans: dict[str, Plan]) -> Setting:
