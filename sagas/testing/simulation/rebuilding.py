@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sagas.core.saga import Saga
-from sagas.ports import Clock, Ids
+from sagas.ports import Clock
 from sagas.runtime.histories import Histories
 from sagas.runtime.rebuild import Means, Rebuild
 from sagas.runtime.verification import Verification
 from sagas.runtime.waking import Waker
-from sagas.testing.simulation.world import SimulatedBroker, SimulatedTable
-from sagas.wire.topics import Topics
+from sagas.testing.simulation.member import Place
+from sagas.testing.simulation.world import Servers
 
 __all__ = ["Rebuilding"]
 
@@ -38,28 +38,27 @@ class Rebuilding:
     """Asks it of every saga of a run, once nobody works any more."""
 
     def __init__(
-        self,
-        sagas: Iterable[type[Saga]],
-        *,
-        topics: Topics,
-        broker: SimulatedBroker,
-        table: SimulatedTable,
-        clock: Clock,
-        ids: Ids,
+        self, sagas: Iterable[type[Saga]], servers: Servers, place: Place, clock: Clock
     ) -> None:
-        self._table = table
-        listed = tuple(sagas)
+        self._table = servers.table
+        listed, topics, broker = tuple(sagas), place.topics, servers.broker
+        self._waker = Waker(topics=topics, broker=broker, clock=clock)
         self._means = [
             Means(
                 saga=saga,
                 histories=Histories(saga, listed, topics=topics, reader=broker),
-                table=table,
-                waker=Waker(topics=topics, broker=broker, clock=clock),
+                table=servers.table,
+                waker=self._waker,
                 clock=clock,
-                ids=ids,
+                ids=place.ids,
             )
             for saga in listed
         ]
+
+    async def announce(self) -> None:
+        """The topics tell of the first generation, as after the first start on a new server."""
+        for means in self._means:
+            await self._waker.announce(means.saga.name, 1)
 
     async def violations(self) -> list[str]:
         """What differs, in words. Wipes the table and fills it again."""

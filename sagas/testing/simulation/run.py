@@ -20,7 +20,6 @@ from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord, Record
 from sagas.runtime.operator import Operator
 from sagas.runtime.outside import start_record, started_by
-from sagas.runtime.waking import Waker
 from sagas.testing.simulation.checkers import violations
 from sagas.testing.simulation.evidence import Witness
 from sagas.testing.simulation.faults import Chance, Faults
@@ -95,6 +94,7 @@ class Run:
             note=self._note,
             bell=bell,
         )
+        self._rebuilding = Rebuilding(setting.sagas, self._servers, self.place, self._clock)
         self._services = {service.name: service for service in setting.services}
         self._lifespans = {name: lifespan_of(setting, s) for name, s in self._services.items()}
         self._members: list[Member] = []
@@ -133,7 +133,7 @@ class Run:
 
     def _course(self) -> None:
         horizon_s = self._chance.of("horizon").choice(_HORIZONS_S)
-        self._outside(self._announce())
+        self._outside(self._rebuilding.announce())
         self._loop.run_until(self._never, 0.0)
         self._soon(lambda: self._begin(horizon_s))
         self._loop.run_until(self._never, horizon_s)
@@ -170,12 +170,6 @@ class Run:
             for saga in self.setting.sagas
         )
         return 2 * declared_ms / 1000 + _REST_BESIDES_S
-
-    async def _announce(self) -> None:
-        """The topics tell of the first generation, as after the first start on a new server."""
-        waker = Waker(topics=self.place.topics, broker=self._servers.broker, clock=self._clock)
-        for saga in self.setting.sagas:
-            await waker.announce(saga.name, 1)
 
     def _begin(self, horizon_s: float) -> None:
         for name in self._services:
@@ -364,15 +358,7 @@ class Run:
     def _rebuilt_again(self) -> list[str]:
         """I13, once every worker is gone: they would bring the table back themselves."""
         self._cut_off()
-        rebuilding = Rebuilding(
-            self.setting.sagas,
-            topics=self.place.topics,
-            broker=self._servers.broker,
-            table=self._servers.table,
-            clock=self._clock,
-            ids=self.place.ids,
-        )
-        task = self._loop.create_task(rebuilding.violations(), context=Context())
+        task = self._loop.create_task(self._rebuilding.violations(), context=Context())
         self._loop.run_until(task.done, self._loop.time() + _REST_BESIDES_S)
         found: list[str] = task.result()
         return found
