@@ -243,13 +243,6 @@ ABLATIONS = (
         faults=_HARSH,
     ),
     Ablation(
-        "9a",
-        "what was left out is undone",
-        _patch(Instance, "undo_beside", lambda *_: False),
-        seed=3705,
-        faults=_HARSH,
-    ),
-    Ablation(
         "10", "outcomes are stable", _patch(MemoryJournal, "forward", _forget_outcomes), seed=28
     ),
     Ablation("12", "nothing turns back past the pivot", _past_the_pivot, seed=75),
