@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sagas.core.definition import START, Definition, Role
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
+from sagas.core.starts import run_of
 
 __all__ = ["Found", "Refolded", "refold"]
 
@@ -50,15 +51,16 @@ class Refolded(NamedTuple):
 
 
 def refold(definition: Definition, saga_id: str, found: Iterable[Found]) -> Refolded | None:
-    """Fold what was found; None without a start. Of several starts the one found first counts.
+    """Fold what was found; None without a start: ``_start_of`` says which one counts.
 
     The start comes first, then what was decided, in the order of its stamps. An event without a place of
     its own stands before the first one that was decided in its knowledge: an answer from outside, or one
     of a superseded generation that came late. Of those that nobody knew yet, answers come in the order in
     which they were found, then the superseded.
     """
+    found = list(found)
     events = _distinct(found)
-    start = next((one for one in events if one.starts), None)
+    start = _start_of(saga_id, events, begun={one.fact.id for one in found if one.seq})
     if start is None:
         return None
     instance = Instance(definition, saga_id, deadline_ms=start.deadline_ms)
@@ -71,6 +73,20 @@ def refold(definition: Definition, saga_id: str, found: Iterable[Found]) -> Refo
         max(one.generation for one in events),
         max(one.seq for one in events),
     )
+
+
+def _start_of(saga_id: str, events: list[Found], *, begun: Collection[str]) -> Found | None:
+    """The start that the instance had: of several the one that others name as their cause, or else the one
+    found first.
+
+    Nobody acts on the start of a later run until its host has published it with a stamp: a request without
+    one may have been refused.
+    """
+    starts = [one for one in events if one.starts]
+    if run_of(saga_id) > 1:
+        starts = [one for one in starts if one.fact.id in begun]
+    causes = {one.fact.cause for one in events}
+    return max(starts, key=lambda one: one.fact.id in causes, default=None)
 
 
 def _distinct(found: Iterable[Found]) -> list[Found]:
