@@ -18,6 +18,7 @@ import structlog
 
 from sagas.core.definition import DEADLINE
 from sagas.core.errors import ContractViolation, InvalidMessage, RetriableError
+from sagas.core.instance import Instance
 from sagas.core.refold import Found, Refolded, refold
 from sagas.core.saga import Saga
 from sagas.core.timers import PROOF, timers_of
@@ -95,6 +96,20 @@ class Means:
     def may_have_run(self, found: Collection[Found]) -> bool:
         """Whether what the topics hold is too old to be all that happened."""
         return all(self.is_long_ago(one.published_ms) for one in found if one.starts)
+
+    def refolded(
+        self, saga_id: str, found: Collection[Found], left: Collection[Found] | None
+    ) -> Refolded | None:
+        """The instance from the topics and what is ``left`` of its row: None without a row, empty for one
+        that can not be read. None where there is no start that is to run.
+
+        Topics keep records longer than they say. What is older than rows are kept is of an instance that
+        was forgotten, and whose key may be in use again under the same event ids, unless the row is as old.
+        """
+        began_ms = min((one.fact.at_ms for one in left or ()), default=None)
+        if left is None or (began_ms is not None and not self.is_long_ago(began_ms)):
+            found = [one for one in found if not self.is_long_ago(one.published_ms)]
+        return refold(self.saga.definition, saga_id, [*found, *(left or ())])
 
 
 class Rebuild:
@@ -276,16 +291,16 @@ class _Attempt:
         found = [*self._homeless.pop(saga_id, ()), *found]
         row = await self._row(saga_id)
         stamp = Stamp(0, 0)
-        left: list[Found] = []
+        left: list[Found] | None = None
         if row is not None:
-            stamp = row.stamp
+            stamp, left = row.stamp, []
             try:
                 _, left = found_in_row(means.saga, saga_id, row)
             except (ContractViolation, InvalidMessage, KeyError) as error:
                 self._rebuilt.unreadable += 1
                 _log.warning("rebuild.row_unreadable", saga_id=saga_id, error=str(error))
-        refolded = refold(means.saga.definition, saga_id, [*found, *left])
-        if refolded is None or (row is None and means.may_have_run(found)):
+        refolded = means.refolded(saga_id, found, left)
+        if refolded is None:
             self._homeless[saga_id] = found
             return
         generation = max(self._rebuilt.generation, refolded.generation, stamp.generation) + 1
@@ -297,7 +312,7 @@ class _Attempt:
             raise self._superseded()
         self._put_back[saga_id] = change.status
         self._highest = max(self._highest, generation)
-        if not refolded.instance.phase.is_terminal:
+        if is_under_way(refolded.instance):
             await means.waker.wake(self._saga, saga_id, generation)
 
     async def _row(self, saga_id: str) -> Row | None:
@@ -312,6 +327,13 @@ class _Attempt:
             f"The rebuild of {self._saga} was overtaken: another one has begun, or the table "
             "was lost again. Nothing is damaged; the one that came later does the work."
         )
+
+
+def is_under_way(instance: Instance) -> bool:
+    """Whether somebody may have to act: it has not ended, or is to be compensated once more after that."""
+    return not instance.phase.is_terminal or any(
+        map(instance.owed_epoch, instance.definition.steps)
+    )
 
 
 def change_of(

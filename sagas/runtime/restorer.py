@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 import structlog
 
-from sagas.core.refold import Found, Refolded, refold
+from sagas.core.refold import Found, Refolded
 from sagas.ports import Row, Stamp
 from sagas.runtime.histories import found_in_row
 from sagas.runtime.rebuild import Means, change_of
@@ -92,12 +92,12 @@ class Restorer:
     async def _restore(self, saga_id: str, found: Collection[Found]) -> bool:
         """One instance, by compare-and-set, under the generation that its row or its bucket has."""
         row = await self._table.load(self._saga.name, saga_id, events=True)
-        left = [] if row is None else found_in_row(self._saga, saga_id, row)[1]
-        refolded = refold(self._saga.definition, saga_id, [*found, *left])
-        if refolded is None or (row is None and self._means.may_have_run(found)):
+        left = None if row is None else found_in_row(self._saga, saga_id, row)[1]
+        refolded = self._means.refolded(saga_id, found, left)
+        if refolded is None:
             self._remember(saga_id)
             return False
-        if row is not None and refolded.instance.facts.keys() == {one.fact.slot for one in left}:
+        if left is not None and refolded.instance.facts.keys() == {one.fact.slot for one in left}:
             return True  # nothing is missing any more
         await self._store(refolded, row)
         return True  # or somebody else has stored
