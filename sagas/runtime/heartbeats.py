@@ -31,7 +31,10 @@ _EVERY_MS = 10_000
 
 
 class Heartbeats(Pulse):
-    """The pulse of one action, over its attempts. Used from the loop that made it, and from threads."""
+    """The pulse of one action, over its attempts. Used from the loop that made it, and from threads.
+
+    ``at_once`` is the undo of a late success: it is wanted whatever the saga waits for (rule 11).
+    """
 
     def __init__(
         self,
@@ -41,8 +44,10 @@ class Heartbeats(Pulse):
         deadline_ms: int | None,
         table: SagaTable,
         clock: Clock,
+        at_once: bool = False,
     ) -> None:
         self._action = action
+        self._at_once = at_once
         self._instance = instance
         forward = action.direction is Direction.FORWARD
         self._timeout_ms = action.step.timeout_ms if forward else None
@@ -92,6 +97,8 @@ class Heartbeats(Pulse):
         task.add_done_callback(self._telling.discard)
 
     async def _tell(self) -> None:
+        if self._at_once:
+            return
         step, instance = self._action.step, self._instance
         saga, saga_id = instance.definition.saga, instance.saga_id
         now_ms = self._clock.now_ms()

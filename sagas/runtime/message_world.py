@@ -291,7 +291,7 @@ class MessageWorld:
             handler=handlers[self._definition.saga, step.name],
             triggers=(outcome,) if starts and outcome is not None else triggers,
             outcome=outcome,
-            context=self._context(action, instance, events, made + 1),
+            context=self._context(action, instance, events, made + 1, at_once=at_once),
             retry=saga.retries[step.name],
             key_field=self._definition.key,
             outcome_types=saga.events,
@@ -314,7 +314,13 @@ class MessageWorld:
         return recorded[:1] if step.join is Join.ANY else recorded
 
     def _context(
-        self, action: Action, instance: Instance, events: Mapping[str, Event], attempt: int
+        self,
+        action: Action,
+        instance: Instance,
+        events: Mapping[str, Event],
+        attempt: int,
+        *,
+        at_once: bool,
     ) -> StepContext:
         step, envelope = action.step, self._incoming.envelope
         return StepContext(
@@ -337,16 +343,17 @@ class MessageWorld:
             ),
             because=events.get(instance.turned_by or ""),
             events={type_: events[type_] for type_ in step.reads if type_ in events},
-            pulse=self._pulse(action, instance),
+            pulse=self._pulse(action, instance, at_once=at_once),
         )
 
-    def _pulse(self, action: Action, instance: Instance) -> Heartbeats:
+    def _pulse(self, action: Action, instance: Instance, *, at_once: bool) -> Heartbeats:
         return Heartbeats(
             action,
             instance,
             deadline_ms=_bound_ms(action, instance),
             table=self._at.table,
             clock=self._at.clock,
+            at_once=at_once,
         )
 
     async def _events(self, action: Action, instance: Instance) -> Mapping[str, Event]:

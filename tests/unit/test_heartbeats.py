@@ -20,9 +20,15 @@ from sagas import (
     minutes,
     seconds,
 )
+from sagas.core.definition import SAGA_CANCELLED, Direction, Role
+from sagas.core.evolve import evolve
 from sagas.core.framework_events import CancelRequested, StepTimedOut, TimerFired
+from sagas.core.instance import Fact
+from sagas.core.refold import Refolded
 from sagas.core.timers import timers_of
+from sagas.ports import Stamp
 from sagas.runtime.operator import Operator
+from sagas.runtime.rebuild import change_of
 from sagas.testing import SagaTestEnvironment
 from sagas.wire.stored import decode_instance
 
@@ -221,6 +227,32 @@ async def test_a_handler_learns_that_the_saga_has_turned_back() -> None:
         assert "film 'f-1' waits for the forward action of render no longer" in str(raised[0])
         assert farm.scrapped == [None]
         assert env.attempts(saga_id) == []
+
+
+async def test_the_undo_of_a_late_success_is_wanted_though_the_saga_has_ended() -> None:
+    """Nobody else knows of the effect (rule 11): another worker has undone the step meanwhile."""
+
+    async def work(context: StepContext) -> None:
+        row = await env._table.load("film", "f-1")
+        assert row is not None
+        instance = decode_instance(Film.definition, "f-1", row.state)
+        for fact in (
+            Fact("other-1", SAGA_CANCELLED, "start", Role.CANCELLED, "ann", published=True),
+            Fact("other-2", Scrapped.event_type, "render", Role.UNDONE, "other-1", Direction.UNDO),
+            Fact("other-3", Dropped.event_type, "start", Role.UNDONE, "other-2", Direction.UNDO),
+        ):
+            instance = evolve(instance, fact)
+        ended = Refolded(instance, {}, 1, 0)
+        stamp = Stamp(row.stamp.generation, row.stamp.version + 3)
+        assert await env._table.store(change_of(ended, stamp, token="other", expected=row.stamp))
+
+    farm = Farm(work)
+    async with SagaTestEnvironment(farm.services) as env:
+        saga_id = await env.start(Asked(id="f-1"))
+        await env.run()
+        assert env.status(saga_id) is SagaStatus.COMPENSATED
+        assert len(farm.scrapped) == 1
+        assert env.dead_letters == []
 
 
 async def test_a_plain_function_has_heartbeats_too() -> None:
