@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from sagas.core.definition import START, Role
 from sagas.core.durations import span_words
-from sagas.core.errors import InvalidMessage
 from sagas.core.instance import Instance
 from sagas.runtime.incoming import Incoming
 from sagas.runtime.patience import Patience
+from sagas.runtime.reception import StartRefused
 from sagas.runtime.restorer import Restorer
 
 __all__ = ["History"]
@@ -40,12 +40,12 @@ class History:
         self._looked = False
 
     def refuse_old_start(self, now_ms: int, keep_ended_ms: int | None) -> None:
-        """Raise InvalidMessage for a start without a row that is older than rows are kept."""
+        """Raise StartRefused for a start without a row that is older than rows are kept."""
         incoming = self._incoming
         if keep_ended_ms is None or (incoming.fact.step, incoming.fact.role) != (START, Role.DONE):
             return
         if self._published_ms < now_ms - keep_ended_ms:
-            raise InvalidMessage(
+            raise StartRefused(
                 f"{incoming.fact.type} of {incoming.saga.name} {incoming.saga_id!r} was published longer ago "
                 f"than sagas that have ended are kept ({span_words(keep_ended_ms)}): it may have run. Where "
                 "it has not, publish it again under the same key."

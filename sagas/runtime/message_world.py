@@ -78,7 +78,7 @@ class MessageWorld:
     async def load(self) -> Instance | None:
         """The row without its events, decoded; put back from the topics if it has lost something.
 
-        Raises OtherStart for a start that is to be decided on, and InvalidMessage for one that is older
+        Raises OtherStart for a start that is to be decided on, and StartRefused for one that is older
         than rows are kept: it may have run.
         """
         at, row = self._at, await self._row(events=False)

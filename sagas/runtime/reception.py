@@ -31,7 +31,9 @@ _log = structlog.get_logger()
 
 
 class StartRefused(InvalidMessage):
-    """The saga takes no such start of this key: a dead letter, and no harm to the run that exists."""
+    """The saga takes no such start of this key, or it is too old: a dead letter, and no harm to a run that
+    exists.
+    """
 
 
 class OtherStart(Exception):

@@ -203,12 +203,20 @@ def test_garbage_from_outside_does_not_make_workers_read_all_day() -> None:
 
 
 def test_a_start_that_is_older_than_rows_are_kept_does_not_run_as_new() -> None:
+    """Nor is it looked for: a backlog of old starts must not have topics read; nothing is to be parked."""
+
     async def main() -> None:
-        world, table, _ = world_of(keep_ended_ms=DAY_MS)
+        world, table, reader = world_of(keep_ended_ms=DAY_MS)
+        async with world.running(till()):
+            await world.until(lambda: table.is_ready("purchase"))
+        read = reader.reads
         await world.client.start(Placed(id="old"))
         await world.clock.sleep(DAY_MS / 1000 + 1)
-        async with world.running(till()):
-            await world.until(lambda: len(world.dead("till")) == 1)
+        with capture_logs() as logs:
+            async with world.running(till()):
+                await world.until(lambda: len(world.dead("till")) == 1)
+        assert reader.reads == read
+        assert "saga.not_parked" not in {entry["event"] for entry in logs}
         assert "it may have run" in world.dead("till")[0]["dlq-reason"]
         assert table._rows == {}
 
