@@ -104,7 +104,8 @@ def print_letters(letters: Sequence[Letter], *, resolved: bool) -> None:
     from sagas.cli.output import console, recent_time, table
 
     rows = table("id", "service", "when", "event", "saga id", "reason", *(["state"] * resolved))
-    rows.columns[0].min_width = max((len(letter.id) for letter in letters), default=0)
+    ids = rows.columns[0]
+    ids.no_wrap = True  # to be copied; a min_width would push the reason out of the terminal
     for letter in letters:
         state = "open" if letter.resolution is None else letter.resolution.how.value
         cells = (

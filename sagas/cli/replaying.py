@@ -224,6 +224,7 @@ def print_reports(reports: Sequence[Report], *, execute: bool, as_json: bool) ->
     if len(reports) > _SHOWN_MAX:
         out.print(f"{_SHOWN_MAX} of {len(reports)} are shown; -o json has all.")
     told = ", ".join(f"{counts[o]} {o.value}" for o in Outcome if counts[o])
-    out.print(f"{len(reports)} sagas: {told}." if reports else "No saga is meant.")
+    sagas = "1 saga" if len(reports) == 1 else f"{len(reports)} sagas"
+    out.print(f"{sagas}: {told}." if reports else "No saga is meant.")
     if not execute:
         out.print("Nothing was published: --execute does it.")

@@ -66,8 +66,7 @@ def rebuild(
 ) -> None:
     """Rebuild the saga table from the topics: all of it, some buckets, or one instance.
 
-    Workers do so by themselves when they notice a loss. Safe while they run, and to repeat: messages
-    wait meanwhile, rows that are younger than the topics are kept, and everybody is woken afterwards.
+    Workers do so by themselves when they notice a loss. Safe while they run, and to repeat.
 
     Example: [bold]sagas rebuild --saga order-fulfilment[/bold]
     """

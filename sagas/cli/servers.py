@@ -7,6 +7,7 @@ Owns the patience of a human at a terminal. ``sagas run`` waits for its servers 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -150,6 +151,7 @@ def _away(
 ) -> CommandError:
     cause: BaseException = error.__cause__ or error
     seen = str(cause).rstrip(". ") or type(cause).__name__
+    seen = re.sub(r"\('([^']*)', (\d+), <[^>]*>\)", r"\1:\2", seen)  # how Python writes an address
     if isinstance(error, TimeoutError) or isinstance(cause, TimeoutError):
         seen = f"no answer within {timeout_s:g} s"
     return CommandError(

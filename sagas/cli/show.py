@@ -211,7 +211,7 @@ def _print_head(out: Console, found: Found, view: SagaView) -> None:
     if view.status is SagaStatus.FAILED and not view.outstanding:
         head.add_row("left to undo", "nothing any more")
     if view.waits_for and not view.has_ended:
-        head.add_row("outstanding" if parked else "waits for", awaited_words(view))
+        head.add_row("stopped at" if parked else "waits for", awaited_words(view))
     for one in view.retrying:
         due = f"at {local_time(one.next_at_ms)}, {due_words(one.next_at_ms)}"
         attempts = found.saga.retries[one.step].attempts

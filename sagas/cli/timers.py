@@ -27,12 +27,12 @@ from sagas.core.definition import Role
 from sagas.core.errors import ContractViolation
 from sagas.core.instance import Instance
 from sagas.core.saga import Saga
-from sagas.core.timers import PROOF, timers_of
+from sagas.core.timers import PROOF, RETRY, timers_of
 
 if TYPE_CHECKING:
     from sagas.ports import SagaTable, Timer
 
-__all__ = ["TimerLine", "due_words", "json_of", "lines_of", "timers"]
+__all__ = ["TimerLine", "due_words", "json_of", "lines_of", "timers", "unrecorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,13 @@ async def _line(table: SagaTable, saga: type[Saga], timer: Timer) -> TimerLine:
     for line in lines_of(instance):
         if line.timer == timer.name:
             return line
+    return unrecorded(timer)
+
+
+def unrecorded(timer: Timer) -> TimerLine:
+    """What happens with a timer of which the record knows nothing."""
+    if timer.name.startswith(RETRY):  # set with a note: the message in the retry topic may be gone
+        return TimerLine(*timer, "it is tried again, if it was not yet")
     return TimerLine(*timer, "nothing: it is cleared")
 
 

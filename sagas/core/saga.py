@@ -227,7 +227,10 @@ def _problems_of_step(step: _AnyStep) -> Iterator[str]:
 def _problems_of_policy(step: _AnyStart | _AnyStep) -> Iterator[str]:
     policy: object = step.if_undo_fails
     if not isinstance(policy, UndoPolicy):
-        yield f"{step!r}: if_undo_fails= is {policy!r}; expected BLOCK, CONTINUE or ESCALATE."
+        yield (
+            f"{step!r}: if_undo_fails= is {policy!r}; expected BLOCK, CONTINUE or ESCALATE, imported "
+            "from sagas."
+        )
     elif policy is not UndoPolicy.BLOCK and step.undone is None:
         yield f"{step!r}: if_undo_fails= is said of a step that is never undone; leave it out."
 

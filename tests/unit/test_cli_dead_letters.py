@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sagas.cli.dead_letters import Wanted, rate_of, since_ms
-from sagas.cli.letters import Parked, safe
+from sagas.cli.letters import Parked, print_letters, safe
 from sagas.runtime.dead_letter_box import Letter
 from tests.cli_project import Project, write_project
+
+LETTER = Letter(
+    service="payments",
+    topic="t",
+    partition=0,
+    offset=1,
+    key=b"o1",
+    value=b"{",
+    headers=(),
+    reason="No good",
+    exception="InvalidMessage",
+    time_ms=1_000,
+)
 
 
 @pytest.fixture
@@ -42,6 +56,7 @@ def test_a_kafka_that_is_away(shop: Project, command: list[str]) -> None:
     ended = shop.sagas("dead-letters", *command, "--timeout", "1", SAGAS_KAFKA="127.0.0.1:1")
     assert ended.code == 5
     assert "Kafka at 127.0.0.1:1 is not available" in ended.only_line
+    assert "AddressFamily" not in ended.only_line
 
 
 def test_moments_and_rates() -> None:
@@ -64,22 +79,25 @@ def test_a_command_can_be_typed_as_it_is() -> None:
     assert parked.command == "sagas resume 'o 1; rm' --saga ordering --why \"...\""
 
 
-def test_filters_narrow() -> None:
-    letter = Letter(
-        service="payments",
-        topic="t",
-        partition=0,
-        offset=1,
-        key=b"o1",
-        value=b"{",
-        headers=(),
-        reason="No good",
-        exception="InvalidMessage",
-        time_ms=1_000,
+def test_a_list_fits_the_terminal_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    letter = replace(
+        LETTER, topic="sagas.inventory.events", reason="abcdefghijklmnopqrstuvwxyz" * 4
     )
-    assert Wanted().matches(letter)
-    assert Wanted(id="t/0/1", reason="invalidmessage", saga_id="o1", since_ms=1_000).matches(letter)
-    assert not Wanted(id="t/0/2").matches(letter)
-    assert not Wanted(reason="fine").matches(letter)
-    assert not Wanted(saga_id="o2").matches(letter)
-    assert not Wanted(since_ms=1_001).matches(letter)
+    print_letters([letter], resolved=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert letter.id in lines[2]
+    at = lines[0].index("reason")
+    assert "".join(line[at:].strip() for line in lines[2:]) == letter.reason
+
+
+def test_filters_narrow() -> None:
+    assert Wanted().matches(LETTER)
+    assert Wanted(id="t/0/1", reason="invalidmessage", saga_id="o1", since_ms=1_000).matches(LETTER)
+    assert not Wanted(id="t/0/2").matches(LETTER)
+    assert not Wanted(reason="fine").matches(LETTER)
+    assert not Wanted(saga_id="o2").matches(LETTER)
+    assert not Wanted(since_ms=1_001).matches(LETTER)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from sagas.cli.output import duration, recent_time, rfc3339
+from sagas.cli.timers import unrecorded
 from sagas.cli.topics import TopicState, compare
 from sagas.cli.words import (
     reason_of,
@@ -19,7 +20,7 @@ from sagas.cli.words import (
 )
 from sagas.core.definition import Direction
 from sagas.core.instance import SagaStatus
-from sagas.ports import NewTopic, TopicDescription
+from sagas.ports import NewTopic, Timer, TopicDescription
 from sagas.runtime.views import Retrying, SagaView, Waiting
 
 
@@ -171,3 +172,15 @@ def test_what_is_tried_again(direction: Direction, what: str) -> None:
         "failed_at": "1970-01-01T00:00:00.000Z",
         "next_at": "1970-01-01T00:00:08.000Z",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "then"),
+    [
+        ("retry/reserve_stock/forward", "it is tried again, if it was not yet"),
+        ("reserve_stock", "nothing: it is cleared"),
+    ],
+)
+def test_timers_of_which_the_record_knows_nothing(name: str, then: str) -> None:
+    line = unrecorded(Timer("ordering", "o1", name, 1_000))
+    assert (line.timer, line.due_ms, line.then, line.event) == (name, 1_000, then, None)

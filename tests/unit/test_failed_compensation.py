@@ -288,6 +288,14 @@ async def test_compensate_gives_up_a_parked_saga() -> None:
         assert seen(env).status is SagaStatus.COMPENSATED
 
 
+def test_the_name_of_a_policy_is_no_policy() -> None:
+    with pytest.raises(DefinitionError, match=r"is 'BLOCK'; expected BLOCK.* imported from sagas"):
+
+        class Odd(Saga):
+            key = "id"
+            start = Start(Asked, by="trips", undone=Dropped, if_undo_fails="BLOCK")  # type: ignore[call-overload]
+
+
 def test_a_policy_where_nothing_is_undone_is_a_mistake() -> None:
     with pytest.raises(DefinitionError, match="if_undo_fails= is said of a step that is never un"):
 

@@ -52,5 +52,5 @@ def missing_topic(topic: str, connection: Connection) -> SettingsError:
     """A topic that was named and is not there."""
     return SettingsError(
         f"topic {topic} does not exist on Kafka at {connection['bootstrap_servers']}: create it "
-        "first, or allow this client to see it"
+        "first, as `sagas topics apply` does, or allow this client to see it"
     )
