@@ -13,11 +13,16 @@ _TABLES = {
     "Operators": "operators",
     "Parked for": "parked_for",
     "Topics and journals": "topics",
+    "Losses of the saga table": "rebuilds",
     "Events": "events",
     "Dead letters": "letters",
     "Lines in the workers' logs": "logs",
     "Errors of handlers": "handler_errors",
 }
+_LEFT = (
+    "Known and accepted after a loss of the table in the middle of an emission: observers are told of "
+    "the end that holds by a later event of a higher generation."
+)
 
 
 def as_markdown(data: Mapping[str, Any]) -> str:
@@ -37,6 +42,9 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"- {one}" for one in findings)
     yield from ("", "To repeat it:", "", "```sh", data["command"], "```", "")
     yield f"{data['machine']}; {', '.join(f'{k} {v}' for k, v in data['versions'].items())}."
+    if data["left"]:
+        yield from ("", "## Ends that were told and left again", "", _LEFT, "")
+        yield from (f"- {one}" for one in data["left"])
     yield from ("", "## Faults", "", "| Kind | Times |", "|---|---|")
     yield from (f"| {kind} | {times} |" for kind, times in sorted(data["faults_by_kind"].items()))
     yield from ("", "| At | Took | What | |", "|---|---|---|---|")

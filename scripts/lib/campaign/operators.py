@@ -19,6 +19,8 @@ _AT_ONCE = 2
 _RESUMED_MAX = 40
 """At a time; whatever is still parked is resumed in the next round."""
 _MANY = "1000000"
+_DIFFERENCES = 1
+"""``sagas verify`` ends with it if there are any."""
 
 
 class Operators:
@@ -41,9 +43,9 @@ class Operators:
         async with self._gate:
             return await run(*command, environment=self._environment)
 
-    async def _json(self, *words: str) -> Any:
+    async def _json(self, *words: str, ends: Collection[int] = (0,)) -> Any:
         code, said = await self.sagas(*words, "--output", "json", "--timeout", "30")
-        if code:
+        if code not in ends:
             raise CommandFailed(f"sagas {' '.join(words)}: exit code {code}: {said[-2000:]}")
         return json.loads(said)
 
@@ -58,10 +60,14 @@ class Operators:
         found: list[dict[str, Any]] = (await self._json("timers", "--limit", _MANY))["timers"]
         return found
 
+    async def verified(self) -> dict[str, Any]:
+        """What the table and the topics say of each saga, compared by the command line."""
+        found: dict[str, Any] = await self._json("verify", ends=(0, _DIFFERENCES))
+        return found
+
     async def resume(self) -> int:
         """Resume whatever is parked; how many that were."""
         parked = await self.listed("parked")
-
         for saga in parked:
             self.resumed[saga["id"]] = str((saga["reason"] or {}).get("text", saga["reason"]))
         if ids := [saga["id"] for saga in parked[:_RESUMED_MAX]]:

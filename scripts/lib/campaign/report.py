@@ -66,6 +66,8 @@ def as_data(campaign: Campaign, command: str) -> dict[str, Any]:
         "topics": judgement.figures,
         "events": judgement.types,
         "letters": judgement.letters,
+        "rebuilds": {} if world is None else dict(sorted(world.logs.rebuilds.items())),
+        "left": judgement.left,
         "logs": {} if world is None else dict(sorted(world.logs.events.items())),
         "handler_errors": {} if world is None else dict(world.logs.handler_errors),
     }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from campaign import topics
-from campaign.checks import events, journals, letters, table
+from campaign.checks import endings, events, journals, letters, table
 from campaign.checks import timers as timers_told
-from campaign.records import Seen
 from campaign.schedule import TABLE_LOSS, Kind
 from campaign.world import World
 from services import books
@@ -29,6 +28,8 @@ class Judgement:
     ends: dict[str, int] = field(default_factory=dict)
     types: dict[str, int] = field(default_factory=dict)
     letters: dict[str, int] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    """Ends that observers were told of and that a loss of the table took back: known and accepted."""
 
     def add(self, found: Iterable[str]) -> None:
         """Take in what one check has found."""
@@ -46,6 +47,9 @@ async def judge(world: World, kinds: Iterable[Kind]) -> Judgement:
     told, accepted = events.events_of(good), set(world.customers.accepted)
     lost = not TABLE_LOSS.isdisjoint(kinds)
     judgement.add(events.findings(told, known=good, accepted=accepted, table_lost=lost))
+    statuses = endings.told_of(told)
+    judgement.add(endings.findings(statuses, table_lost=lost))
+    judgement.left = endings.left(statuses)
     judgement.add(letters.findings(records, world.poison))
     entries = await journals.read(world.databases)
     judgement.add(journals.findings(entries, told))
@@ -56,13 +60,19 @@ async def judge(world: World, kinds: Iterable[Kind]) -> Judgement:
     judgement.add(books.findings(_without(found, parked)))
     judgement.add(
         table.findings(
-            listed, timers, accepted=accepted, told=events.ends(told), noted=found.endings
+            listed,
+            timers,
+            accepted=accepted,
+            told=endings.endings(statuses),
+            noted=found.endings,
         )
     )
+    verified = await world.operators.verified()
+    judgement.add(table.differences(verified))
     judgement.add(await topics.lags(world.servers.kafka))
     judgement.ends = dict(Counter(one["status"] for one in listed))
     judgement.types = dict(events.by_type(told))
-    judgement.letters = _by_reason(letters.letters_of(records), lambda one: _is_poison(world, one))
+    judgement.letters = letters.by_reason(records, world.poison)
     replayed = sum(one.header("dlq-resolved") == "replayed" for one in records)
     judgement.figures = {
         "records on event topics": len(told),
@@ -73,25 +83,14 @@ async def judge(world: World, kinds: Iterable[Kind]) -> Judgement:
         "journal entries": len(entries),
         "tombstones": sum(one.kind == "tombstone" for one in entries),
         "poison records": len(world.poison),
+        "ends that were told and left again after a loss of the table": len(judgement.left),
+        "sagas whose table and topics were compared": verified["instances"],
         **timers_told.figures(good),
     }
     return judgement
-
-
-def _is_poison(world: World, letter: Seen) -> bool:
-    return letters.original_of(letter) in world.poison
 
 
 def _without(found: books.Books, parked: set[str]) -> books.Books:
     """The books without orders whose sagas wait for people: those are not at rest."""
     found.orders = {id_: order for id_, order in found.orders.items() if id_ not in parked}
     return found
-
-
-def _by_reason(found: Iterable[Seen], is_poison: Callable[[Seen], bool]) -> dict[str, int]:
-    def words() -> Iterator[str]:
-        for one in found:
-            kind = "poison" if is_poison(one) else "real"
-            yield f"{kind}: {one.header('dlq-service')}: {one.header('dlq-exception')}"
-
-    return dict(sorted(Counter(words()).items()))

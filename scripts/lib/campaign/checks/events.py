@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from campaign.records import TERMINAL, Seen
+from campaign.records import Seen
 
-__all__ = ["by_type", "duplicates", "ends", "events_of", "findings"]
+__all__ = ["by_type", "duplicates", "events_of", "findings"]
 
 _TOLD_AGAIN = frozenset({"ce_time", "ce_sagaseq", "ce_sagagen", "ce_sagastatus"})
 """A customer may say something twice, and it is told again with the status to which it has led."""
-_DECIDED_AGAIN = _TOLD_AGAIN | {"ce_causationid", "traceparent"}
+_DECIDED_AGAIN = _TOLD_AGAIN | {"ce_causationid", "ce_sagafolded", "traceparent"}
 """What a decision that was lost with the table, and made again, may say otherwise."""
 _BY_ANYBODY = "sagas."
 """What the framework tells of a saga, each participant that has it on record may tell on its topic."""
@@ -28,15 +28,6 @@ def duplicates(events: Sequence[Seen]) -> int:
     return len(events) - len({one.id for one in events})
 
 
-def ends(events: Iterable[Seen]) -> dict[str, set[str]]:
-    """The terminal statuses that were told of each saga; there should be one."""
-    told: defaultdict[str, set[str]] = defaultdict(set)
-    for one in events:
-        if one.status in TERMINAL:
-            told[one.saga_id].add(one.status)
-    return told
-
-
 def findings(
     events: Sequence[Seen],
     *,
@@ -51,9 +42,6 @@ def findings(
         yield f"The order {id_} was accepted, but is on no topic."
     for id_ in sorted(started.keys() - accepted):
         yield f"The order {id_} is on its topic, but no customer knows that it was accepted."
-    for id_, told in sorted(ends(events).items()):
-        if len(told) > 1 and not table_lost:
-            yield f"The saga of {id_} was told to have ended {' and '.join(sorted(told))}."
     causes = {one.id for one in known}
     for one in events:
         cause = one.header("ce_causationid")

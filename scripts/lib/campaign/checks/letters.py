@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from campaign.poison import Poison
 from campaign.records import Place, Seen
 
-__all__ = ["findings", "letters_of", "original_of"]
+__all__ = ["by_reason", "findings"]
 
 
-def letters_of(records: Iterable[Seen]) -> list[Seen]:
-    """The letters themselves, without what resolves them."""
-    return [one for one in records if one.is_letter]
+def by_reason(records: Iterable[Seen], poison: Collection[Place]) -> dict[str, int]:
+    """How many letters there are, by what they are about, whose they are, and why."""
+
+    def words() -> Iterator[str]:
+        for one in records:
+            if one.is_letter:
+                kind = "poison" if _original_of(one) in poison else "real"
+                yield f"{kind}: {one.header('dlq-service')}: {one.header('dlq-exception')}"
+
+    return dict(sorted(Counter(words()).items()))
 
 
-def original_of(record: Seen) -> Place:
+def _original_of(record: Seen) -> Place:
     """Where the record was read that the letter, or what resolves it, is about."""
     partition, offset = record.header("dlq-partition"), record.header("dlq-offset")
     return Place(record.header("dlq-topic"), int(partition), int(offset))
@@ -29,9 +36,9 @@ def findings(records: Sequence[Seen], poison: Mapping[Place, Poison]) -> Iterato
     resolved: defaultdict[Place, set[str]] = defaultdict(set)
     for one in records:
         if one.is_letter:
-            about[original_of(one)].append(one)
+            about[_original_of(one)].append(one)
         elif one.header("dlq-resolved"):
-            resolved[original_of(one)].add(one.header("dlq-resolved"))
+            resolved[_original_of(one)].add(one.header("dlq-resolved"))
     yield from _poison(poison, about)
     for place, letters in about.items():
         yield from _kept(place, by_place.get(place), letters)

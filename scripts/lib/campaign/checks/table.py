@@ -8,7 +8,7 @@ from typing import Any
 
 from campaign.records import TERMINAL
 
-__all__ = ["findings"]
+__all__ = ["differences", "findings"]
 
 
 def findings(
@@ -16,10 +16,10 @@ def findings(
     timers: Sequence[Mapping[str, Any]],
     *,
     accepted: Collection[str],
-    told: Mapping[str, set[str]],
+    told: Mapping[str, str],
     noted: Mapping[str, str],
 ) -> Iterator[str]:
-    """``told``: ends on the topics; ``noted``: ends that the observer has in its books."""
+    """``told``: ends on the topics that hold; ``noted``: ends that the observer has in its books."""
     table = {one["id"]: one for one in listed}
     for id_, times in Counter(one["id"] for one in listed).items():
         if times > 1:
@@ -29,20 +29,27 @@ def findings(
     for id_ in sorted(table.keys() - set(accepted)):
         yield f"The table knows {id_}, which nobody has ordered."
     for id_, one in sorted(table.items()):
-        yield from _end(one, told.get(id_, set()), noted.get(id_))
+        yield from _end(one, told.get(id_), noted.get(id_))
     for timer in timers:
         if table.get(timer["id"], {}).get("status") != "PARKED":
             yield f"A timer is left of a saga that has ended: {dict(timer)}."
 
 
-def _end(one: Mapping[str, Any], told: Collection[str], noted: str | None) -> Iterator[str]:
+def differences(verified: Mapping[str, Any]) -> Iterator[str]:
+    """What ``sagas verify`` has found."""
+    for one in verified["differences"]:
+        said = f"{one['kind']}: the table has {one['table']!r}, the topics {one['topics']!r}"
+        yield f"Table and topics differ about {one['saga_id']}: {said}."
+
+
+def _end(one: Mapping[str, Any], told: str | None, noted: str | None) -> Iterator[str]:
     id_, status = one["id"], one["status"]
     if status == "PARKED":
         if not one["reason"]:
             yield f"{id_} is parked without a reason: {dict(one)}."
     elif status not in TERMINAL:
         yield f"{id_} has not ended: it is {status} and waits for {one['waits_for']}."
-    elif status not in told:
-        yield f"{id_} is {status} in the table; on the topics it has ended {sorted(told)}."
+    elif status != told:
+        yield f"{id_} is {status} in the table; on the topics it has ended {told}."
     elif noted != status:
         yield f"{id_} is {status} in the table; the observer has noted {noted}."
