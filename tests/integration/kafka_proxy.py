@@ -6,6 +6,7 @@ back to it.
 
 import asyncio
 import contextlib
+import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,6 +33,13 @@ class KafkaProxy:
         self._refusing = True
         for writer in tuple(self._writers):
             writer.close()
+
+    def reset(self) -> None:
+        """End all connections as the kernel does for a process that was killed (RST)."""
+        for writer in tuple(self._writers):
+            taken = writer.get_extra_info("socket")
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
 
     def hang(self) -> None:
         """Keep connections open and let nothing through."""

@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka import admin
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from sagas.adapters.kafka.connections import guard
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.reading import read_to_end
 from sagas.adapters.kafka.settings import KafkaSettings, connection
@@ -107,6 +108,7 @@ class KafkaAdmin:
     async def _client(self, doing: str) -> AsyncIterator[admin.AIOKafkaAdminClient]:
         timeout_ms = self._settings.request_timeout_ms
         client = admin.AIOKafkaAdminClient(**self._connection, request_timeout_ms=timeout_ms)
+        guard(client._client)  # noqa: SLF001 - see there
         try:
             async with asyncio.timeout((self._settings.connect_timeout_ms + timeout_ms) / 1000):
                 await client.start()

@@ -26,6 +26,7 @@ from aiokafka.errors import (
 
 from sagas.adapters.kafka.admin import KafkaAdmin
 from sagas.adapters.kafka.closing import close_consumer, disown_commits
+from sagas.adapters.kafka.connections import guard
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.rebalance import Rebalance
 from sagas.adapters.kafka.records import record_of
@@ -186,7 +187,7 @@ class KafkaConsumer:
 
     def _build(self) -> AIOKafkaConsumer:
         settings = self._settings
-        return AIOKafkaConsumer(
+        consumer = AIOKafkaConsumer(
             **self._connection,
             group_id=self._group,
             enable_auto_commit=False,
@@ -199,6 +200,8 @@ class KafkaConsumer:
             fetch_max_wait_ms=settings.fetch_wait_ms,
             fetch_max_bytes=settings.fetch_max_bytes,
         )
+        guard(consumer._client)  # noqa: SLF001 - see there
+        return consumer
 
     async def _find_topics(self) -> None:
         """Wait a little for topics that are being created; say which one is missing."""

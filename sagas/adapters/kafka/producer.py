@@ -21,6 +21,7 @@ from aiokafka.errors import (
 
 from sagas.adapters.kafka.admin import KafkaAdmin
 from sagas.adapters.kafka.closing import close_producer
+from sagas.adapters.kafka.connections import guard
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
 from sagas.core.errors import ContractViolation
@@ -128,7 +129,7 @@ class KafkaProducer:
             opening.exception()  # whoever waited has it; nobody may have waited
 
     def _build(self, *, batch_size_bytes: int) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
+        producer = AIOKafkaProducer(
             **self._connection,
             acks="all",
             enable_idempotence=True,
@@ -137,6 +138,8 @@ class KafkaProducer:
             max_request_size=self._settings.record_max_bytes,
             request_timeout_ms=self._settings.request_timeout_ms,
         )
+        guard(producer.client)
+        return producer
 
     async def _start(self, producer: AIOKafkaProducer) -> None:
         try:

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 
 from sagas.adapters.kafka.closing import close_consumer
+from sagas.adapters.kafka.connections import guard
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, translated
 from sagas.adapters.kafka.records import record_of
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
@@ -37,6 +38,7 @@ async def read_to_end(
         fetch_max_wait_ms=min(settings.fetch_wait_ms, settings.request_timeout_ms),
         fetch_max_bytes=settings.fetch_max_bytes,
     )
+    guard(consumer._client)  # noqa: SLF001 - see there
     try:
         async with asyncio.timeout(settings.connect_timeout_ms / 1000):
             await consumer.start()
