@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ _TABLES = {
     "Lines in the workers' logs": "logs",
     "Errors of handlers": "handler_errors",
 }
+_OF_ONE_MACHINE = re.compile(r"127\.0\.0\.1:\d+|/(?:tmp|work|home|root)/[\w./-]+")
 _LEFT = (
     "Known and accepted after a loss of the table in the middle of an emission: observers are told of "
     "the end that holds by a later event of a higher generation."
@@ -26,8 +28,8 @@ _LEFT = (
 
 
 def as_markdown(data: Mapping[str, Any]) -> str:
-    """What ``as_data`` has gathered, as Markdown."""
-    return "\n".join(_lines(data)) + "\n"
+    """What ``as_data`` has gathered, as Markdown, without the addresses and paths of one machine."""
+    return _OF_ONE_MACHINE.sub("…", "\n".join(_lines(data)) + "\n")
 
 
 def _lines(data: Mapping[str, Any]) -> Iterator[str]:
