@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["TABLE_LOSS", "Kind", "Planned", "schedule"]
+__all__ = ["TABLE_LOSS", "Inflicted", "Kind", "Planned", "schedule"]
 
 
 class Kind(StrEnum):
@@ -48,6 +48,16 @@ class Planned:
     at_s: float
     kind: Kind
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inflicted:
+    """A fault as it was; times from the first order on."""
+
+    kind: Kind
+    at_s: float
+    took_s: float
+    detail: str
 
 
 def schedule(
