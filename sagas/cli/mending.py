@@ -76,10 +76,12 @@ def _parked_words(fact: Fact) -> str:
 
 
 def mends_of(instance: Instance, saga: type[Saga], *, several: bool) -> list[Mend]:
-    """The commands that could mend a parked saga; none for another one.
+    """The commands that could mend a parked saga, or one that has ended and left something to undo.
 
     ``several`` says that the saga has to be named, because the project has others.
     """
+    if instance.phase in {SagaStatus.COMPENSATED, SagaStatus.FAILED}:
+        return _replays(instance, several=several)
     if instance.status is not SagaStatus.PARKED:
         return []
     mends = [Mend(_command("resume", instance, several=several), "tries again what failed")]
@@ -94,6 +96,16 @@ def mends_of(instance: Instance, saga: type[Saga], *, several: bool) -> list[Men
         command = _command("compensate", instance, several=several)
         mends.append(Mend(command, "gives it up and turns it back"))
     return mends
+
+
+def _replays(instance: Instance, *, several: bool) -> list[Mend]:
+    """For a saga that has ended, and left something to undo."""
+    if not any(map(instance.outstanding, instance.definition.steps)):
+        return []
+    chosen = ["--saga", instance.definition.saga] if several else []
+    words = ["sagas", "replay-compensations", "--id", shlex.quote(instance.saga_id), *chosen]
+    command = " ".join([*words, "--execute", "--why", '"..."'])
+    return [Mend(command, "runs again the compensations that are left")]
 
 
 def _leads_somewhere(instance: Instance, control: Cancel | Resume | Skip) -> bool:

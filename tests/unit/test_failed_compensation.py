@@ -26,6 +26,7 @@ from sagas import (
     StepContext,
 )
 from sagas.adapters.memory.journal import MemoryJournal
+from sagas.cli.mending import mends_of
 from sagas.core.controls import Compensate
 from sagas.core.definition import SAGA_CANCELLED, SAGA_PARKED, SAGA_RESUMED, START, Role
 from sagas.core.evolve import evolve
@@ -40,6 +41,7 @@ from sagas.core.instance import Fact, Instance
 from sagas.runtime.operator import outlook_of
 from sagas.runtime.views import Outstanding, SagaView
 from sagas.testing import SagaTestEnvironment
+from sagas.wire.stored import decode_instance
 
 ONCE = Retry(attempts=1)
 
@@ -158,6 +160,25 @@ async def test_continue_undoes_the_others_and_ends_as_failed_with_a_ledger() -> 
         assert world.undone == [("flight", 0), ("trip", 0)]
         assert view.outstanding == (
             Outstanding("sleep", "hotels", is_known=True, error="OSError: no line to hotel"),
+        )
+
+
+async def test_what_is_left_names_the_command_that_mends_it() -> None:
+    async with SagaTestEnvironment(World(broken={"hotel"}).services) as env:
+        await env.start(Asked(id="1"))
+        await env.run()
+        row = await env.platform.table.load(Trip.name, "1")
+        assert row is not None
+        left = decode_instance(Trip.definition, "1", row.state)
+        assert [mend.command for mend in mends_of(left, Trip, several=False)] == [
+            'sagas replay-compensations --id 1 --execute --why "..."'
+        ]
+        await env.ask("1", AgainRequested(step="sleep", epoch=1, by="ann", why="hoping"))
+        row = await env.platform.table.load(Trip.name, "1")
+        assert row is not None
+        still = decode_instance(Trip.definition, "1", row.state)
+        assert mends_of(still, Trip, several=True)[0].command.startswith(
+            "sagas replay-compensations --id 1 --saga trip "
         )
 
 
