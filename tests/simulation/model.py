@@ -56,6 +56,7 @@ class Model:
         remembers_refusals: bool = True,
         checks_stamps: bool = True,
         refuses_lower_epochs: bool = True,
+        leaves_tombstones: bool = True,
     ) -> None:
         self.definition = definition
         self.plans = plans
@@ -71,6 +72,7 @@ class Model:
         self._remembers_refusals = remembers_refusals
         self._checks_stamps = checks_stamps
         self._refuses_lower_epochs = refuses_lower_epochs
+        self._leaves_tombstones = leaves_tombstones
         self._queue: list[tuple[str, Message]] = []
         self._tasks: list[Task] = []
         self.calls = 0
@@ -314,7 +316,8 @@ class Model:
         if max(participant.undone, default=0) > epoch and self._refuses_lower_epochs:
             self.seen["superseded"] += 1
             return ActionResult(ResultKind.SUPERSEDED)
-        if epoch not in participant.undone:
+        came_late = not epoch and self._is_left(step, participant) and not self._leaves_tombstones
+        if epoch not in participant.undone or came_late:
             if self.plans.get(step.name, Plan()).undo_fails:
                 self.seen["undo fails"] += 1
                 return ActionResult(ResultKind.FAILED)
@@ -325,9 +328,16 @@ class Model:
                 participant.effects[Direction.UNDO] += 1
                 self.undo_order.append(step.name)
             elif participant.forward is None:
-                participant.tombstone = True
+                participant.tombstone = self._leaves_tombstones
                 self.seen["null compensation"] += 1
         return ActionResult(ResultKind.RETURNED, step.undone)
+
+    @staticmethod
+    def _is_left(step: StepDefinition, participant: Participant) -> bool:
+        """Whether the step took effect after it was undone."""
+        effects = participant.effects
+        done = participant.forward in step.done
+        return done and effects[Direction.UNDO] < effects[Direction.FORWARD]
 
     def waits(self, action: Action, noted: Mapping[Attempted, int]) -> bool:
         """Whether a message that is under way brings the next attempt, by notes that were read."""

@@ -15,6 +15,7 @@ from tests.simulation.checkers import violations
 from tests.simulation.definitions import random_definition, random_plans
 from tests.simulation.model import Model, Unrest
 from tests.simulation.parts import Faults, Plan
+from tests.simulation.test_explorer import PARALLEL
 
 SEEDS = 3000
 
@@ -184,6 +185,26 @@ def test_rule_9a_what_was_left_out_is_undone(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_rule_10_outcomes_are_stable() -> None:
     assert first_red(remembers_refusals=False) is not None
+
+
+def test_rule_11_a_late_success_is_undone_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a participant without a journal, and so without tombstones: what it does too late is out of
+    order in any case, but nothing of it is left.
+    """
+    faults = Faults(duplicates=3)
+
+    def left(seed: int) -> list[str]:
+        plans = {"quick": Plan("refused")}
+        model = Model(PARALLEL, plans, seed=seed, faults=faults, leaves_tombstones=False).run()
+        return [found for found in violations(model) if not found.startswith("I5")]
+
+    late = (77, 204, 879)
+    assert [left(seed) for seed in late] == [[], [], []]
+
+    async def leave(*_: object) -> None: ...
+
+    monkeypatch.setattr(Handling, "_undo_at_once", leave)
+    assert all(left(seed) for seed in late)
 
 
 def test_rule_12_nothing_turns_back_past_the_pivot(monkeypatch: pytest.MonkeyPatch) -> None:
