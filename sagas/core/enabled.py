@@ -15,6 +15,7 @@ from sagas.core.instance import Fact, Instance, SagaStatus
 
 __all__ = [
     "Action",
+    "answered_early",
     "awaits_proof",
     "comes_after_the_end",
     "enabled",
@@ -178,7 +179,7 @@ def unproven(instance: Instance, service: str, message: Fact) -> Iterator[Fact]:
     for slot, fact in instance.facts.items():
         if slot == message.slot:
             continue
-        if fact.id in causes and not _answered_early(instance, service, message, fact):
+        if fact.id in causes and not answered_early(instance, service, message, fact):
             continue
         if message.role in _ASKING:
             own = definition.by_name[fact.step].service == service and not fact.published
@@ -202,7 +203,7 @@ def _decided_with(message: Fact, fact: Fact) -> bool:
     return fact.cause == message.id and not fact.published
 
 
-def _answered_early(instance: Instance, service: str, message: Fact, fact: Fact) -> bool:
+def answered_early(instance: Instance, service: str, message: Fact, fact: Fact) -> bool:
     """Whether the message is what a wait was triggered by, and the wait has its answer.
 
     The answer may have come, and been passed over by those who follow it, before it counted: the wait's

@@ -13,7 +13,7 @@ from typing import Protocol
 from sagas.core.controls import Control, decide_control
 from sagas.core.decide import ActionResult, Emission, ResultKind, decide
 from sagas.core.definition import START, Definition, Direction, Role
-from sagas.core.enabled import Action, enabled, must_store, unproven
+from sagas.core.enabled import Action, answered_early, enabled, must_store, unproven
 from sagas.core.errors import CompensationFailed, InvalidMessage
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
@@ -96,6 +96,7 @@ class Handling:
         self._deadline_ms = deadline_ms
         self._world = world
         self._confirmed: ConfirmedIds = set() if confirmed is None else confirmed
+        self._told: set[str] = set()
         self._postponed: set[tuple[str, Direction, int]] = set()
 
     async def run(self) -> Instance:
@@ -153,11 +154,15 @@ class Handling:
         )
 
     async def _emit_unproven(self, instance: Instance) -> None:
-        found = unproven(instance, self._service, self._message)
-        for fact in tuple(found):
-            if fact.id not in self._confirmed:
+        """An answer that came early is told again however often it was: not for want of proof, but because
+        those who follow it have passed it over. Once for each message that triggers its wait.
+        """
+        for fact in tuple(unproven(instance, self._service, self._message)):
+            early = answered_early(instance, self._service, self._message, fact)
+            if fact.id not in (self._told if early else self._confirmed):
                 await self._world.emit(fact)
                 self._confirmed.add(fact.id)
+                self._told.add(fact.id)
 
     async def _note_proof(self, instance: Instance) -> Instance | None:
         """Mark what a timer or an operator had emitted again: the broker's word is the proof, and nobody

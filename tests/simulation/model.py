@@ -57,6 +57,7 @@ class Model:
         checks_stamps: bool = True,
         refuses_lower_epochs: bool = True,
         leaves_tombstones: bool = True,
+        remembers_acknowledged: bool = False,
     ) -> None:
         self.definition = definition
         self.plans = plans
@@ -73,6 +74,7 @@ class Model:
         self._checks_stamps = checks_stamps
         self._refuses_lower_epochs = refuses_lower_epochs
         self._leaves_tombstones = leaves_tombstones
+        self._acknowledged: dict[str, set[str]] | None = {} if remembers_acknowledged else None
         self._queue: list[tuple[str, Message]] = []
         self._tasks: list[Task] = []
         self.calls = 0
@@ -221,6 +223,7 @@ class Model:
         handling = Handling(
             *(self.definition, service, SAGA_ID, message.fact, world),
             control=message.control,
+            confirmed=self._memory_of(service),
         )
         self._tasks.append(Task(service, message, handling.run()))
         self.trace.append(f"{service} takes {message.control or message.fact.type}")
@@ -250,6 +253,8 @@ class Model:
         task.coroutine.close()
         self._tasks.remove(task)
         self._queue.append((task.service, task.message))
+        if self._acknowledged is not None:
+            self._acknowledged.pop(task.service, None)
 
     def _resume(self, task: Task, value: object) -> None:
         try:
@@ -331,6 +336,10 @@ class Model:
                 participant.tombstone = self._leaves_tombstones
                 self.seen["null compensation"] += 1
         return ActionResult(ResultKind.RETURNED, step.undone)
+
+    def _memory_of(self, service: str) -> set[str] | None:
+        """What a process has had acknowledged, shared by its handlings; it dies with it."""
+        return None if self._acknowledged is None else self._acknowledged.setdefault(service, set())
 
     @staticmethod
     def _is_left(step: StepDefinition, participant: Participant) -> bool:

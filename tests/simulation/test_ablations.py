@@ -159,7 +159,7 @@ def test_rule_8_a_step_in_flight_is_undone(monkeypatch: pytest.MonkeyPatch) -> N
 def test_rule_6_an_early_answer_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     faults = Faults(crashes=3, duplicates=2, timers=3, cancels=1)
     assert of_seed(47_537, faults, alternatives=True) == []
-    monkeypatch.setattr(enabled, "_answered_early", lambda *_: False)
+    monkeypatch.setattr(enabled, "answered_early", lambda *_: False)
     assert of_seed(47_537, faults, alternatives=True) != []
 
 

@@ -187,3 +187,15 @@ def test_the_campaign_sees_what_it_is_there_to_see() -> None:
         "FAILED",
     }
     assert interesting <= seen.keys(), interesting - seen.keys()
+
+
+def test_what_a_process_remembers_holds_nothing_back() -> None:
+    """An answer that came early has to be told again, also by a process that was told that it is on Kafka:
+    in the first of these nothing at all goes wrong, and the saga was left running.
+    """
+    for seed in (2122, *range(1500)):
+        definition = random_definition(seed, alternatives=True)
+        faults = Faults(crashes=2, duplicates=2, timers=3, cancels=1) if seed < 1500 else Faults()
+        plans = random_plans(definition, seed)
+        model = Model(definition, plans, seed=seed, faults=faults, remembers_acknowledged=True)
+        assert violations(model.run()) == [], (seed, model.trace)
