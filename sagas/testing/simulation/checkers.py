@@ -200,8 +200,8 @@ def _triggered(step: StepDefinition, there: set[str]) -> bool:
 
 
 def _order(evidence: Evidence) -> Iterator[str]:
-    """I5: a step is undone after everything that came after it."""
-    undone = [effect.step for effect in evidence.effects if _is_undone(effect)]
+    """I5: a step is undone after everything that came after it. What is run once more has no order."""
+    undone = [one.step for one in evidence.effects if _is_undone(one) and not one.epoch]
     position = {name: index for index, name in enumerate(undone) if undone.count(name) == 1}
     steps, types = evidence.definition.by_name, evidence.types
     for name, index in position.items():
