@@ -26,7 +26,6 @@ __all__ = [
 
 _FAILURES = frozenset({Role.REFUSED, Role.FAILED, Role.CANCELLED})
 _MARKED = frozenset({*_FAILURES, Role.PARKED, Role.RESUMED, Role.AGAIN})
-_TURNED_BACK = frozenset({SagaStatus.COMPENSATING, SagaStatus.COMPENSATED, SagaStatus.FAILED})
 
 
 class Action(NamedTuple):

@@ -44,9 +44,8 @@ def timers_of(instance: Instance) -> Mapping[str, int]:
         return due
     if instance.deadline_ms is not None and not instance.past_pivot:
         due[DEADLINE] = instance.deadline_ms
-    recorded = instance.facts.keys()
     for step in instance.definition.timed:
-        if recorded.isdisjoint(step.ends) and instance.triggered(step):
+        if not instance.resolved(step) and instance.triggered(step):
             beat_ms = instance.heartbeats.get(step.name, 0)
             due[step.name] = max(_since_ms(instance, step), beat_ms) + (step.timeout_ms or 0)
     return due
