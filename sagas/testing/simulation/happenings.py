@@ -190,7 +190,7 @@ class Happenings:
         for member in self._stage.members(service):
             member.lose_membership()
         committed = broker.committed(group)
-        for partition, offset in committed.items():
+        for partition, offset in sorted(committed.items()):
             committed[partition] = max(0, offset - draw.choice([1, 3, 1_000]))
         self._place.note(service, "reset", "its offsets are set back")
 
