@@ -24,7 +24,7 @@ from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
 from sagas.core.timers import timers_of
 from sagas.ports import RowChange, Stamp
-from sagas.wire.envelope import Envelope, encode_headers
+from sagas.wire.envelope import Envelope
 from sagas.wire.ids import event_id
 from sagas.wire.stored import encode_event, encode_instance
 
@@ -65,7 +65,7 @@ def paid(saga_id: str, payload: bytes, *, at_ms: int) -> tuple[Instance, RowChan
             generation=1,
             status=instance.status,
         )
-        events[fact.slot] = encode_event(encode_headers(envelope), payload)
+        events[fact.slot] = encode_event(envelope)
     instance = instance._replace(version=len(_EVENTS))
     return instance, RowChange(
         saga=definition.saga,

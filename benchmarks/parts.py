@@ -24,6 +24,7 @@ from sagas.core.definition import Role
 from sagas.core.enabled import enabled
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact
+from sagas.core.position import Position
 from sagas.ports import OutgoingRecord, Record
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.dispatch import Dispatch
@@ -33,7 +34,7 @@ from sagas.runtime.patience import Patience
 from sagas.runtime.retry_topics import RetrySettings, RetryTopics
 from sagas.runtime.subscription import Subscription
 from sagas.wire.envelope import decode_headers, encode_headers
-from sagas.wire.stored import decode_event, decode_instance, encode_event, encode_instance
+from sagas.wire.stored import decode_event, decode_position, encode_event, encode_position
 from sagas.wire.topics import Topics
 
 __all__ = ["Part", "finish", "parts", "reference"]
@@ -83,9 +84,10 @@ def parts() -> Mapping[str, Part]:
     action = enabled(ready, "shipping")[0]
     returned = ActionResult(ResultKind.RETURNED, ShipmentCreated.event_type)
     shipped = Fact("id", ShipmentCreated.event_type, "create_shipment", Role.DONE, trigger.id)
-    state, stored = encode_instance(instance), change.events[trigger.slot]
-    headers, body = decode_event(stored)
-    envelope = decode_headers(headers, body, time_ms=_AT_MS)
+    position = Position.of(instance)
+    state, stored = encode_position(position), change.events[trigger.slot]
+    envelope = decode_event(stored, definition.saga, "o-1")
+    headers, body = encode_headers(envelope), envelope.payload
     subscription = Subscription(handlers.shipping, Topics("bench"))
     record = Record("bench.payments.events", 0, 0, b"o-1", body, headers, _AT_MS)
     return {
@@ -94,9 +96,10 @@ def parts() -> Mapping[str, Part]:
         "decide": Part(lambda: decide(ready, action, returned)),
         "encode headers": Part(lambda: encode_headers(envelope)),
         "decode headers": Part(lambda: decode_headers(headers, body, time_ms=_AT_MS)),
-        "encode instance": Part(lambda: encode_instance(instance)),
-        "decode instance": Part(lambda: decode_instance(definition, "o-1", state)),
-        "encode event": Part(lambda: encode_event(headers, body)),
+        "receive": Part(lambda: position.receive(trigger, "shipping")),
+        "encode position": Part(lambda: encode_position(position)),
+        "decode position": Part(lambda: decode_position(definition, "o-1", state)),
+        "encode event": Part(lambda: encode_event(envelope)),
         "filter a record": Part(lambda: subscription.interest(record)),
         "handle a step": _step(payload, subscription),
     }
@@ -136,7 +139,9 @@ def _step(payload: bytes, subscription: Subscription) -> Part:
             # The deadline of a saga that started long ago has passed: it starts now.
             _, change = paid(key, own, at_ms=clock.now_ms())
             finish(table.store(change))
-            headers, body = decode_event(change.events[PaymentAuthorized.event_type])
+            stored = change.events[PaymentAuthorized.event_type]
+            envelope = decode_event(stored, OrderToNotification.name, key)
+            headers, body = encode_headers(envelope), envelope.payload
             waiting.append(
                 Record("bench.payments.events", 0, 0, key.encode(), body, headers, _AT_MS)
             )

@@ -26,8 +26,8 @@ _RARE = 0.01
 _COUNTED = {
     "records handed to the filter": ("runtime/worker.py", "_accept"),
     "messages handled": ("runtime/worker.py", "_spawn"),
-    "rows decoded": ("wire/stored.py", "decode_instance"),
-    "rows encoded to be stored": ("wire/stored.py", "encode_instance"),
+    "rows decoded": ("wire/stored.py", "decode_position"),
+    "rows encoded to be stored": ("wire/stored.py", "encode_position"),
     "Redis calls": ("redis/batches.py", "call"),
     "Redis pipelines": ("redis/batches.py", "_landed"),
     "Kafka produces": ("producer/producer.py", "_serialize"),

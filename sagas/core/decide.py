@@ -6,8 +6,8 @@ what to record and emit. Never runs a handler, and never asks for the time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from sagas.core.definition import (
     SAGA_EXPIRED,
@@ -44,16 +44,14 @@ class ResultKind(StrEnum):
     """The handler raised, or had raised before, and another message will bring its next attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class ActionResult:
+class ActionResult(NamedTuple):
     """The end of an action; ``type`` is the returned event's type on the wire."""
 
     kind: ResultKind
     type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Emission:
+class Emission(NamedTuple):
     """An event to be recorded and emitted."""
 
     type: str
@@ -64,8 +62,7 @@ class Emission:
     epoch: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """``emission`` None: nothing new, the outcome is known or comes too late.
 
     ``late_success``: the action took effect although the saga has already undone, or will never undo,

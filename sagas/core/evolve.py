@@ -11,7 +11,7 @@ from sagas.core.definition import START, Definition, Role, StepDefinition
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.transitions import TRANSITIONS, Arrival, Effect, Situation
 
-__all__ = ["arrival_of", "evolve", "situation_of"]
+__all__ = ["arrival_of", "deadline_with", "evolve", "situation_of"]
 
 
 def evolve(instance: Instance, fact: Fact) -> Instance:
@@ -45,10 +45,15 @@ def evolve(instance: Instance, fact: Fact) -> Instance:
 
 def _with_deadline(recorded: Instance, start: Fact) -> Instance:
     """The deadline that came with the start, or else the saga's own."""
-    own_ms = recorded.definition.deadline_ms
-    if recorded.deadline_ms is not None or own_ms is None:
+    if recorded.deadline_ms is not None:
         return recorded
-    return recorded._replace(deadline_ms=start.at_ms + own_ms)
+    return recorded._replace(deadline_ms=deadline_with(recorded.definition, start))
+
+
+def deadline_with(definition: Definition, start: Fact) -> int | None:
+    """When the time of a saga is up whose start brought no deadline along, in ms since the epoch."""
+    own_ms = definition.deadline_ms
+    return None if own_ms is None else start.at_ms + own_ms
 
 
 def _effect(instance: Instance, fact: Fact) -> Effect:

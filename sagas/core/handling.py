@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Protocol
 
 from sagas.core.controls import Control, decide_control
-from sagas.core.decide import ActionResult, Emission, ResultKind, decide
+from sagas.core.decide import ActionResult, Emission, ResultKind
 from sagas.core.definition import START, Definition, Direction, Role
-from sagas.core.enabled import Action, answered_early, enabled, must_store, unproven
+from sagas.core.enabled import Action
 from sagas.core.errors import CompensationFailed, InvalidMessage
-from sagas.core.evolve import evolve
-from sagas.core.instance import Fact, Instance
+from sagas.core.instance import Fact
+from sagas.core.position import Position
 
 __all__ = ["ConfirmedIds", "Handling", "UnknownInstance", "World"]
 
@@ -31,20 +31,18 @@ class World(Protocol):
     Every method may raise; the message is then handled again from the beginning, here or elsewhere.
     """
 
-    async def load(self) -> Instance | None:
-        """The instance as the table has it now."""
+    async def load(self) -> Position | None:
+        """Where the instance stands, as the table has it now."""
 
-    async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
-        """Write the instance, and the event recorded with it, if the row is still at the instance's
-        stamp. The stored instance with its new stamp, or None on a conflict.
+    async def store(self, at: Position, recorded: Fact | None) -> Position | None:
+        """Write where the instance stands, and the event recorded with it, if the row is still at its
+        stamp. The same with its new stamp, or None on a conflict.
         """
 
     async def emit(self, fact: Fact) -> None:
         """Publish a recorded event as stored; return once it is acknowledged."""
 
-    async def perform(
-        self, action: Action, instance: Instance, *, at_once: bool = False
-    ) -> ActionResult:
+    async def perform(self, action: Action, at: Position, *, at_once: bool = False) -> ActionResult:
         """Run the service's handler for an action to its end, attempts included.
 
         Unless it has to be done ``at_once`` it may be postponed: then a message that brings its next
@@ -99,29 +97,29 @@ class Handling:
         self._told: set[str] = set()
         self._postponed: set[tuple[str, Direction, int]] = set()
 
-    async def run(self) -> Instance:
+    async def run(self) -> Position:
         """Handle the message; when this returns it may be acknowledged.
 
         Safe to repeat, also at the same time elsewhere. Raises UnknownInstance, and whatever the world
         raises.
         """
-        instance = await self._refresh()
+        at = await self._refresh()
         if self._control is not None:
-            instance = await self._obey(instance, self._control)
+            at = await self._obey(at, self._control)
             if self._message.role is not Role.WAKE:
-                return instance
-        while (action := self._next(instance)) is not None:
-            instance = await self._act(instance, action)
-        return instance
+                return at
+        while (action := self._next(at)) is not None:
+            at = await self._act(at, action)
+        return at
 
-    def _next(self, instance: Instance) -> Action | None:
+    def _next(self, at: Position) -> Action | None:
         """What to do next. What was postponed is left to the message that brings its next attempt."""
-        for action in enabled(instance, self._service):
+        for action in at.enabled(self._service):
             if (action.step.name, action.direction, action.epoch) not in self._postponed:
                 return action
         return None
 
-    async def _refresh(self) -> Instance:
+    async def _refresh(self) -> Position:
         """Load, fold the message in, store the fold where it matters, emit again what is unproven.
 
         The fold is stored before any effect and before the acknowledgement (rule 3), and every load and
@@ -129,109 +127,110 @@ class Handling:
         """
         while True:
             before = await self._load()
-            folded = before if self._control is not None else evolve(before, self._message)
-            if must_store(before, folded, self._message, self._service):
+            if self._control is not None:
+                await self._emit_unproven(before)
+                proven = await self._note_proof(before)
+                if proven is not None:
+                    return proven
+                continue
+            folded, stores = before.receive(self._message, self._service)
+            if stores:
                 stored = await self._world.store(folded, None)
                 if stored is None:
                     continue
                 folded = stored
             await self._emit_unproven(folded)
-            if self._control is None:
-                return folded
-            proven = await self._note_proof(folded)
-            if proven is not None:
-                return proven
+            return folded
 
-    async def _load(self) -> Instance:
-        instance = await self._world.load()
-        if instance is not None:
-            return instance
+    async def _load(self) -> Position:
+        at = await self._world.load()
+        if at is not None:
+            return at
         if self._message.role is Role.DONE and self._message.step == START:
-            return Instance(self._definition, self._saga_id, deadline_ms=self._deadline_ms)
+            return Position.new(self._definition, self._saga_id, self._deadline_ms)
         raise UnknownInstance(
             f"{self._message.type} belongs to {self._definition.saga} {self._saga_id!r}, of which "
             "nothing is known: its start was never seen, or its row and topics have expired."
         )
 
-    async def _emit_unproven(self, instance: Instance) -> None:
+    async def _emit_unproven(self, at: Position) -> None:
         """An answer that came early is told again however often it was: not for want of proof, but because
         those who follow it have passed it over. Once for each message that triggers its wait.
         """
-        for fact in tuple(unproven(instance, self._service, self._message)):
-            early = answered_early(instance, self._service, self._message, fact)
+        for fact, early in at.unproven(self._service, self._message):
             if fact.id not in (self._told if early else self._confirmed):
                 await self._world.emit(fact)
                 self._confirmed.add(fact.id)
                 self._told.add(fact.id)
 
-    async def _note_proof(self, instance: Instance) -> Instance | None:
+    async def _note_proof(self, at: Position) -> Position | None:
         """Mark what a timer or an operator had emitted again: the broker's word is the proof, and nobody
         need ask for it any more. None on a conflict.
         """
-        proven = instance
-        for fact in tuple(unproven(instance, self._service, self._message)):
+        proven = at
+        for fact, _ in at.unproven(self._service, self._message):
             if fact.id in self._confirmed:
-                proven = evolve(proven, fact._replace(published=True))
-        return proven if proven is instance else await self._world.store(proven, None)
+                proven = proven.fold(fact._replace(published=True))
+        return proven if proven is at else await self._world.store(proven, None)
 
-    async def _act(self, instance: Instance, action: Action) -> Instance:
+    async def _act(self, at: Position, action: Action) -> Position:
         """Perform one action, then decide, store, and emit, in this order (rule 2).
 
         On a conflict the outcome in hand is decided again on what is there now; the handler does not run
         again (rule 7). After its own emission the service goes on from what it has just stored (rule 5).
         """
-        result = await self._world.perform(action, instance)
+        result = await self._world.perform(action, at)
         if result.kind is ResultKind.POSTPONED:
             self._postponed.add((action.step.name, action.direction, action.epoch))
-            return instance
+            return at
         if result.kind is ResultKind.SUPERSEDED:
-            return await self._superseded(action, instance)
+            return await self._superseded(action, at)
         while True:
-            decision = decide(instance, action, result)
+            decision = at.decide(action, result)
             if decision.late_success:
-                await self._undo_at_once(action, instance)
+                await self._undo_at_once(action, at)
             if decision.emission is None:
-                return instance
-            stored = await self._commit(instance, self._fact(decision.emission))
+                return at
+            stored = await self._commit(at, self._fact(decision.emission))
             if stored is not None:
                 return stored
-            instance = await self._refresh()
+            at = await self._refresh()
 
-    async def _superseded(self, action: Action, instance: Instance) -> Instance:
+    async def _superseded(self, action: Action, at: Position) -> Position:
         """The participant has undone the step under a higher epoch: the table has to know of it."""
         fresh = await self._refresh()
-        if fresh.version == instance.version and fresh.generation == instance.generation:
+        if fresh.version == at.version and fresh.generation == at.generation:
             raise CompensationFailed(
                 f"{action.step.name} of {self._definition.saga} {self._saga_id!r} is undone under a "
                 f"higher epoch than {action.epoch}, of which the saga table does not know: rebuild it."
             )
         return fresh
 
-    async def _undo_at_once(self, action: Action, instance: Instance) -> None:
+    async def _undo_at_once(self, action: Action, at: Position) -> None:
         """Undo an effect that nobody else knows of, before the message is acknowledged (rule 11)."""
         undo = Action(action.step, Direction.UNDO, action.epoch)
-        result = await self._world.perform(undo, instance, at_once=True)
+        result = await self._world.perform(undo, at, at_once=True)
         if result.kind is not ResultKind.RETURNED:
             raise CompensationFailed(
                 f"{action.step.name} of {self._definition.saga} {self._saga_id!r} took effect after "
                 "it had been undone, and could not be undone again. Undo it by hand."
             )
 
-    async def _obey(self, instance: Instance, control: Control) -> Instance:
+    async def _obey(self, at: Position, control: Control) -> Position:
         """Decide what a timer or an operator asks for; the events that follow wake who is to act.
 
         Each thing once for a message: a saga that was resumed and is parked again waits for another.
         """
-        while (emission := decide_control(instance, control)) is not None:
+        while (emission := decide_control(at.instance, control)) is not None:
             fact = self._fact(emission)
-            if fact.slot in instance.facts:
+            if at.index_of(fact) is not None:
                 break
-            stored = await self._commit(instance, fact)
-            instance = await self._refresh() if stored is None else stored
-        return instance
+            stored = await self._commit(at, fact)
+            at = await self._refresh() if stored is None else stored
+        return at
 
-    async def _commit(self, instance: Instance, fact: Fact) -> Instance | None:
-        stored = await self._world.store(evolve(instance, fact), fact)
+    async def _commit(self, at: Position, fact: Fact) -> Position | None:
+        stored = await self._world.store(at.fold(fact), fact)
         if stored is not None:
             await self._world.emit(fact)
             self._confirmed.add(fact.id)

@@ -25,7 +25,7 @@ from sagas.core.definition import (
     StepDefinition,
 )
 
-__all__ = ["Fact", "Instance", "SagaStatus", "slot_of"]
+__all__ = ["Fact", "Instance", "SagaStatus", "is_told_apart", "slot_of"]
 
 
 class SagaStatus(StrEnum):
@@ -65,6 +65,11 @@ _OF_A_STEP = frozenset({STEP_FAILED, STEP_TIMED_OUT, UNDO_FAILED, UNDO_AGAIN})
 
 
 _TOLD_APART = _RECURRING | _OF_A_STEP
+
+
+def is_told_apart(type_: str) -> bool:
+    """Whether the slot of such an event may depend on what caused it."""
+    return type_ in _RECURRING
 
 
 class Fact(NamedTuple):

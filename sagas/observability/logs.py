@@ -20,6 +20,7 @@ from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 from sagas.core.errors import SettingsError
 from sagas.core.printable import printable
 from sagas.observability.events import LogEvent
+from sagas.observability.in_hand import add_message
 
 __all__ = ["FORMATS", "LEVELS", "configure_logs", "plain_logs"]
 
@@ -54,6 +55,7 @@ def configure_logs(
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_message,
         structlog.processors.add_log_level,
         _time_stamper(format),
     ]
@@ -82,6 +84,7 @@ def plain_logs() -> Iterator[None]:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            add_message,
             structlog.processors.add_log_level,
             _time_stamper("console"),
             *_ending("console", colors=False, short=True),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from binascii import crc32
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from sagas.core.errors import InvalidMessage, RetriableError
@@ -79,8 +80,7 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record as it was read: bytes untouched."""
 
     topic: str
@@ -203,8 +203,7 @@ class Stamp(NamedTuple):
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A saga instance as stored. ``events`` is empty unless asked for: stored bytes by slot.
 
     ``notes`` are hints of what is under way, by name: no part of the instance, and lost with the table.
@@ -212,12 +211,11 @@ class Row:
 
     stamp: Stamp
     state: bytes
-    events: Mapping[str, bytes] = field(default_factory=dict)
-    notes: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, bytes] = MappingProxyType({})
+    notes: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowChange:
+class RowChange(NamedTuple):
     """One atomic write: the new state, its index entry, the events recorded with it, and its timers:
     those to be set, with when they are due in milliseconds since the epoch, and those to be cleared,
     each with the note of its name.
@@ -236,7 +234,7 @@ class RowChange:
     events: Mapping[str, bytes]
     at_ms: int
     token: str
-    timers_set: Mapping[str, int] = field(default_factory=dict)
+    timers_set: Mapping[str, int] = MappingProxyType({})
     timers_cleared: Collection[str] = ()
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sagas.wire.headers import Headers
 
 __all__ = ["OutgoingRecord"]
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingRecord:
+class OutgoingRecord(NamedTuple):
     """A record to be published; the key decides its partition."""
 
     topic: str

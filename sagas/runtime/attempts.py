@@ -14,7 +14,8 @@ import structlog
 
 from sagas.core.controls import Control, RetryNow
 from sagas.core.enabled import Action
-from sagas.core.instance import Fact, Instance
+from sagas.core.instance import Fact
+from sagas.core.position import Position
 from sagas.core.timers import RETRY, retry_name
 from sagas.ports import Clock, MessageTooLarge, Record, SagaTable, TableUnavailable
 from sagas.runtime.retry_topics import RetryTopics
@@ -60,12 +61,12 @@ class Attempts:
         """The row was read, with these notes."""
         self._notes = notes
 
-    def waits(self, action: Action, instance: Instance) -> bool:
+    def waits(self, action: Action, at: Position) -> bool:
         """Whether another record, in a retry topic, brings the next attempt, later than now.
 
         An operator who wants it tried now does not wait.
         """
-        note, retried = self._note(action, instance), self._retried
+        note, retried = self._note(action, at), self._retried
         if note is None or not note.elsewhere or self._insists:
             return False
         if retried and self._is_for(action, retried) and retried.due_ms >= note.next_ms:
@@ -77,21 +78,21 @@ class Attempts:
         step, direction, epoch = action.step.name, action.direction, action.epoch
         return (retried.step, retried.direction, retried.epoch) == (step, direction, epoch)
 
-    def made(self, action: Action, instance: Instance) -> int:
+    def made(self, action: Action, at: Position) -> int:
         """How many attempts have failed so far, by the note or by the record in hand."""
-        note, retried = self._note(action, instance), self._retried
+        note, retried = self._note(action, at), self._retried
         noted = 0 if note is None else note.attempts
         if retried is None or not self._is_for(action, retried):
             return noted
-        return max(noted, retried.attempts if retried.resumed == instance.resumptions else 0)
+        return max(noted, retried.attempts if retried.resumed == at.instance.resumptions else 0)
 
-    def _note(self, action: Action, instance: Instance) -> AttemptNote | None:
+    def _note(self, action: Action, at: Position) -> AttemptNote | None:
         if not self._notes:
             return None
-        return attempt_note(self._notes, _name(action), resumed=instance.resumptions)
+        return attempt_note(self._notes, _name(action), resumed=at.instance.resumptions)
 
     async def failed(
-        self, action: Action, instance: Instance, attempts: int, error: str, pause_s: float
+        self, action: Action, at: Position, attempts: int, error: str, pause_s: float
     ) -> bool:
         """An attempt has failed and there is to be another after that pause: note it.
 
@@ -99,7 +100,7 @@ class Attempts:
         whoever reads the note may rely on the record.
         """
         now_ms = self._clock.now_ms()
-        resumed = instance.resumptions
+        resumed = at.instance.resumptions
         due_ms = self._topics.due_ms(round(pause_s * 1000), now_ms)
         if due_ms is not None:
             retried = self._retried_of(
@@ -145,22 +146,22 @@ class Attempts:
         except TableUnavailable as error:
             _log.warning("note.lost", note=name, error=str(error))
 
-    def cleared_by(self, recorded: Fact | None, stored: Instance) -> Collection[str]:
+    def cleared_by(self, recorded: Fact | None, stored: Position) -> Collection[str]:
         """The notes that go with a write: those of the action that has its outcome, or of a saga at
         its end all.
         """
         if not self._notes:
             return ()
-        if stored.phase.is_terminal:
+        if stored.place.model.phase.is_terminal:
             return self._notes.keys()
         if recorded is None:
             return ()
         name = retry_name(recorded.step, recorded.direction)
         return [noted for noted in self._notes if noted == name or noted.startswith(f"{name}/")]
 
-    async def settle(self, timer: str, instance: Instance) -> None:
+    async def settle(self, timer: str, at: Position) -> None:
         """Clear a timer that had the service look whether an attempt is missing, unless one is to come."""
-        note = attempt_note(self._notes, timer, resumed=instance.resumptions)
+        note = attempt_note(self._notes, timer, resumed=at.instance.resumptions)
         if timer.startswith(RETRY) and (note is None or note.next_ms <= self._clock.now_ms()):
             await self._table.annotate(self._saga, self._saga_id, timer, None)
 

@@ -4,11 +4,9 @@ dead-lettered.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import structlog
-from structlog.contextvars import bind_contextvars
 
 from sagas.context import EventContext
 from sagas.core.controls import Park, TimerDue, Wake
@@ -17,9 +15,10 @@ from sagas.core.definition import START, Direction, Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.framework_events import SagaParked
 from sagas.core.handling import Handling, UnknownInstance
-from sagas.core.instance import Instance
+from sagas.core.position import Position
 from sagas.core.saga import Saga, SagaEnded
 from sagas.core.timers import RETRY
+from sagas.observability.in_hand import have_in_hand
 from sagas.ports import Record, Row
 from sagas.runtime.attempts import Attempts, InHand
 from sagas.runtime.dead_letters import DeadLetters
@@ -71,7 +70,7 @@ class Dispatch:
         saga; observers see it again. Nothing is raised but a cancellation. To be run as a task of its
         own: what it binds for the logs stays bound.
         """
-        bind_contextvars(service=self._participant.service.name, at=_place(record))
+        have_in_hand(partial(_log_fields, self._participant.service.name, record))
         try:
             waits = retried and await self._participant.retries.put_again(record, retried)
             if not waits:
@@ -81,7 +80,7 @@ class Dispatch:
 
     async def reject(self, record: Record, error: Exception) -> None:
         """Dead-letter a record that the filter could not read."""
-        bind_contextvars(service=self._participant.service.name, at=_place(record))
+        have_in_hand(partial(_log_fields, self._participant.service.name, record))
         await self._dead_letters.add(record, error)
 
     async def _handle(self, in_hand: InHand, interest: Interest) -> None:
@@ -90,7 +89,7 @@ class Dispatch:
         if interest.saga is not None:
             incoming = decode_incoming(envelope, interest.saga, interest.event_type)
             envelope = incoming.envelope
-            bind_contextvars(**_log_fields(envelope))
+            have_in_hand(partial(_log_fields, self._participant.service.name, record, envelope))
             try:
                 if not await self._receive(incoming, in_hand):
                     return
@@ -100,7 +99,7 @@ class Dispatch:
                 await self._park(incoming, in_hand, error)
                 raise
         else:
-            bind_contextvars(**_log_fields(envelope))
+            have_in_hand(partial(_log_fields, self._participant.service.name, record, envelope))
         failed: Exception | None = None
         for saga in () if retried else interest.cancels:
             try:
@@ -146,9 +145,11 @@ class Dispatch:
             runs = Runs(saga, partial(self._row, definition.saga))
             meant = await runs.meant(incoming.saga_id, incoming.fact)
             incoming = incoming.of_run(meant)
-        bind_contextvars(**_log_fields(incoming.envelope))
+        have_in_hand(
+            partial(_log_fields, participant.service.name, in_hand.record, incoming.envelope)
+        )
         try:
-            instance = await self._run_saga(incoming, in_hand)
+            at = await self._run_saga(incoming, in_hand)
         except UnknownInstance as error:
             if not is_host:
                 return
@@ -156,9 +157,9 @@ class Dispatch:
                 f"{type_} cancels {definition.saga} {incoming.saga_id!r}, of which nothing is known (yet). "
                 "If it has begun meanwhile, replay this dead letter."
             ) from error
-        turned = any(fact.cause == incoming.fact.id for fact in instance.facts.values())
+        turned = any(fact.cause == incoming.fact.id for fact in at.instance.facts.values())
         if is_host and not turned:
-            _log.warning("cancellation.too_late", status=str(instance.status))
+            _log.warning("cancellation.too_late", status=str(at.status))
 
     async def _row(self, saga: str, saga_id: str) -> Row | None:
         at = self._participant
@@ -174,16 +175,16 @@ class Dispatch:
         parked = SagaParked(step=START, direction=Direction.FORWARD, error=reason, attempts=0)
         asking = fact._replace(id=f"{fact.id}-dead", role=Role.CONTROL, step=START)
         try:
-            asked = replace(incoming, fact=asking, event=parked, control=Park())
+            asked = incoming._replace(fact=asking, event=parked, control=Park())
             await self._run_saga(asked, InHand(in_hand.record))
         except Exception as unparkable:  # noqa: BLE001 - the dead letter is what counts
             _log.error("saga.not_parked", error=words_of(unparkable))
 
-    async def _run_saga(self, incoming: Incoming, in_hand: InHand) -> Instance:
+    async def _run_saga(self, incoming: Incoming, in_hand: InHand) -> Position:
         participant, retried = self._participant, in_hand.retried
         if retried and incoming.control is not None:
             # What it asked for is decided. It comes back for the attempt, and asks for nothing again.
-            incoming = replace(incoming, control=Wake())
+            incoming = incoming._replace(control=Wake())
         attempts = Attempts(
             incoming.saga.name,
             incoming.saga_id,
@@ -201,16 +202,16 @@ class Dispatch:
             published_ms=in_hand.record.timestamp_ms,
         )
         try:
-            instance = await self._handling(incoming, world).run()
+            at = await self._handling(incoming, world).run()
         except UnknownInstance:  # once more, if the topics know its start
             if not await world.restored():
                 raise
-            instance = await self._handling(incoming, world).run()
+            at = await self._handling(incoming, world).run()
         if incoming.fact.role is Role.WAKE and isinstance(incoming.control, TimerDue):
-            await self._settle(attempts, incoming.control.name, instance)
-        if _ended_from_outside(instance, incoming, participant.service.name):
-            await world.tell_end(instance)
-        return instance
+            await self._settle(attempts, incoming.control.name, at)
+        if _ended_from_outside(at, incoming, participant.service.name):
+            await world.tell_end(at)
+        return at
 
     def _handling(self, incoming: Incoming, world: MessageWorld) -> Handling:
         participant = self._participant
@@ -225,11 +226,11 @@ class Dispatch:
             confirmed=participant.confirmed,
         )
 
-    async def _settle(self, attempts: Attempts, timer: str, instance: Instance) -> None:
+    async def _settle(self, attempts: Attempts, timer: str, at: Position) -> None:
         """A timer that asks for an attempt is cleared by the service whose step it names."""
-        step = instance.definition.by_name.get(timer.removeprefix(RETRY).partition("/")[0])
+        step = at.definition.by_name.get(timer.removeprefix(RETRY).partition("/")[0])
         if step is not None and step.service == self._participant.service.name:
-            await self._participant.patience.insist(lambda: attempts.settle(timer, instance))
+            await self._participant.patience.insist(lambda: attempts.settle(timer, at))
 
     async def _tell(self, observer: Observer, type_: str, envelope: Envelope) -> None:
         """Tell one observer; after the last attempt its error makes the record a dead letter."""
@@ -261,7 +262,7 @@ class Dispatch:
             raise done[1]
 
 
-def _ended_from_outside(instance: Instance, incoming: Incoming, service: str) -> bool:
+def _ended_from_outside(at: Position, incoming: Incoming, service: str) -> bool:
     """Whether the message is an answer from outside to one of the service's waits, of a saga that has
     ended.
 
@@ -269,25 +270,25 @@ def _ended_from_outside(instance: Instance, incoming: Incoming, service: str) ->
     decides on, a timeout of a wait too, carries the status that it leads to, and keeps its bytes.
     """
     fact, envelope = incoming.fact, incoming.envelope
-    step = instance.definition.by_name[fact.step]
-    recorded = instance.facts.get(fact.slot)
+    if not at.status.is_terminal or envelope.status is not None or incoming.control is not None:
+        return False
+    step, recorded = at.definition.by_name[fact.step], at.index_of(fact)
     return (
-        instance.status.is_terminal
-        and envelope.status is None
-        and incoming.control is None
-        and step.waits
+        step.waits
         and step.service == service
         and recorded is not None
-        and recorded.id == fact.id
+        and at.ids[recorded] == fact.id
     )
 
 
-def _place(record: Record) -> str:
-    return f"{record.topic}-{record.partition}-{record.offset}"
-
-
-def _log_fields(envelope: Envelope) -> dict[str, object]:
-    fields = {
+def _log_fields(
+    service: str, record: Record, envelope: Envelope | None = None
+) -> dict[str, object]:
+    place = f"{record.topic}-{record.partition}-{record.offset}"
+    fields: dict[str, object] = {"service": service, "at": place}
+    if envelope is None:
+        return fields
+    fields |= {
         "saga": envelope.saga,
         "saga_id": envelope.saga_id,
         "message_id": envelope.id,

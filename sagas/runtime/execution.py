@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -41,8 +41,7 @@ _RAISED_NO_EXCEPTION = "exceptions must derive from BaseException"
 """What Python says of ``raise`` with an event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Performed:
+class Performed(NamedTuple):
     """How an action ended. ``payload`` is the returned event's JSON; ``error`` says why it failed."""
 
     result: ActionResult
@@ -54,8 +53,7 @@ class Performed:
 Postpone = Callable[[int, str, float], Awaitable[bool]]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """An action with everything its handler gets. ``outcome`` is the recorded one, for an undo.
 
     ``made`` attempts have failed before; ``postpone`` is asked after another one, with its number, error
@@ -108,7 +106,7 @@ class Execution:
                 return Performed(ActionResult(ResultKind.EXPIRED), attempts=number - 1)
             numbered = call
             if number > 1:
-                numbered = replace(call, context=replace(call.context, attempt=number))
+                numbered = call._replace(context=replace(call.context, attempt=number))
             try:
                 if self._journal is None:
                     outcome = await self._run(numbered, self._resources, call.outcome)

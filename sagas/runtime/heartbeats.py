@@ -15,8 +15,7 @@ from sagas.context import Pulse
 from sagas.core.definition import Direction
 from sagas.core.enabled import Action, wanted
 from sagas.core.errors import StepAbandoned
-from sagas.core.instance import Instance
-from sagas.core.timers import timers_of
+from sagas.core.position import Position
 from sagas.ports import Clock, SagaTable, TableUnavailable, Timer
 from sagas.wire.stored import decode_instance
 
@@ -39,7 +38,7 @@ class Heartbeats(Pulse):
     def __init__(
         self,
         action: Action,
-        instance: Instance,
+        at: Position,
         *,
         deadline_ms: int | None,
         table: SagaTable,
@@ -48,7 +47,7 @@ class Heartbeats(Pulse):
     ) -> None:
         self._action = action
         self._at_once = at_once
-        self._instance = instance
+        self._position = at
         forward = action.direction is Direction.FORWARD
         self._timeout_ms = action.step.timeout_ms if forward else None
         self._timeout_at_ms: int | None = None
@@ -65,7 +64,7 @@ class Heartbeats(Pulse):
     def timeout_at_ms(self) -> int | None:
         """When the step's time is up. Most handlers never ask."""
         if self._timeout_at_ms is None and self._timeout_ms is not None:
-            self._timeout_at_ms = timers_of(self._instance).get(self._action.step.name)
+            self._timeout_at_ms = self._position.timers().get(self._action.step.name)
         return self._timeout_at_ms
 
     def now_ms(self) -> int:
@@ -99,15 +98,15 @@ class Heartbeats(Pulse):
     async def _tell(self) -> None:
         if self._at_once:
             return
-        step, instance = self._action.step, self._instance
-        saga, saga_id = instance.definition.saga, instance.saga_id
+        step, at = self._action.step, self._position
+        saga, saga_id = at.definition.saga, at.saga_id
         now_ms = self._clock.now_ms()
         try:
             row = await self._table.load(saga, saga_id)
             if row is None:
                 return  # lost: whoever rebuilds it knows nothing of heartbeats
             self._abandoned = not wanted(
-                decode_instance(instance.definition, saga_id, row.state), self._action
+                decode_instance(at.definition, saga_id, row.state), self._action
             )
             if self._abandoned or self._timeout_ms is None:
                 return
@@ -122,8 +121,8 @@ class Heartbeats(Pulse):
 
     def _look(self) -> None:
         if self._abandoned:
-            instance, action = self._instance, self._action
+            at, action = self._position, self._action
             raise StepAbandoned(
-                f"{instance.definition.saga} {instance.saga_id!r} waits for the {action.direction} action of "
+                f"{at.definition.saga} {at.saga_id!r} waits for the {action.direction} action of "
                 f"{action.step.name} no longer: it has turned back, gone on, or ended. Leave off."
             )

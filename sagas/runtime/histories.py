@@ -18,7 +18,7 @@ from sagas.core.saga import Saga
 from sagas.ports import Record, Row, TopicPartition
 from sagas.restoring import TopicReader
 from sagas.runtime.incoming import Incoming, decode_incoming
-from sagas.wire.envelope import Envelope, decode_headers, encode_headers
+from sagas.wire.envelope import Envelope, decode_headers
 from sagas.wire.ids import mark_of
 from sagas.wire.stored import decode_event, decode_instance, encode_event
 from sagas.wire.topics import Topics
@@ -145,7 +145,7 @@ def _found(incoming: Incoming, published_ms: int) -> Found:
         mark=mark_of(incoming.fact.id),
         folded=envelope.folded,
         deadline_ms=envelope.trail.deadline_ms,
-        stored=encode_event(encode_headers(envelope), envelope.payload),
+        stored=encode_event(envelope),
         published_ms=published_ms,
     )
 
@@ -158,8 +158,7 @@ def found_in_row(saga: type[Saga], saga_id: str, row: Row) -> tuple[Instance, li
     instance = decode_instance(saga.definition, saga_id, row.state)
     found = []
     for slot, fact in instance.facts.items():
-        headers, payload = decode_event(row.events[slot])
-        envelope = decode_headers(headers, payload, time_ms=fact.at_ms)
+        envelope = decode_event(row.events[slot], saga.name, saga_id)
         deadline_ms = envelope.trail.deadline_ms
         found.append(
             Found(

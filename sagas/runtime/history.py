@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sagas.core.definition import START, Role
 from sagas.core.durations import span_words
-from sagas.core.instance import Instance
+from sagas.core.position import Position
 from sagas.runtime.incoming import Incoming
 from sagas.runtime.patience import Patience
 from sagas.runtime.reception import StartRefused
@@ -51,15 +51,15 @@ class History:
                 "it has not, publish it again under the same key."
             )
 
-    def is_lacked_by(self, instance: Instance) -> bool:
+    def is_lacked_by(self, at: Position) -> bool:
         """Whether the row has lost the message in hand: it was stored before it was emitted, and that was
         not before the table was rebuilt last.
         """
         envelope = self._incoming.envelope
         return (
             envelope.seq > 0
-            and envelope.generation >= instance.generation
-            and self._incoming.fact.slot not in instance.facts
+            and envelope.generation >= at.generation
+            and at.index_of(self._incoming.fact) is None
         )
 
     async def restored(self) -> bool:

@@ -6,7 +6,7 @@ sends may raise anything else, block, or be decoded without a bound.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -47,8 +47,7 @@ VALUE_BYTES_MAX = 900_000
 """A larger value is dead-lettered. It leaves room for the failure's headers under Kafka's own megabyte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A message of one saga instance: its envelope, complete, and the fact that the core folds.
 
     ``named`` says whether the message itself said which instance; a start from outside need not.
@@ -69,7 +68,7 @@ class Incoming:
 
     def of_run(self, saga_id: str) -> Incoming:
         """The same message, of another run of the key."""
-        return replace(self, saga_id=saga_id, envelope=replace(self.envelope, saga_id=saga_id))
+        return self._replace(saga_id=saga_id, envelope=self.envelope._replace(saga_id=saga_id))
 
 
 def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:
@@ -99,7 +98,7 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     )
     named = envelope.saga_id is not None
     if not (envelope.id and envelope.type and envelope.saga and envelope.saga_id):
-        envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
+        envelope = envelope._replace(id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
     fact = Fact(
         *(id_, type_, step, role, envelope.causation_id, direction),
         published=True,
@@ -128,7 +127,7 @@ def decode_cancellation(envelope: Envelope, saga: type[Saga], type_: str) -> Inc
         direction=Direction.FORWARD,
         content=f"{digest_of(envelope.payload)}/{envelope.time_ms}",
     )
-    envelope = replace(envelope, id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
+    envelope = envelope._replace(id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
     fact = Fact(id_, type_, START, Role.CONTROL, published=True, at_ms=envelope.time_ms)
     return Incoming(saga, envelope, saga_id, fact, event, Cancel(), named=named)
 

@@ -6,7 +6,6 @@ Owns their form. Publishes nothing, and looks at no table.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from sagas.core.completion import Completion
 from sagas.core.definition import START, Definition, Direction, StepDefinition
@@ -126,7 +125,7 @@ def cancellation_record(
         saga=None,
         saga_id=None,
         payload=payload,
-        trail=replace(trail, traceparent=child_of(trail.traceparent, id_)),
+        trail=trail._replace(traceparent=child_of(trail.traceparent, id_)),
     )
     return OutgoingRecord(
         topics.events(event.publisher()), key.encode(), payload, encode_headers(envelope)
@@ -160,7 +159,7 @@ def _record(
         saga_id=saga_id,
         payload=payload,
         fingerprint=definition.fingerprint,
-        trail=replace(trail, traceparent=child_of(trail.traceparent, id_)),
+        trail=trail._replace(traceparent=child_of(trail.traceparent, id_)),
     )
     return OutgoingRecord(
         topics.events(step.service), saga_id.encode(), envelope.payload, encode_headers(envelope)

@@ -9,13 +9,14 @@ them may look at once, and outside producers do not look at all. Only the saga's
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
 from sagas.core.definition import Direction
 from sagas.core.errors import InvalidMessage
-from sagas.core.instance import Instance, SagaStatus
+from sagas.core.instance import SagaStatus
+from sagas.core.position import Position
 from sagas.core.starts import Verdict, after, key_of_instance, place_of, run_of, saga_id_of
 from sagas.ports import OutgoingRecord, Row
 from sagas.runtime.incoming import Incoming, decode_incoming
@@ -40,16 +41,16 @@ class OtherStart(Exception):
     """The start in hand is not the one that its instance has, or may not begin it: see ``Reception``."""
 
 
-def in_question(incoming: Incoming, instance: Instance | None) -> bool:
+def in_question(incoming: Incoming, at: Position | None) -> bool:
     """Whether a start is to be decided on before it may be folded: the instance has another one, or it
     would begin a later run that the host has not let begin.
     """
     if not incoming.starts:
         return False
-    if instance is None:
+    if at is None:
         return run_of(incoming.saga_id) > 1 and not incoming.envelope.seq
-    recorded = instance.facts.get(incoming.fact.slot)
-    return recorded is not None and recorded.id != incoming.fact.id
+    recorded = at.index_of(incoming.fact)
+    return recorded is not None and at.ids[recorded] != incoming.fact.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +151,12 @@ def accepted_start(incoming: Incoming, saga_id: str, *, by: str) -> Envelope:
         content=digest_of(envelope.payload),
     )
     traceparent = child_of(envelope.trail.traceparent, id_)
-    return replace(
-        envelope,
+    return envelope._replace(
         id=id_,
         source=by,
         saga_id=saga_id,
         fingerprint=definition.fingerprint,
         seq=1,
         status=SagaStatus.RUNNING,
-        trail=replace(envelope.trail, traceparent=traceparent),
+        trail=envelope.trail._replace(traceparent=traceparent),
     )

@@ -15,7 +15,7 @@ from sagas.core.saga import Saga
 from sagas.core.starts import KnownRun, Reuse, saga_id_of
 from sagas.ports import Row
 from sagas.runtime.incoming import decode_payload
-from sagas.wire.envelope import Envelope, decode_headers
+from sagas.wire.envelope import Envelope
 from sagas.wire.stored import decode_event, decode_instance
 
 __all__ = ["Run", "Runs", "refusal_words"]
@@ -59,8 +59,7 @@ class Runs:
         stored = row.events.get(self._saga.definition.start.done[0])
         if stored is None:
             return Run(instance, None)
-        headers, payload = decode_event(stored)
-        return Run(instance, decode_headers(headers, payload, time_ms=0))
+        return Run(instance, decode_event(stored, self._saga.name, saga_id))
 
     async def of(self, key: str) -> Sequence[Run]:
         """All runs of a key, the first one first. Each costs a look at the table: one after the other,

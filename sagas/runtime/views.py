@@ -13,7 +13,7 @@ from sagas.core.instance import Instance, SagaStatus
 from sagas.core.timers import retry_name
 from sagas.ports import Row
 from sagas.runtime.incoming import decode_payload
-from sagas.wire.envelope import Envelope, decode_headers
+from sagas.wire.envelope import Envelope
 from sagas.wire.notes import attempt_note
 from sagas.wire.stored import decode_event, decode_instance
 
@@ -115,7 +115,10 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
     """The view of a row that was loaded with its events. Raises ContractViolation for a damaged one."""
     instance = decode_instance(definition, saga_id, row.state)
     try:
-        envelopes = {slot: _envelope(stored) for slot, stored in row.events.items()}
+        envelopes = {
+            slot: decode_event(stored, definition.saga, saga_id)
+            for slot, stored in row.events.items()
+        }
         outstanding = tuple(_ledger(instance, envelopes))
     except (ContractViolation, InvalidMessage) as error:
         raise ContractViolation(f"{definition.saga} {saga_id!r}: {error}") from error
@@ -184,11 +187,6 @@ def _retrying(instance: Instance, notes: Mapping[str, str]) -> Iterator[Retrying
                 failed_at_ms=note.at_ms,
                 next_at_ms=note.next_ms,
             )
-
-
-def _envelope(stored: bytes) -> Envelope:
-    headers, payload = decode_event(stored)
-    return decode_headers(headers, payload, time_ms=0)
 
 
 def _since(time_ms: int, cause_ms: int | None) -> int | None:

@@ -6,9 +6,9 @@ send ends in an envelope or in an InvalidMessage that says what was seen and wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from sagas.core.errors import InvalidMessage
 from sagas.wire.headers import Headers
@@ -35,8 +35,7 @@ _FOLDED_MAX = 100
 """So many marks fit into a header."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(NamedTuple):
     """What travels with a saga over every hop."""
 
     correlation_id: str | None = None
@@ -45,15 +44,14 @@ class Trail:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(NamedTuple):
     """An event on its way. ``payload`` is its JSON, untouched.
 
     ``seq`` and ``generation`` are the instance's version and the table's generation after this event,
     ``status`` is the saga's; ``assumed`` marks an otherwise event that no handler returned. They are empty
     (0, None) on an event that a client or an outside producer emitted: nobody had decided anything then.
     ``folded`` holds the marks of the events from outside that were recorded when this one was decided: a
-    rebuild puts them back in their places.
+    rebuild puts them back in their places. A tuple, because every message makes several.
     """
 
     id: str
@@ -74,34 +72,43 @@ class Envelope:
     trail: Trail = Trail()
 
 
+_VERSION = ("ce_specversion", b"1.0")
+_JSON = ("content-type", b"application/json")
+
+
 def encode_headers(envelope: Envelope) -> Headers:
     """The headers of an envelope; what is absent is left out."""
-    trail = envelope.trail
-    optional = (
-        ("ce_saganame", envelope.saga),
-        ("ce_sagaid", envelope.saga_id),
-        ("ce_sagadef", envelope.fingerprint),
-        ("ce_sagaseq", envelope.seq or None),
-        ("ce_sagagen", envelope.generation or None),
-        ("ce_sagaepoch", envelope.epoch or None),
-        ("ce_sagaassumed", 1 if envelope.assumed else None),
-        ("ce_sagastatus", envelope.status),
-        ("ce_sagafolded", " ".join(envelope.folded[:_FOLDED_MAX]) or None),
-        ("ce_causationid", envelope.causation_id),
-        ("ce_correlationid", trail.correlation_id),
-        ("ce_tenant", trail.tenant),
-        ("ce_deadline", None if trail.deadline_ms is None else _rfc3339(trail.deadline_ms)),
-        ("traceparent", trail.traceparent),
-    )
-    return (
-        ("ce_specversion", b"1.0"),
+    correlation_id, tenant, deadline_ms, traceparent = envelope.trail
+    headers = [
+        _VERSION,
         ("ce_id", envelope.id.encode()),
         ("ce_type", envelope.type.encode()),
         ("ce_source", envelope.source.encode()),
         ("ce_time", _rfc3339(envelope.time_ms).encode()),
-        ("content-type", b"application/json"),
-        *((name, str(value).encode()) for name, value in optional if value is not None),
+        _JSON,
+    ]
+    texts = (
+        *(envelope.saga, envelope.saga_id, envelope.fingerprint, envelope.status),
+        *(envelope.causation_id, correlation_id, tenant, traceparent),
+        None if deadline_ms is None else _rfc3339(deadline_ms),
     )
+    headers += [
+        (name, text.encode()) for name, text in zip(_TEXTS, texts, strict=True) if text is not None
+    ]
+    numbers = (envelope.seq, envelope.generation, envelope.epoch, int(envelope.assumed))
+    headers += [
+        (name, b"%d" % number) for name, number in zip(_NUMBERS, numbers, strict=True) if number
+    ]
+    if envelope.folded:
+        headers.append(("ce_sagafolded", " ".join(envelope.folded[:_FOLDED_MAX]).encode()))
+    return tuple(headers)
+
+
+_TEXTS = (
+    *("ce_saganame", "ce_sagaid", "ce_sagadef", "ce_sagastatus", "ce_causationid"),
+    *("ce_correlationid", "ce_tenant", "traceparent", "ce_deadline"),
+)
+_NUMBERS = ("ce_sagaseq", "ce_sagagen", "ce_sagaepoch", "ce_sagaassumed")
 
 
 def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelope:
@@ -112,28 +119,28 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
     a missing id, type or source gives the empty string.
     """
     text = _texts(headers).get
-    time_text, deadline = text("ce_time"), text("ce_deadline")
+    time_text, deadline, folded = text("ce_time"), text("ce_deadline"), text("ce_sagafolded")
     return Envelope(
-        id=text("ce_id", ""),
-        type=text("ce_type", ""),
-        source=text("ce_source", ""),
-        time_ms=_record_time(time_ms) if time_text is None else _milliseconds("ce_time", time_text),
-        saga=text("ce_saganame"),
-        saga_id=text("ce_sagaid"),
-        payload=payload,
-        causation_id=text("ce_causationid"),
-        fingerprint=text("ce_sagadef"),
-        seq=_number("ce_sagaseq", text("ce_sagaseq")),
-        generation=_number("ce_sagagen", text("ce_sagagen")),
-        epoch=_number("ce_sagaepoch", text("ce_sagaepoch")),
-        assumed=_number("ce_sagaassumed", text("ce_sagaassumed")) > 0,
-        status=text("ce_sagastatus"),
-        folded=tuple(text("ce_sagafolded", "").split()),
-        trail=Trail(
-            correlation_id=text("ce_correlationid"),
-            tenant=text("ce_tenant"),
-            deadline_ms=None if deadline is None else _milliseconds("ce_deadline", deadline),
-            traceparent=text("traceparent"),
+        text("ce_id", ""),
+        text("ce_type", ""),
+        text("ce_source", ""),
+        _record_time(time_ms) if time_text is None else _milliseconds("ce_time", time_text),
+        text("ce_saganame"),
+        text("ce_sagaid"),
+        payload,
+        text("ce_causationid"),
+        text("ce_sagadef"),
+        _number("ce_sagaseq", text("ce_sagaseq")),
+        _number("ce_sagagen", text("ce_sagagen")),
+        _number("ce_sagaepoch", text("ce_sagaepoch")),
+        _number("ce_sagaassumed", text("ce_sagaassumed")) > 0,
+        text("ce_sagastatus"),
+        () if folded is None else tuple(folded.split()),
+        Trail(
+            text("ce_correlationid"),
+            text("ce_tenant"),
+            None if deadline is None else _milliseconds("ce_deadline", deadline),
+            text("traceparent"),
         ),
     )
 
@@ -142,28 +149,32 @@ def _texts(headers: Headers) -> dict[str, str]:
     """The headers of ours as text, the last one of a name; raises for any that is too large or no text."""
     if len(headers) > _HEADERS_MAX:
         raise InvalidMessage(f"The record has {len(headers)} headers; at most {_HEADERS_MAX} fit.")
-    size_bytes = 0
-    raw: dict[str, bytes] = {}
-    for name, value in headers:
-        size_bytes += len(name) + len(value)
-        if name in _OURS:
-            raw[name] = value
+    raw = dict(headers)
+    # All at once, where no value is long or has a line break: ours never are.
+    joined = b"\n".join(raw.values())
+    if len(raw) == len(headers) and len(joined) <= _VALUE_MAX and sum(map(len, raw)) <= _VALUE_MAX:
+        try:
+            texts = joined.decode().split("\n")
+        except UnicodeDecodeError:
+            texts = []
+        if len(texts) == len(raw):
+            return dict(zip(raw, texts, strict=True))
+    return _texts_one_by_one(headers)
+
+
+def _texts_one_by_one(headers: Headers) -> dict[str, str]:
+    size_bytes = sum(len(name) + len(value) for name, value in headers)
     if size_bytes > _HEADERS_BYTES_MAX:
         raise InvalidMessage(
             f"The record's headers have {size_bytes} bytes; at most {_HEADERS_BYTES_MAX} fit. What is "
             "large belongs into the value."
         )
-    return {name: header_text(name, value) for name, value in raw.items()}
-
-
-_OURS = frozenset(
-    {
-        *("ce_id", "ce_type", "ce_source", "ce_time", "ce_deadline", "traceparent", "ce_tenant"),
-        *("ce_saganame", "ce_sagaid", "ce_sagadef", "ce_sagaseq", "ce_sagagen", "ce_sagaepoch"),
-        *("ce_sagaassumed", "ce_sagastatus", "ce_sagafolded", "ce_causationid"),
-        "ce_correlationid",
+    return {
+        name: header_text(name, value) for name, value in dict(headers).items() if name in _OURS
     }
-)
+
+
+_OURS = frozenset({"ce_id", "ce_type", "ce_source", "ce_time", "ce_sagafolded", *_TEXTS, *_NUMBERS})
 
 
 def header_text(name: str, value: bytes) -> str:
@@ -199,6 +210,10 @@ def _second(seconds: int) -> str:
 
 
 def _milliseconds(name: str, text: str) -> int:
+    if len(text) == _OURS_CHARS and text[19] == "." and text[23] == "Z":
+        second, rest = _second_of(text[:19]), text[20:23]
+        if second is not None and rest.isdecimal() and rest.isascii():
+            return second * 1000 + int(rest)
     try:
         moment = datetime.fromisoformat(text)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -210,6 +225,19 @@ def _milliseconds(name: str, text: str) -> int:
             f"The header {name} is {text[:80]!r}; expected a time such as 2026-01-31T12:00:00Z."
         )
     return ms
+
+
+_OURS_CHARS = len("2026-01-31T12:00:00.000Z")
+
+
+@lru_cache(maxsize=1024)
+def _second_of(text: str) -> int | None:
+    """A second as we write it, since the epoch; None for anything else."""
+    try:
+        second = round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+    except (ValueError, OverflowError):
+        return None
+    return second if 0 <= second < TIME_MS_MAX // 1000 and _second(second) == text else None
 
 
 def _record_time(ms: int) -> int:

@@ -28,12 +28,19 @@ from sagas.core.definition import (
 )
 from sagas.core.errors import ContractViolation
 from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.position import Place, Position, places_of
 from sagas.core.printable import printable
-from sagas.wire.envelope import TIME_MS_MAX
-from sagas.wire.headers import Headers
+from sagas.wire.envelope import TIME_MS_MAX, Envelope, Trail
 from sagas.wire.notes import heartbeats_of
 
-__all__ = ["decode_event", "decode_instance", "encode_event", "encode_instance"]
+__all__ = [
+    "decode_event",
+    "decode_instance",
+    "decode_position",
+    "encode_event",
+    "encode_instance",
+    "encode_position",
+]
 
 _FRAMEWORK_ROLES = {
     STEP_FAILED: Role.FAILED,
@@ -49,29 +56,46 @@ _PUBLISHED, _ASSUMED, _FOLDED = 1, 2, 4
 
 
 def encode_instance(instance: Instance) -> bytes:
-    """The compact state as JSON: phase, turn, steps in flight, parkings, and one short list per fact."""
-    facts = [
-        [
-            fact.type,
-            fact.id,
-            fact.cause,
-            fact.at_ms,
-            _PUBLISHED * fact.published + _ASSUMED * fact.assumed + _FOLDED * fact.folded,
-        ]
-        if fact.type in instance.definition.outcome_of and not fact.epoch
-        else [
-            *(fact.type, fact.id, fact.cause, fact.at_ms),
-            *(_PUBLISHED * fact.published + _FOLDED * fact.folded, fact.step),
-            *(fact.direction, fact.epoch),
-        ]
-        for fact in instance.facts.values()
-    ]
-    return to_json(
-        [
-            *(instance.phase, instance.turned_by, sorted(instance.in_flight), instance.parked),
-            *(instance.deadline_ms, facts),
-        ]
-    )
+    """As ``encode_position``, of an instance in full."""
+    return encode_position(Position.of(instance))
+
+
+def encode_position(position: Position) -> bytes:
+    """Two lines of JSON: where the instance stands, the same for all that stand there; and what is its own.
+
+    The first is phase, turn, steps in flight, parkings, and one short list per recorded event: type, flags,
+    cause, and of a framework event step, direction and epoch. Events are named by their numbers, causes
+    that are none by -1, -2 and so on. The second is the deadline, ids, times, and those other causes.
+    """
+    place = position.place
+    code = place.code
+    if code is None:
+        code = place.code = _encode_place(place)
+    own = (position.deadline_ms, position.ids, position.times, position.outside)
+    return code + b"\n" + to_json(own)
+
+
+def _encode_place(place: Place) -> bytes:
+    model, slots = place.model, place.slots
+    turned_by = None if model.turned_by is None else slots[model.turned_by]
+    parked = [slots[slot] for slot in model.parked]
+    facts = [_encode_fact(model, index, fact) for index, fact in enumerate(place.facts)]
+    return to_json([model.phase, turned_by, sorted(model.in_flight), parked, facts])
+
+
+def _encode_fact(model: Instance, index: int, fact: Fact) -> list[object]:
+    flags = _PUBLISHED * fact.published + _ASSUMED * fact.assumed + _FOLDED * fact.folded
+    cause = None if fact.cause is None else _number_of(fact.cause)
+    columns: list[object] = [fact.type, flags, cause]
+    same = _number_of(fact.id)
+    if fact.type not in model.definition.outcome_of or fact.epoch or same != index:
+        columns += [fact.step, fact.direction, fact.epoch]
+    return columns if same == index else [*columns, same]
+
+
+def _number_of(name: str) -> int:
+    number = int(name[1:])
+    return number if name[0] == "#" else -1 - number
 
 
 def decode_instance(
@@ -83,63 +107,110 @@ def decode_instance(
     generation: int = 1,
     version: int = 0,
 ) -> Instance:
-    """The instance that ``encode_instance`` wrote, under the stamp of its row, with the heartbeats that
-    the row's notes tell of.
+    """As ``decode_position``, the instance in full."""
+    return decode_position(
+        definition, saga_id, state, notes=notes, generation=generation, version=version
+    ).instance
+
+
+def decode_position(
+    definition: Definition,
+    saga_id: str,
+    state: bytes,
+    *,
+    notes: Mapping[str, str] = MappingProxyType({}),
+    generation: int = 1,
+    version: int = 0,
+) -> Position:
+    """What ``encode_position`` wrote, under the stamp of its row, with the heartbeats that the row's notes
+    tell of.
 
     Raises ContractViolation for a state with an event or a step that the definition does not know, which
     was written by another version of the saga, and for one that nobody of ours has written.
     """
+    code, _, own = state.partition(b"\n")
+    places = places_of(definition)
     try:
-        phase, turned_by, in_flight, parked, deadline_ms, rows = from_json(state)
-        facts = [_fact(definition, saga_id, *row) for row in rows]
-        instance = Instance(
-            definition=definition,
-            saga_id=saga_id,
-            facts={fact.slot: fact for fact in facts},
-            phase=SagaStatus(phase),
-            turned_by=turned_by,
-            in_flight=frozenset(in_flight),
-            parked=tuple(parked),
-            deadline_ms=deadline_ms,
-            generation=generation,
-            version=version,
-            heartbeats=heartbeats_of(notes),
-        )
-        _check_whole(instance)
+        place = places.by_code.get(code)
+        if place is None:
+            place = places.keep(code, _decode_place(definition, saga_id, code))
+        deadline_ms, ids, times, outside = from_json(own)
+        _check_own(place, deadline_ms, ids, times, outside)
     except (ValueError, TypeError) as error:
         seen = printable(f"{type(error).__name__}: {error}", chars_max=200)
         raise ContractViolation(
             f"The row of {definition.saga} {saga_id!r} in the saga table is damaged ({seen}). What is in "
             "it was not written by this framework; Kafka has the saga's events."
         ) from error
-    return instance
+    return Position(
+        *(definition, saga_id, place, tuple(ids), tuple(times), tuple(outside)),
+        *(deadline_ms, generation, version, heartbeats_of(notes) if notes else _NONE),
+    )
 
 
-def _check_whole(instance: Instance) -> None:
-    """What it names must be there. Raises ValueError."""
-    facts, steps = instance.facts, instance.definition.by_name
-    named = (*instance.parked, *(() if instance.turned_by is None else (instance.turned_by,)))
-    for slot in named:
-        if slot not in facts:
-            raise ValueError(f"it names an event {slot!r:.80} that it does not have")
-    for step in (*instance.in_flight, *(fact.step for fact in facts.values())):
-        if step not in steps:
+_NONE: Mapping[str, int] = MappingProxyType({})
+
+
+def _check_own(
+    place: Place, deadline_ms: object, ids: object, times: object, outside: object
+) -> None:
+    """What is read back at every step. Raises ValueError or TypeError."""
+    if not (type(ids) is type(times) is type(outside) is list):
+        raise TypeError("ids, times and causes are no lists")
+    if not (len(ids) == len(times) == len(place.facts)):
+        raise ValueError(f"{len(place.facts)} events with {len(ids)} ids and {len(times)} times")
+    if len(outside) < place.outside:
+        raise ValueError("a cause is missing")
+    if not _STRINGS.issuperset(map(type, ids)) or not _STRINGS.issuperset(map(type, outside)):
+        raise TypeError("an id is no text")
+    moments = times if deadline_ms is None else [*times, deadline_ms]
+    if moments and not (
+        _NUMBERS.issuperset(map(type, moments)) and 0 <= min(moments) <= max(moments) < TIME_MS_MAX
+    ):
+        raise ValueError("a time that nobody can write down")
+
+
+_STRINGS = frozenset({str})
+_NUMBERS = frozenset({int})
+
+
+def _decode_place(definition: Definition, saga_id: str, code: bytes) -> Place:
+    """Raises ContractViolation for an event that the definition does not know, ValueError or TypeError."""
+    phase, turned_by, in_flight, parked, rows = from_json(code)
+    facts = [_fact(definition, saga_id, index, len(rows), *row) for index, row in enumerate(rows)]
+    by_slot = {fact.slot: fact for fact in facts}
+    if len(by_slot) < len(facts):
+        raise ValueError("it has an event twice")
+    for number in parked if turned_by is None else (*parked, turned_by):
+        _check_number(number, 0, len(facts))
+    for step in in_flight:
+        if step not in definition.by_name:
             raise ValueError(f"it names a step {step!r:.80} that the saga does not have")
-    if instance.deadline_ms is not None:
-        _check_time(instance.deadline_ms)
+    return Place(
+        Instance(
+            definition=definition,
+            saga_id="",
+            facts=by_slot,
+            phase=SagaStatus(phase),
+            turned_by=None if turned_by is None else facts[turned_by].slot,
+            in_flight=frozenset(in_flight),
+            parked=tuple(facts[number].slot for number in parked),
+        )
+    )
 
 
 def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
     definition: Definition,
     saga_id: str,
+    index: int,
+    count: int,
     type_: str,
-    id_: str,
-    cause: str | None,
-    at_ms: int,
     flags: int,
+    cause: int | None,
     step: str | None = None,
     direction: str | None = None,
     epoch: int = 0,
+    same: int | None = None,
 ) -> Fact:
     outcome = definition.outcome_of.get(type_)
     if outcome is None and step is not None and type_ in _FRAMEWORK_ROLES:
@@ -149,52 +220,78 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
             f"The instance {saga_id!r} of {definition.saga} has recorded {type_!s:.80}, which this version "
             "of the saga does not know. Run the version that wrote it, or declare the event."
         )
-    _check_column(id_, str)
-    _check_column(flags, int)
-    _check_column(epoch, int)
+    if outcome.step not in definition.by_name:
+        raise ValueError(f"it names a step {outcome.step!r:.80} that the saga does not have")
+    _check_number(flags, 0, 8)
+    _check_number(epoch, 0, TIME_MS_MAX)
     if cause is not None:
-        _check_column(cause, str)
-    _check_time(at_ms)
+        _check_number(cause, -1 - count, count)
+    if same is not None:
+        _check_number(same, 0, index)
     if direction is None:
         direction = Direction.UNDO if outcome.role is Role.UNDONE else Direction.FORWARD
     return Fact(
-        *(id_, type_, outcome.step, outcome.role, cause, _DIRECTIONS[direction]),
+        f"#{index if same is None else same}",
+        *(type_, outcome.step, outcome.role),
+        None if cause is None else f"#{cause}" if cause >= 0 else f"@{-1 - cause}",
+        _DIRECTIONS[direction],
         published=bool(flags & _PUBLISHED),
-        at_ms=at_ms,
         assumed=bool(flags & _ASSUMED),
         epoch=epoch,
         folded=bool(flags & _FOLDED),
     )
 
 
-def _check_column(value: object, kind: type) -> None:
-    if type(value) is not kind:
-        raise TypeError(f"{value!r:.80} is no {kind.__name__}")
-
-
-def _check_time(ms: int) -> None:
-    _check_column(ms, int)
-    if not 0 <= ms < TIME_MS_MAX:
-        raise ValueError("a time that nobody can write down")
+def _check_number(number: object, least: int, below: int) -> None:
+    if type(number) is not int or not least <= number < below:
+        raise ValueError(f"{number!r:.80} is no number from {least} to {below - 1}")
 
 
 _DIRECTIONS = {str(direction): direction for direction in Direction}
 
 
-def encode_event(headers: Headers, payload: bytes) -> bytes:
-    """An event as stored: a line of headers, then the payload. Headers of ours are UTF-8 text."""
-    return to_json([[name, value.decode()] for name, value in headers]) + b"\n" + payload
+_SAME = 0
+"""Stands for the saga id."""
 
 
-def decode_event(stored: bytes) -> tuple[Headers, bytes]:
-    """The headers and payload that ``encode_event`` stored, byte for byte.
+def encode_event(envelope: Envelope) -> bytes:
+    """An event as the row of its instance keeps it: a line with the envelope's fields, then the payload.
+
+    Saga and saga id are the row's. What is published again is encoded from it anew, and is the same.
+    """
+    (id_, type_, source, time_ms, _, saga_id, payload, *rest) = envelope[:14]
+    correlation_id: str | int | None
+    correlation_id, tenant, deadline_ms, traceparent = envelope.trail
+    if correlation_id == saga_id:
+        correlation_id = _SAME  # as nearly always
+    own = (*rest, envelope.folded, correlation_id, tenant, deadline_ms, traceparent)
+    return to_json((id_, type_, source, time_ms, *own)) + b"\n" + payload
+
+
+def decode_event(stored: bytes, saga: str, saga_id: str) -> Envelope:
+    """What ``encode_event`` stored in the row of that instance.
 
     Raises ContractViolation for what nobody of ours has stored.
     """
     line, _, payload = stored.partition(b"\n")
     try:
-        return tuple((str(name), value.encode()) for name, value in from_json(line)), payload
-    except (ValueError, TypeError, AttributeError) as error:
+        fields = from_json(line)
+        id_, type_, source, time_ms, cause, fingerprint, seq, generation, epoch = fields[:9]
+        assumed, status, folded, correlation_id, tenant, deadline_ms, traceparent = fields[9:]
+        if any(type(one) is not str for one in (id_, type_, source, *folded)):
+            raise TypeError("a name is no text")
+        correlation_id = saga_id if correlation_id == _SAME else correlation_id
+        for text in (cause, fingerprint, status, correlation_id, tenant, traceparent):
+            if text is not None and type(text) is not str:
+                raise TypeError("a text is none")
+        for number in (time_ms, seq, generation, epoch, deadline_ms or 0):
+            _check_number(number, 0, TIME_MS_MAX)
+        return Envelope(
+            *(id_, type_, source, time_ms, saga, saga_id, payload, cause, fingerprint),
+            *(seq, generation, epoch, bool(assumed), status, tuple(folded)),
+            Trail(correlation_id, tenant, deadline_ms, traceparent),
+        )
+    except (ValueError, TypeError) as error:
         seen = printable(f"{type(error).__name__}: {error}", chars_max=200)
         raise ContractViolation(
             f"An event in the saga table is damaged ({seen}). What is in it was not written by this "

@@ -78,8 +78,9 @@ def judge_record(record: Record) -> str:
 def _check_accepted(incoming: Incoming) -> None:
     """It can be published, stored, read and shown."""
     envelope = incoming.envelope
-    headers, payload = decode_event(encode_event(encode_headers(envelope), envelope.payload))
-    assert decode_headers(headers, payload, time_ms=0) == envelope
+    stored = encode_event(envelope)
+    assert decode_event(stored, incoming.saga.name, incoming.saga_id) == envelope
+    assert decode_headers(encode_headers(envelope), envelope.payload, time_ms=0) == envelope
     assert incoming.saga_id.isprintable()
     assert incoming.fact.id.isprintable()
     child_of(envelope.trail.traceparent, envelope.id)
@@ -90,7 +91,7 @@ def _check_accepted(incoming: Incoming) -> None:
     decoded = decode_instance(DEFINITION, incoming.saga_id, state, version=1)
     assert decoded.facts.keys() == instance.facts.keys()
     timers_of(decoded)
-    events = {slot: encode_event(headers, payload) for slot in instance.facts}
+    events = dict.fromkeys(instance.facts, stored)
     view_of(DEFINITION, incoming.saga_id, Row(Stamp(1, 1), state, events))
 
 

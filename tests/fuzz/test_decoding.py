@@ -13,7 +13,8 @@ from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
 from sagas.ports import Record, Row, Stamp
 from sagas.runtime.views import view_of
-from sagas.wire.stored import encode_instance
+from sagas.wire.envelope import Envelope
+from sagas.wire.stored import encode_event, encode_instance
 from tests.fuzz import generators
 from tests.fuzz.judging import DEFINITION, judge_letters, judge_record, judge_row, judge_trace
 
@@ -56,6 +57,7 @@ def test_a_damaged_event_that_says_why_an_undo_failed_is_refused_in_words() -> N
         Fact("3", SAGA_PARKED, "reserve_stock", Role.PARKED, None, Direction.UNDO),
     ):
         instance = evolve(instance, fact)
-    row = Row(Stamp(1, 3), encode_instance(instance), {fact.slot: b"[]\n{}"})
+    parked = Envelope(*(fact.id, fact.type, "inventory", 0, DEFINITION.saga, "o1"), payload=b"{}")
+    row = Row(Stamp(1, 3), encode_instance(instance), {fact.slot: encode_event(parked)})
     with pytest.raises(ContractViolation, match=r"'o1': sagas\.SagaParked\.v1 does not fit"):
         view_of(DEFINITION, "o1", row)

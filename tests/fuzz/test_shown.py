@@ -22,7 +22,7 @@ from sagas.observability.logs import configure_logs
 from sagas.ports import Listed, Record, Row, Stamp
 from sagas.runtime.dead_letter_box import fold
 from sagas.runtime.views import view_of
-from sagas.wire.envelope import Envelope, encode_headers
+from sagas.wire.envelope import Envelope
 from sagas.wire.stored import encode_event, encode_instance
 from tests.fuzz import generators
 from tests.fuzz.judging import DEFINITION, TOPICS, check_shown
@@ -51,7 +51,7 @@ def failed(text: str) -> Found:
             saga_id="o1",
             payload=json.dumps(body).encode(),
         )
-        events[fact.slot] = encode_event(encode_headers(envelope), envelope.payload)
+        events[fact.slot] = encode_event(envelope)
     row = Row(Stamp(1, 2), encode_instance(instance), events)
     return Found(OrderFulfilment, "o1", row, instance, several=False)
 

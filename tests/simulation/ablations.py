@@ -14,7 +14,7 @@ from typing import Any
 from sagas.adapters.memory.journal import MemoryJournal
 from sagas.adapters.memory.markers import Markers
 from sagas.adapters.memory.table import MemorySagaTable
-from sagas.core import controls, decide, enabled, handling, timers
+from sagas.core import controls, decide, enabled, position, timers
 from sagas.core.definition import (
     STEP_FAILED,
     STEP_TIMED_OUT,
@@ -22,9 +22,9 @@ from sagas.core.definition import (
     Role,
     StepDefinition,
 )
-from sagas.core.evolve import evolve
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.position import Position, forget_places
 from sagas.ports import JournalKey, JournalOutcome, RowChange
 from sagas.runtime import rebuild
 from sagas.runtime.worker import Worker
@@ -56,11 +56,13 @@ class Ablation:
         before = [(owner, name, getattr(owner, name)) for owner, name, _ in self.patches]
         for owner, name, instead in self.patches:
             setattr(owner, name, instead)
+        forget_places()
         try:
             yield
         finally:
             for owner, name, original in before:
                 setattr(owner, name, original)
+            forget_places()
 
     def violations(self, seed: int | None = None) -> list[str]:
         """What the pinned run, or another one, breaks as things are."""
@@ -81,13 +83,13 @@ class Ablation:
         return None
 
 
-async def _emit_then_store(self: Handling, instance: Instance, fact: Fact) -> Instance | None:
-    self._world._encoded[fact.slot] = self._world._encode(  # type: ignore[attr-defined]
-        evolve(instance, fact)._replace(version=instance.version + 1), fact
+async def _emit_then_store(self: Handling, at: Position, fact: Fact) -> Position | None:
+    self._world._decided[fact.slot] = self._world._envelope_of(  # type: ignore[attr-defined]
+        fact, at.fold(fact).stamped(at.generation, at.version + 1)
     )
     await self._world.emit(fact)
     self._confirmed.add(fact.id)
-    return await self._world.store(evolve(instance, fact), fact)
+    return await self._world.store(at.fold(fact), fact)
 
 
 def _nothing(*_: object) -> Iterator[Fact]:
@@ -98,13 +100,13 @@ def _without_marks(before: Instance, after: Instance, fact: Fact, _: str) -> boo
     return fact.slot not in before.facts and fact.slot in after.facts
 
 
-async def _run_one_action(self: Handling) -> Instance:
-    instance = await self._refresh()
+async def _run_one_action(self: Handling) -> Position:
+    at = await self._refresh()
     if self._control is not None:
-        return await self._obey(instance, self._control)
-    for action in enabled.enabled(instance, self._service)[:1]:
-        instance = await self._act(instance, action)
-    return instance
+        return await self._obey(at, self._control)
+    for action in at.enabled(self._service)[:1]:
+        at = await self._act(at, action)
+    return at
 
 
 _store = MemorySagaTable.store
@@ -112,7 +114,7 @@ _store = MemorySagaTable.store
 
 async def _store_whatever_is_there(self: MemorySagaTable, change: RowChange) -> bool:
     row = self._rows.get((change.saga, change.saga_id))
-    return await _store(self, replace(change, expected=None if row is None else row.stamp))
+    return await _store(self, change._replace(expected=None if row is None else row.stamp))
 
 
 _needs_undo = Instance.needs_undo
@@ -198,13 +200,13 @@ _LOSING = replace(Faults(), table_losses=6)
 ABLATIONS = (
     Ablation("2", "store before emitting", _patch(Handling, "_commit", _emit_then_store), seed=1),
     Ablation(
-        "2", "the event is stored with the state", _patch(handling, "unproven", _nothing), seed=471
+        "2", "the event is stored with the state", _patch(position, "unproven", _nothing), seed=471
     ),
     Ablation("2", "acknowledge last", _patch(Worker, "_in_turn", _acknowledge_first), seed=45),
     Ablation(
-        "3", "a fold is stored first", _patch(handling, "must_store", lambda *_: False), seed=43
+        "3", "a fold is stored first", _patch(position, "must_store", lambda *_: False), seed=43
     ),
-    Ablation("4", "marks are stored", _patch(handling, "must_store", _without_marks), seed=334),
+    Ablation("4", "marks are stored", _patch(position, "must_store", _without_marks), seed=334),
     Ablation("5", "ask again after an emission", _patch(Handling, "run", _run_one_action), seed=60),
     Ablation(
         "7", "compare and set", _patch(MemorySagaTable, "store", _store_whatever_is_there), seed=13

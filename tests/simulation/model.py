@@ -19,6 +19,7 @@ from sagas.core.enabled import Action
 from sagas.core.errors import CompensationFailed
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.position import Position, places_of
 from sagas.core.timers import PROOF, timers_of
 from sagas.wire.ids import event_id
 from tests.simulation.parts import NO_FAULTS, Attempted, Call, Faults, Message, Participant, Plan
@@ -39,7 +40,7 @@ class Task:
 
     service: str
     message: Message
-    coroutine: Coroutine[Any, Any, Instance]
+    coroutine: Coroutine[Any, Any, Position]
     pending: Call[Any] | None = None
 
 
@@ -61,7 +62,8 @@ class Model:
     ) -> None:
         self.definition = definition
         self.plans = plans
-        self.row: Instance | None = None
+        self.stored: Position | None = None
+        places_of(definition).forget()  # a test may have taken something away since
         self.log: list[Fact] = []
         self.participants = {step.name: Participant() for step in definition.steps}
         self.undo_order: list[str] = []
@@ -269,16 +271,21 @@ class Model:
 
     # --- the servers ------------------------------------------------------------------------------
 
-    def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
+    @property
+    def row(self) -> Instance | None:
+        """The row, in full."""
+        return None if self.stored is None else self.stored.instance
+
+    def store(self, at: Position, recorded: Fact | None) -> Position | None:
         """Compare-and-set on the version."""
-        version = self.row.version if self.row is not None else 0
-        if version != instance.version and self._checks_stamps:
+        version = self.stored.version if self.stored is not None else 0
+        if version != at.version and self._checks_stamps:
             self.seen["conflict"] += 1
             return None
         if recorded is not None:
             self.seen[recorded.role] += 1
-        self.row = instance._replace(version=version + 1)
-        return self.row
+        self.stored = at.stamped(at.generation, version + 1)
+        return self.stored
 
     def perform(self, action: Action, instance: Instance) -> ActionResult:
         """The participant, with a journal: its effect and its outcome commit together."""

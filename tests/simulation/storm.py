@@ -31,7 +31,7 @@ from sagas.runtime.rebuild import Means
 from sagas.runtime.verification import Difference, Verification
 from sagas.runtime.waking import Waker
 from sagas.runtime.worker import WorkerSettings
-from sagas.wire.envelope import Trail, decode_headers
+from sagas.wire.envelope import Trail, decode_headers, encode_headers
 from sagas.wire.stored import decode_event, decode_instance
 from sagas.wire.topics import Topics
 from tests.simulation.built import Books, Participants, saga_of
@@ -354,8 +354,9 @@ class Storm:
             for record in self._records(name):
                 id_ = dict(record.headers).get("ce_id", b"")
                 versions.setdefault(id_, set()).add((record.headers, record.value))
-        for stored in self._table._rows.values():
+        for key, stored in self._table._rows.items():
             for event in stored.events.values():
-                headers, payload = decode_event(event)
-                versions.setdefault(dict(headers)["ce_id"], set()).add((headers, payload))
+                envelope = decode_event(event, *key)
+                told = (encode_headers(envelope), envelope.payload)
+                versions.setdefault(envelope.id.encode(), set()).add(told)
         return [f"{id_!r} has {len(v)} versions: {v}" for id_, v in versions.items() if len(v) > 1]

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from sagas.core import decide, enabled, handling, timers
+from sagas.core import decide, enabled, position, timers
 from sagas.core.definition import STEP_FAILED, Definition, Direction, Role, StepDefinition
-from sagas.core.evolve import evolve
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.position import Position
 from tests.simulation.checkers import violations
 from tests.simulation.definitions import random_definition, random_plans
 from tests.simulation.model import Model, Unrest
@@ -69,10 +69,10 @@ def test_with_every_safeguard_the_campaign_is_green() -> None:
 
 
 def test_rule_2_store_before_emitting(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def emit_then_store(self: Handling, instance: Instance, fact: Fact) -> Instance | None:
+    async def emit_then_store(self: Handling, at: Position, fact: Fact) -> Position | None:
         await self._world.emit(fact)
         self._confirmed.add(fact.id)
-        return await self._world.store(evolve(instance, fact), fact)
+        return await self._world.store(at.fold(fact), fact)
 
     monkeypatch.setattr(Handling, "_commit", emit_then_store)
     assert first_red() is not None
@@ -80,12 +80,12 @@ def test_rule_2_store_before_emitting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rule_2_the_event_is_stored_with_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remembering only that a message was handled loses the event."""
-    monkeypatch.setattr(handling, "unproven", _nothing)
+    monkeypatch.setattr(position, "unproven", _nothing)
     assert first_red() is not None
 
 
 def test_rule_3_the_fold_is_stored_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handling, "must_store", lambda *_: False)
+    monkeypatch.setattr(position, "must_store", lambda *_: False)
     assert first_red() is not None
 
 
@@ -101,7 +101,7 @@ def test_rule_4_marks_are_stored_where_another_message_needs_them(
     def without_marks(before: Instance, after: Instance, fact: Fact, _: str) -> bool:
         return fact.slot not in before.facts and fact.slot in after.facts
 
-    monkeypatch.setattr(handling, "must_store", without_marks)
+    monkeypatch.setattr(position, "must_store", without_marks)
     assert first_red() is not None
 
 
@@ -127,11 +127,11 @@ def test_rule_5_answers_told_again_wake_nobody_without_end(
 
 
 def test_rule_5_ask_again_after_an_emission(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def run_one_action(self: Handling) -> Instance:
-        instance = await self._refresh()
-        for action in enabled.enabled(instance, self._service)[:1]:
-            instance = await self._act(instance, action)
-        return instance
+    async def run_one_action(self: Handling) -> Position:
+        at = await self._refresh()
+        for action in at.enabled(self._service)[:1]:
+            at = await self._act(at, action)
+        return at
 
     monkeypatch.setattr(Handling, "run", run_one_action)
     assert first_red() is not None

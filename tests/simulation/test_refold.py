@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sagas.core import refold as module
 from sagas.core.definition import START, Role
 from sagas.core.instance import Fact, Instance
+from sagas.core.position import Position
 from sagas.core.refold import Found, refold
 from sagas.core.timers import timers_of
 from sagas.wire.ids import mark_of
@@ -40,10 +41,10 @@ class Stamped(Model):
             for service, message in self._queue[before:]
         ]
 
-    def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
-        stored = super().store(instance, recorded)
+    def store(self, at: Position, recorded: Fact | None) -> Position | None:
+        stored = super().store(at, recorded)
         if stored is not None and recorded is not None:
-            knew = tuple(mark_of(one.id) for one in stored.facts.values() if one.folded)
+            knew = tuple(mark_of(stored.ids[index]) for index in stored.place.folded)
             self.stamps[recorded.id] = (stored.version, knew)
         return stored
 

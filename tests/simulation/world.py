@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sagas.core.decide import ActionResult, Emission, ResultKind
 from sagas.core.enabled import Action
-from sagas.core.instance import Fact, Instance
+from sagas.core.instance import Fact
+from sagas.core.position import Position
 from tests.simulation.parts import Attempted, Call, Message
 
 if TYPE_CHECKING:
@@ -31,20 +32,20 @@ class World:
         self._message = message
         self._noted: dict[Attempted, int] = {}
 
-    async def load(self) -> Instance | None:
-        row, self._noted = await _call("loads", lambda: (self._model.row, dict(self._model.noted)))
+    async def load(self) -> Position | None:
+        row, self._noted = await _call(
+            "loads", lambda: (self._model.stored, dict(self._model.noted))
+        )
         return row
 
-    async def store(self, instance: Instance, recorded: Fact | None) -> Instance | None:
+    async def store(self, at: Position, recorded: Fact | None) -> Position | None:
         name = f"stores {recorded.type if recorded else 'a fold'}"
-        return await _call(name, lambda: self._model.store(instance, recorded))
+        return await _call(name, lambda: self._model.store(at, recorded))
 
     async def emit(self, fact: Fact) -> None:
         await _call(f"emits {fact.type}", lambda: self._model.publish(fact))
 
-    async def perform(
-        self, action: Action, instance: Instance, *, at_once: bool = False
-    ) -> ActionResult:
+    async def perform(self, action: Action, at: Position, *, at_once: bool = False) -> ActionResult:
         model, name = self._model, f"{action.step.name} {action.direction}"
         if not at_once:
             if model.waits(action, self._noted):
@@ -55,7 +56,7 @@ class World:
                 await _call(f"notes {name}", lambda: model.note(action, attempt))
                 return ActionResult(ResultKind.POSTPONED)
         name = f"performs {name}"
-        return await _call(name, lambda: self._model.perform(action, instance))
+        return await _call(name, lambda: self._model.perform(action, at.instance))
 
     def now_ms(self) -> int:
         return self._model.calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sagas.core.instance import SagaStatus
-from sagas.runtime import message_world
+from sagas.runtime import calling
 from sagas.testing import SagaTestEnvironment
 from tests.handlers import Shop
 from tests.samples import OrderFulfilment, OrderPlaced
@@ -14,12 +14,12 @@ from tests.samples import OrderFulfilment, OrderPlaced
 async def test_a_dead_letter_parks_its_saga(monkeypatch: pytest.MonkeyPatch) -> None:
     """Something that nobody foresaw breaks the handling of one message, and only that."""
 
-    def broken(self: message_world.MessageWorld, *_: object) -> object:
+    def broken(self: calling.Calling, *_: object, **__: object) -> object:
         raise KeyError("unforeseen")
 
     async with SagaTestEnvironment(Shop().services) as env:
         with monkeypatch.context() as patch:
-            patch.setattr(message_world.MessageWorld, "_triggers", broken)
+            patch.setattr(calling.Calling, "_context", broken)
             saga_id = await env.start(OrderPlaced(order_id="1"))
             await env.run()
         view = env.view(saga_id, saga=OrderFulfilment)

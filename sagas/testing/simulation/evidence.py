@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from sagas.core.definition import Definition
 from sagas.testing.simulation.world import Effect, Servers
+from sagas.wire.envelope import encode_headers
+from sagas.wire.stored import decode_event
 
 __all__ = ["Evidence", "Seen", "Witness"]
 
@@ -103,10 +105,10 @@ class Witness:
         key, story, table = (definition.saga, saga_id), self._servers.story, self._servers.table
         recorded = []
         for stored in table.events(*key).values():
-            line, _, payload = stored.partition(b"\n")
-            headers = {name: value.encode() for name, value in json.loads(line)}
-            recorded.append(_seen(headers, payload))
-            self._note_version(recorded[-1].id, headers, payload)
+            envelope = decode_event(stored, *key)
+            headers = dict(encode_headers(envelope))
+            recorded.append(_seen(headers, envelope.payload))
+            self._note_version(recorded[-1].id, headers, envelope.payload)
         waits = {
             type_
             for step in definition.steps

@@ -77,14 +77,16 @@ class Rebuilding:
         return {key: self._of(*key) for key in self._table.keys}
 
     def _of(self, saga: str, saga_id: str) -> _Kept:
-        phase, turned_by, in_flight, parked, _, facts = json.loads(self._table.state(saga, saga_id))
+        where, own = self._table.state(saga, saga_id).split(b"\n")
+        phase, turned_by, in_flight, parked, _ = json.loads(where)
+        ids = json.loads(own)[1]
         return _Kept(
             self._table.status(saga, saga_id) or "",
             phase,
-            turned_by,
+            None if turned_by is None else ids[turned_by],
             tuple(in_flight),
-            tuple(parked),
-            frozenset(fact[1] for fact in facts),
+            tuple(ids[number] for number in parked),
+            frozenset(ids),
             frozenset(self._table.timer_names(saga, saga_id)),
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sagas.adapters.memory.broker import MemoryBroker
@@ -125,7 +125,7 @@ class SimulatedTable(MemorySagaTable):
         """Put a row back, and write it down."""
         restored = await super().restore(change, token)
         if restored:
-            self._stored(replace(change, expected=None))
+            self._stored(change._replace(expected=None))
         return restored
 
     def _stored(self, change: RowChange) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -263,7 +262,7 @@ async def test_damaged_notes_count_as_none_and_hold_nothing_up(
     row = await table.load("S", "o")
     assert row is not None
     assert row.notes == {}
-    cleared = replace(change("o", Stamp(1, 1)), timers_cleared=["ship"])
+    cleared = change("o", Stamp(1, 1))._replace(timers_cleared=["ship"])
     assert await table.store(cleared)
     await client.hset(key, "n", damaged)
     assert await table.annotate("S", "o", "bill", "a note")

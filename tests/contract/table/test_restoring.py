@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -138,7 +137,7 @@ async def test_sagas_are_rebuilt_apart(table: RestorableTable) -> None:
     await table.begin_rebuild(SAGA, EVERY, "a")
     with pytest.raises(TableRebuilding):
         await table.store(change())
-    assert await table.store(replace(change(), saga="Another"))
+    assert await table.store(change()._replace(saga="Another"))
     assert await table.lease(SAGA, "a", ttl_ms=60_000)
     assert await table.lease("Another", "b", ttl_ms=60_000)
     await table.finish_rebuild(SAGA, EVERY, "a", 2)

@@ -1,0 +1,369 @@
+"""Where an instance stands, found once: the state machine of a definition, unfolded as it is walked.
+
+What ``evolve``, ``enabled``, ``decide`` and the others answer depends on which events are recorded, and
+never on their ids or times, beyond which id is which. So instances that have come the same way share one
+``Place``, and a question that was answered there is looked up: a message costs a few lookups instead of the
+whole of the semantics (190 µs before, of which this was a third). It owns the sharing and none of the
+answers: each is asked of the same functions as everywhere else, once, with stand-ins for ids and times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+from weakref import WeakSet
+
+from sagas.core.decide import ActionResult, Decision, decide
+from sagas.core.definition import START, Definition
+from sagas.core.enabled import Action, answered_early, enabled, must_store, unproven
+from sagas.core.evolve import deadline_with, evolve
+from sagas.core.instance import Fact, Instance, SagaStatus, is_told_apart
+from sagas.core.timers import TimerSource, timer_sources
+
+__all__ = ["Place", "Places", "Position", "forget_places", "places_of"]
+
+_PLACES_MAX: Final = 20_000
+"""A saga of six steps has some hundred; whoever makes up events must not fill the memory."""
+_NO_TIMERS: Mapping[str, int] = MappingProxyType({})
+
+Key = tuple[object, ...]
+
+
+class _Fold(NamedTuple):
+    """``place`` is None where ids have to be compared anew: then the whole instance is folded."""
+
+    place: Place | None
+    appends: bool
+    outside: bool
+    """Whether the cause is no recorded event, and none that another recorded event names."""
+
+
+class Place:
+    """A node of the state machine: an instance with stand-ins, and what is known of it.
+
+    ``model`` has ids such as ``#0``, that of the first recorded event, and causes such as ``@0``, the first
+    that is not recorded. ``code`` is how the table keeps it, once somebody has asked.
+    """
+
+    __slots__ = (
+        *(
+            "code",
+            "decisions",
+            "enabled",
+            "facts",
+            "folded",
+            "folds",
+            "model",
+            "past_pivot",
+            "sources",
+        ),
+        *("outside", "slots", "status", "stores", "unproven"),
+    )
+
+    def __init__(self, model: Instance) -> None:
+        self.model = model
+        self.facts = tuple(model.facts.values())
+        self.slots = {slot: index for index, slot in enumerate(model.facts)}
+        outside = (int(f.cause[1:]) for f in self.facts if f.cause and f.cause[0] == "@")
+        self.outside = max(outside, default=-1) + 1
+        self.status: SagaStatus = model.status
+        self.past_pivot: bool = model.past_pivot
+        self.sources: tuple[TimerSource, ...] = timer_sources(model)
+        self.folded = tuple(index for index, fact in enumerate(self.facts) if fact.folded)
+        self.code: bytes | None = None
+        self.folds: dict[Key, _Fold] = {}
+        self.stores: dict[Key, bool] = {}
+        self.enabled: dict[str, tuple[Action, ...]] = {}
+        self.unproven: dict[Key, tuple[tuple[int, bool], ...]] = {}
+        self.decisions: dict[Key, Decision] = {}
+
+
+class Places:
+    """The places of one definition that were reached so far."""
+
+    def __init__(self) -> None:
+        self._found: dict[Key, Place] = {}
+        self.by_code: dict[bytes, Place] = {}
+        _ALL.add(self)
+
+    def at(self, model: Instance) -> Place:
+        """The one place of a model."""
+        facts = tuple(model.facts.values())
+        key = (model.phase, model.turned_by, model.in_flight, model.parked, facts)
+        place = self._found.get(key)
+        if place is None:
+            if len(self._found) >= _PLACES_MAX:
+                self.forget()
+            place = self._found[key] = Place(model)
+        return place
+
+    def keep(self, code: bytes, place: Place) -> Place:
+        """Remember that a place, or the one that was known before, is kept as ``code``."""
+        known = self.at(place.model)
+        if len(self.by_code) >= _PLACES_MAX:
+            self.forget()
+        self.by_code[code] = known
+        return known
+
+    def forget(self) -> None:
+        """Begin anew. Positions that are held keep their places."""
+        self._found.clear()
+        self.by_code.clear()
+
+
+_ALL: WeakSet[Places] = WeakSet()
+
+
+def forget_places() -> None:
+    """Forget every answer: for whoever takes a safeguard away, and wants to see it missed."""
+    for places in _ALL:
+        places.forget()
+
+
+def places_of(definition: Definition) -> Places:
+    """The places of a definition, kept with it."""
+    kept = definition.__dict__
+    found = kept.get("_places")
+    if found is None:
+        found = kept["_places"] = Places()
+    places: Places = found
+    return places
+
+
+class Position(NamedTuple):
+    """An instance as its place, and what is its own: ids, times, stamp. Never changed in place.
+
+    ``ids`` and ``times`` (milliseconds since the epoch) are those of the recorded events in their order;
+    ``outside`` holds the causes that are none of them. For the rest see ``Instance``, which ``instance``
+    gives in full.
+    """
+
+    definition: Definition
+    saga_id: str
+    place: Place
+    ids: tuple[str, ...] = ()
+    times: tuple[int, ...] = ()
+    outside: tuple[str, ...] = ()
+    deadline_ms: int | None = None
+    generation: int = 1
+    version: int = 0
+    heartbeats: Mapping[str, int] = _NO_TIMERS
+
+    @classmethod
+    def new(cls, definition: Definition, saga_id: str, deadline_ms: int | None) -> Position:
+        """Before anything is recorded."""
+        place = places_of(definition).at(Instance(definition, ""))
+        return cls(definition, saga_id, place, deadline_ms=deadline_ms)
+
+    @classmethod
+    def of(cls, instance: Instance) -> Position:
+        """The position of an instance that is there in full."""
+        ids = tuple(fact.id for fact in instance.facts.values())
+        outside: dict[str, str] = {}
+        names = {id_: f"#{ids.index(id_)}" for id_ in ids}
+        facts = {}
+        renamed = {}
+        for slot, fact in instance.facts.items():
+            cause = fact.cause
+            if cause is not None:
+                cause = names.get(cause) or outside.setdefault(cause, f"@{len(outside)}")
+            model = fact._replace(id=names[fact.id], cause=cause, at_ms=0)
+            facts[model.slot] = model
+            renamed[slot] = model.slot
+        turned_by, parked = instance.turned_by, instance.parked
+        model_instance = instance._replace(
+            saga_id="",
+            facts=facts,
+            turned_by=None if turned_by is None else renamed[turned_by],
+            parked=tuple(renamed[slot] for slot in parked),
+            deadline_ms=None,
+            generation=1,
+            version=0,
+            heartbeats=_NO_TIMERS,
+        )
+        place = places_of(instance.definition).at(model_instance)
+        times = tuple(fact.at_ms for fact in instance.facts.values())
+        return cls(
+            *(instance.definition, instance.saga_id, place, ids, times, tuple(outside)),
+            *(instance.deadline_ms, instance.generation, instance.version, instance.heartbeats),
+        )
+
+    @property
+    def instance(self) -> Instance:
+        """The instance in full, put together each time."""
+        model, facts = self.place.model, {}
+        real = {}
+        for index, slot in enumerate(model.facts):
+            fact = self.fact(index)
+            real[slot] = fact.slot
+            facts[fact.slot] = fact
+        turned_by = model.turned_by
+        return model._replace(
+            saga_id=self.saga_id,
+            facts=facts,
+            turned_by=None if turned_by is None else real[turned_by],
+            parked=tuple(real[slot] for slot in model.parked),
+            deadline_ms=self.deadline_ms,
+            generation=self.generation,
+            version=self.version,
+            heartbeats=self.heartbeats,
+        )
+
+    def fact(self, index: int) -> Fact:
+        """A recorded event, by its place in the order of recording."""
+        model = self.place.facts[index]
+        cause = model.cause
+        if cause is not None:
+            number = int(cause[1:])
+            cause = self.ids[number] if cause[0] == "#" else self.outside[number]
+        return model._replace(id=self.ids[index], cause=cause, at_ms=self.times[index])
+
+    @property
+    def status(self) -> SagaStatus:
+        """Where the saga stands."""
+        return self.place.status
+
+    def index_of(self, fact: Fact) -> int | None:
+        """Which recorded event has the fact's slot; None if none has."""
+        if is_told_apart(fact.type):
+            slot = fact.slot
+            slots = tuple(self.instance.facts)
+            return slots.index(slot) if slot in slots else None
+        return self.place.slots.get(fact.slot)
+
+    def stamped(self, generation: int, version: int) -> Position:
+        """The same under another stamp."""
+        return self._replace(generation=generation, version=version)
+
+    # --- questions ---------------------------------------------------------------------------------
+
+    def fold(self, fact: Fact) -> Position:
+        """Where the saga stands after one more event: ``evolve``."""
+        return self._folded(fact, self._key(fact))
+
+    def receive(self, message: Fact, service: str) -> tuple[Position, bool]:
+        """The fold of a message in hand, and whether the service has to store it before any effect:
+        ``evolve`` and ``must_store``.
+        """
+        key = self._key(message)
+        stores = self.place.stores.get((service, key))
+        if stores is None:
+            model, fact = self.place.model, self._model_of(message)
+            stores = must_store(model, evolve(model, fact), fact, service)
+            self.place.stores[service, key] = stores
+        return self._folded(message, key), stores
+
+    def _folded(self, fact: Fact, key: Key) -> Position:
+        place = self.place
+        fold = place.folds.get(key)
+        if fold is None:
+            fold = place.folds[key] = self._find_fold(fact)
+        after, appends, is_outside = fold
+        if after is place:
+            return self
+        if after is None:
+            return Position.of(evolve(self.instance, fact))
+        if not appends:
+            return self._replace(place=after)
+        deadline_ms = self.deadline_ms
+        if deadline_ms is None and fact.step == START:
+            deadline_ms = deadline_with(self.definition, fact)
+        return Position(
+            self.definition,
+            self.saga_id,
+            after,
+            (*self.ids, fact.id),
+            (*self.times, fact.at_ms),
+            (*self.outside, fact.cause or "") if is_outside else self.outside,
+            deadline_ms,
+            self.generation,
+            self.version,
+            self.heartbeats,
+        )
+
+    def _find_fold(self, fact: Fact) -> _Fold:
+        place, model = self.place, self._model_of(fact)
+        after = evolve(place.model, model)._replace(deadline_ms=None)
+        if after.facts is place.model.facts:
+            return _Fold(place, appends=False, outside=False)
+        appends = len(after.facts) > len(place.facts)
+        if appends and model.id[0] == "@":
+            return _Fold(None, appends=True, outside=False)
+        outside = appends and model.cause == f"@{len(self.outside)}"
+        return _Fold(places_of(self.definition).at(after), appends, outside)
+
+    def enabled(self, service: str) -> tuple[Action, ...]:
+        """What the service may run now: ``enabled``."""
+        found = self.place.enabled.get(service)
+        if found is None:
+            found = self.place.enabled[service] = tuple(enabled(self.place.model, service))
+        return found
+
+    def unproven(self, service: str, message: Fact) -> tuple[tuple[Fact, bool], ...]:
+        """What the service has to emit again, each with whether it is an early answer: ``unproven``."""
+        key = (service, self._key(message))
+        known = self.place.unproven
+        found = known.get(key)
+        if found is None:
+            found = known[key] = self._find_unproven(service, self._model_of(message))
+        return tuple((self.fact(index), early) for index, early in found) if found else ()
+
+    def _find_unproven(self, service: str, message: Fact) -> tuple[tuple[int, bool], ...]:
+        model, slots = self.place.model, self.place.slots
+        return tuple(
+            (slots[fact.slot], answered_early(model, service, message, fact))
+            for fact in unproven(model, service, message)
+        )
+
+    def decide(self, action: Action, result: ActionResult) -> Decision:
+        """What follows from the outcome of an action: ``decide``."""
+        key = (action.step.name, action.direction, action.epoch, result.kind, result.type)
+        known = self.place.decisions
+        found = known.get(key)
+        if found is None:
+            found = known[key] = decide(self.place.model, action, result)
+        return found
+
+    def timers(self) -> Mapping[str, int]:
+        """When each timer is due: ``timers_of``."""
+        sources = self.place.sources
+        if not sources:
+            return _NO_TIMERS
+        slots, times, deadline_ms, due = self.place.slots, self.times, self.deadline_ms, {}
+        for source in sources:
+            due_ms = source.due_ms(
+                [times[slots[slot]] for slot in source.slots], deadline_ms, self.heartbeats
+            )
+            if due_ms is not None:
+                due[source.name] = due_ms
+        return due
+
+    # --- stand-ins -----------------------------------------------------------------------------------
+
+    def _key(self, fact: Fact) -> Key:
+        """What the answers can depend on: all of a fact but its time, ids as what they stand for."""
+        id_, cause = fact.id, fact.cause
+        own = None if cause is None else "=" if cause == id_ else self._stand_in(cause)
+        return (fact[1:4], fact[5:7], fact[8:], self._stand_in(id_), own)
+
+    def _stand_in(self, id_: str) -> int | None:
+        """Of a recorded event its number; of a cause that is none -1, -2 and so on; else None."""
+        if id_ in self.ids:
+            return self.ids.index(id_)
+        if id_ in self.outside:
+            return -1 - self.outside.index(id_)
+        return None
+
+    def _model_of(self, fact: Fact) -> Fact:
+        id_ = self._name(fact.id, f"#{len(self.ids)}")
+        cause = fact.cause
+        if cause is not None:
+            cause = id_ if cause == fact.id else self._name(cause, f"@{len(self.outside)}")
+        return fact._replace(id=id_, cause=cause, at_ms=0)
+
+    def _name(self, id_: str, new: str) -> str:
+        number = self._stand_in(id_)
+        if number is None:
+            return new
+        return f"#{number}" if number >= 0 else f"@{-1 - number}"

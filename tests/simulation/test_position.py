@@ -1,0 +1,108 @@
+"""What is looked up is what would be found: ``Position`` against the functions that it spares."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from sagas.core.decide import ActionResult, ResultKind, decide
+from sagas.core.definition import StepDefinition
+from sagas.core.enabled import answered_early, enabled, must_store, unproven
+from sagas.core.evolve import evolve
+from sagas.core.instance import Fact
+from sagas.core.position import Position, places_of
+from sagas.core.timers import timers_of
+from sagas.wire.stored import decode_position, encode_position
+from tests.simulation.definitions import random_definition, random_plans
+from tests.simulation.model import Model
+from tests.simulation.parts import Faults
+
+SEEDS = 150
+
+
+class Compared(Model):
+    """Asks every question twice wherever a row is written, of every message that there was so far."""
+
+    asked: Counter[str]
+
+    def store(self, at: Position, recorded: Fact | None) -> Position | None:
+        stored = super().store(at, recorded)
+        if stored is not None:
+            self.compare(stored)
+        return stored
+
+    def compare(self, at: Position) -> None:
+        instance, definition = at.instance, self.definition
+        assert Position.of(instance) == at
+        state = encode_position(at)
+        read = decode_position(definition, at.saga_id, state)
+        assert read.stamped(at.generation, at.version) == at
+        assert at.timers() == timers_of(instance)
+        assert at.status is instance.status
+        assert at.place.past_pivot == instance.past_pivot
+        strange = Fact("?", self.log[0].type, self.log[0].step, self.log[0].role, "?", at_ms=7)
+        for fact in (*self.log, *instance.facts.values(), strange):
+            message = fact._replace(published=True)
+            known = at.index_of(message)
+            assert known == (
+                list(instance.facts).index(message.slot) if message.slot in instance.facts else None
+            )
+            folded = evolve(instance, message)
+            for service in definition.services:
+                after, stores = at.receive(message, service)
+                assert after.instance == folded
+                assert stores == must_store(instance, folded, message, service)
+                again = tuple(
+                    (one, answered_early(instance, service, message, one))
+                    for one in unproven(instance, service, message)
+                )
+                assert at.unproven(service, message) == again
+                self.asked["unproven"] += len(again)
+            self.asked["folds"] += folded is not instance
+        for service in definition.services:
+            actions = enabled(instance, service)
+            assert at.enabled(service) == tuple(actions)
+            for action in actions:
+                for result in _results(action.step):
+                    assert at.decide(action, result) == decide(instance, action, result)
+                    self.asked["decisions"] += 1
+
+
+def _results(step: StepDefinition) -> list[ActionResult]:
+    returned = [ActionResult(ResultKind.RETURNED, type_) for type_, _ in step.outcomes]
+    return [
+        *returned,
+        *(ActionResult(kind) for kind in ResultKind if kind is not ResultKind.RETURNED),
+    ]
+
+
+def test_a_position_answers_as_the_instance_in_full() -> None:
+    asked: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        definition = random_definition(seed, alternatives=seed % 2 == 1)
+        faults = Faults(crashes=2, duplicates=2, timers=3, cancels=1, agains=1)
+        for run in range(2):  # the second finds places that the first one made
+            model = Compared(definition, random_plans(definition, seed), seed=run, faults=faults)
+            model.asked = asked
+            model.run()
+    assert asked["folds"] > 1000
+    assert asked["unproven"] > 1000
+    assert asked["decisions"] > 1000
+
+
+def test_places_are_shared_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    definition = random_definition(1)
+    start = definition.start.done[0]
+    one, other = (
+        Position.new(definition, saga_id, None).fold(
+            Fact(f"{saga_id}-id", start, "start", definition.outcome_of[start].role)
+        )
+        for saga_id in ("1", "2")
+    )
+    assert one.place is other.place
+    assert one.instance != other.instance
+    monkeypatch.setattr("sagas.core.position._PLACES_MAX", 1)
+    places_of(definition).forget()
+    assert Position.of(one.instance) is not None
+    assert Position.of(one.instance).instance == one.instance
