@@ -326,7 +326,7 @@ def topics_of(
     sagas: Iterable[type[Saga]], services: Iterable[Service], settings: SagaSettings
 ) -> list[NewTopic]:
     """Every topic that the sagas and services need: events and dead letters per service, its retry topics
-    if it takes part in a saga, control per saga.
+    if it takes part in a saga, control per saga, of those too whose ends are observed only.
     """
     topics = Topics(settings.namespace)
     participants = dict.fromkeys(service for saga in sagas for service in saga.definition.services)
@@ -338,11 +338,20 @@ def topics_of(
         for emitter in observer.emitters
         if emitter != FRAMEWORK_PUBLISHER
     )
+    ended = (
+        saga
+        for service in services
+        for observer in service.observers
+        for saga in sorted(observer.ended)
+    )
     cancelling = (saga.cancelled_by.publisher() for saga in sagas if saga.cancelled_by is not None)
     wanted = [
         *(topics.events(name) for name in dict.fromkeys((*names, *observed, *cancelling))),
         *(topics.dead_letters(name) for name in names),
-        *(topics.control(saga.definition.saga) for saga in sagas),
+        *(
+            topics.control(name)
+            for name in dict.fromkeys((*(s.definition.saga for s in sagas), *ended))
+        ),
     ]
     return [
         *(_new_topic(name, settings) for name in wanted),

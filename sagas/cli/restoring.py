@@ -187,7 +187,9 @@ async def _verify(
     admin = broker_admin(settings, client_id="sagas-cli", timeout_s=timeout_s)
     async with _open_means(settings, sagas, timeout_s) as all_means:
         for means in all_means:
-            names = [topics.events(one) for one in means.saga.definition.services]
+            definition = means.saga.definition
+            names = [topics.events(one) for one in definition.services]
+            names.append(topics.control(definition.saga))
             kept = (await admin.retention_ms(names)).values()
             verification = Verification(means, retention_ms=min(kept, default=-1))
             with _progress(f"comparing {means.saga.name}") as advance:

@@ -1,4 +1,4 @@
-"""The events that the framework itself emits, on the topic of the participant that decided them.
+"""The events that the framework itself emits, on the control topic of their saga.
 
 Owns their payloads. They carry no business key: which instance they belong to stands in the
 headers, as for every event.

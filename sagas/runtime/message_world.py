@@ -217,7 +217,7 @@ class MessageWorld:
 
     async def _publish(self, envelope: Envelope) -> None:
         record = OutgoingRecord(
-            self._at.topics.events(self._at.service.name),
+            self._at.topics.of(self._definition, envelope.type),
             self._saga_id.encode(),
             envelope.payload,
             encode_headers(envelope),

@@ -131,7 +131,7 @@ class Reception:
     async def _begin(self, incoming: Incoming, saga_id: str) -> Envelope:
         envelope = accepted_start(incoming, saga_id, by=self.service)
         record = OutgoingRecord(
-            self.topics.events(self.service),
+            self.topics.of(incoming.saga.definition, envelope.type),
             saga_id.encode(),
             envelope.payload,
             encode_headers(envelope),

@@ -6,6 +6,7 @@ normal on a shared topic.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -73,21 +74,13 @@ class Subscription:
         self._starts = _sole_starts(service, topics)
         self._noted: set[str] = set()
         self._interests: dict[object, object] = {}
-        self._own_topic = topics.events(service.name)
-        # A framework event comes from whichever participant, so every one's topic is read.
-        emitters = {name for saga in service.sagas for name in saga.definition.services}
-        for observer in service.observers:
-            emitters.update(observer.emitters - {FRAMEWORK_PUBLISHER})
-        emitters.update(
-            saga.cancelled_by.publisher() for saga in service.sagas if saga.cancelled_by is not None
+        self._controls = {topics.control(name) for name in self._wakes}
+        self._own_topics = {topics.events(service.name)}.union(
+            topics.control(saga.definition.saga)
+            for saga in service.sagas
+            if saga.definition.host == service.name
         )
-        self.topics: frozenset[str] = frozenset(
-            (
-                *(topics.events(emitter) for emitter in emitters),
-                *(topics.control(saga.definition.saga) for saga in service.sagas),
-                *retry_topics,
-            )
-        )
+        self.topics: frozenset[str] = frozenset(_topics(service, topics)) | retry_topics
         self.retry_topics = retry_topics
 
     def interest(self, record: Record) -> Interest | None:
@@ -137,8 +130,10 @@ class Subscription:
 
     def _note_unknown(self, record: Record, name: str, type_: str) -> None:
         """Say it once for each type; the service whose topic it is speaks, the others keep still."""
-        if name or record.topic != self._own_topic or type_ in self._noted:
+        if name or record.topic not in self._own_topics or type_ in self._noted:
             return
+        if type_.startswith(f"{FRAMEWORK_PUBLISHER}."):
+            return  # the control topic tells of generations, too
         if len(self._noted) < _NOTED_MAX and all(type_ not in k for k in self._known.values()):
             self._noted.add(type_)
             _log.warning("record.unknown_type", type=type_[:200], topic=record.topic)
@@ -152,6 +147,8 @@ class Subscription:
             return None
         saga, wakes = self._wakes[name]
         if type_ not in self._known[name]:
+            if record.topic in self._controls - self._own_topics:
+                return None  # every participant reads it: its host speaks
             raise InvalidMessage(
                 f"The header ce_saganame says {name}, which knows no event {type_[:80]!r}; it knows "
                 f"{', '.join(sorted(self._known[name]))}."
@@ -168,11 +165,11 @@ class Subscription:
     def _by_contract(self, record: Record) -> Interest | None:
         """A record without a type: on a topic with one start type, it is that.
 
-        Elsewhere it means nothing; the service whose topic it is makes it a dead letter, the others pass
-        it over.
+        Elsewhere it means nothing; the service whose topic it is, or the host of the saga whose control
+        topic it is, makes it a dead letter, the others pass it over.
         """
         start = self._starts.get(record.topic)
-        if start is None and record.topic != self._own_topic:
+        if start is None and record.topic not in self._own_topics:
             return None  # whose topic it is keeps it
         if start is None:
             raise InvalidMessage(
@@ -183,6 +180,25 @@ class Subscription:
         wakes = type_ in self._wakes[saga.definition.saga][1]
         observers = tuple(o for o in self._observers if type_ in o.event_types)
         return Interest(type_, saga if wakes else None, observers) if wakes or observers else None
+
+
+def _topics(service: Service, topics: Topics) -> Iterator[str]:
+    """Where the events are that wake one of its steps, or that it observes, and the requests to its sagas.
+
+    Its own topic is among them where anything on it concerns it, whoever writes it: a start, an answer to
+    a wait, a refusal that has something of its own undone. Otherwise nobody but the participants has any
+    business there, and what others write is passed over.
+    """
+    for saga in service.sagas:
+        definition = saga.definition
+        yield topics.control(definition.saga)
+        for type_ in definition.wakes[service.name]:
+            yield topics.of(definition, type_)
+        if saga.cancelled_by is not None:
+            yield topics.events(saga.cancelled_by.publisher())
+    for observer in service.observers:
+        yield from (topics.events(one) for one in observer.emitters - {FRAMEWORK_PUBLISHER})
+        yield from (topics.control(saga) for saga in observer.ended)
 
 
 def _sole_starts(service: Service, topics: Topics) -> dict[str, tuple[type[Saga], str]]:

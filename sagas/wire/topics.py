@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sagas.core.definition import Definition
 from sagas.core.errors import SettingsError
 
 __all__ = ["RETRY_TIERS_MS", "Topics"]
@@ -30,8 +31,19 @@ class Topics:
             )
 
     def events(self, service: str) -> str:
-        """All that the service emits, keyed by saga id."""
+        """The outcomes of the service's steps, keyed by saga id."""
         return f"{self.namespace}.{service}.events"
+
+    def of(self, definition: Definition, type_: str) -> str:
+        """The topic of an event of a saga, whoever has decided it: its type says where it is.
+
+        The outcome of a step is on the topic of the step's service, everything else on the saga's control
+        topic. So whoever needs an event needs no other topic (ADR 22).
+        """
+        outcome = definition.outcome_of.get(type_)
+        if outcome is None:
+            return self.control(definition.saga)
+        return self.events(definition.by_name[outcome.step].service)
 
     def dead_letters(self, service: str) -> str:
         """What the service could not handle, bytes untouched."""
@@ -45,7 +57,7 @@ class Topics:
         return f"{self.namespace}.{service}.retry.{delay_ms}ms"
 
     def control(self, saga: str) -> str:
-        """Wake-ups of operators and timers; every participant reads it."""
+        """The framework's own events, and wake-ups of operators and timers; every participant reads it."""
         return f"{self.namespace}.{saga}.control"
 
     def group(self, service: str) -> str:

@@ -238,15 +238,24 @@ class Storm:
 
     async def _publish_again(self) -> None:
         """The same record at a new offset."""
-        records = [record for name in sorted(self._services) for record in self._records(name)]
+        records = self._records()
         if records:
             record = self._random.choice(records)
             await self._broker.publish(
                 OutgoingRecord(record.topic, record.key, record.value, record.headers)
             )
 
-    def _records(self, service: str) -> list[Record]:
-        return list(self._broker.records(self._topics.events(service)))
+    def _records(self) -> list[Record]:
+        """The events on all topics; on the control topic those that were decided, which have a version."""
+        control = self._broker.records(self._topics.control(self.saga.name))
+        return [
+            *(
+                record
+                for name in sorted(self._services)
+                for record in self._broker.records(self._topics.events(name))
+            ),
+            *(record for record in control if "ce_sagaseq" in dict(record.headers)),
+        ]
 
     # --- rest -----------------------------------------------------------------------------------
 
@@ -322,11 +331,10 @@ class Storm:
         """The run of one saga in the words of the checkers, which know a model of the world."""
         steps = self.saga.definition.steps
         log = {}
-        for name in self._services:
-            for record in self._records(name):
-                if record.key == saga_id.encode():
-                    fact = self._decoded(record)
-                    log[fact.id] = fact
+        for record in self._records():
+            if record.key == saga_id.encode():
+                fact = self._decoded(record)
+                log[fact.id] = fact
         participants = {step.name: Participant() for step in steps}
         for step in steps:
             for direction in Direction:
@@ -350,10 +358,9 @@ class Storm:
     def _differing(self) -> list[str]:
         """An event has the same bytes wherever it is: on the log each time, and in the table."""
         versions: dict[bytes, set[tuple[Any, ...]]] = {}
-        for name in self._services:
-            for record in self._records(name):
-                id_ = dict(record.headers).get("ce_id", b"")
-                versions.setdefault(id_, set()).add((record.headers, record.value))
+        for record in self._records():
+            id_ = dict(record.headers).get("ce_id", b"")
+            versions.setdefault(id_, set()).add((record.headers, record.value))
         for key, stored in self._table._rows.items():
             for event in stored.events.values():
                 envelope = decode_event(event, *key)

@@ -145,6 +145,6 @@ async def _asked_again(world: World, saga_id: str) -> None:
     await world.until(
         lambda: any(
             dict(one.headers)["ce_type"] == said
-            for one in world.broker.records(TOPICS.events("depot"))
+            for one in world.broker.records(TOPICS.control("purchase"))
         )
     )

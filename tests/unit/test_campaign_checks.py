@@ -25,7 +25,10 @@ def event(
     offset: int, id_: str, type_: str, *, value: bytes = b"{}", saga_id: str = "o-1", **more: str
 ) -> Seen:
     headers = {"ce_id": id_, "ce_type": type_, "ce_sagaid": saga_id, **more}
-    topic = f"campaign.{type_.split('.', maxsplit=1)[0]}.events"
+    publisher = type_.split(".", maxsplit=1)[0]
+    topic = "campaign.order-fulfilment.control"
+    if publisher != "sagas":
+        topic = f"campaign.{publisher}.events"
     return Seen(
         Place(topic, 0, offset),
         saga_id.encode(),
@@ -81,13 +84,21 @@ def test_topics_that_contradict_themselves_are_seen(wrong: Seen, words: str) -> 
     assert words in found[0]
 
 
-def test_what_the_framework_tells_may_be_on_the_topic_of_each_participant() -> None:
+def test_an_event_is_always_on_the_same_topic_whoever_tells_it() -> None:
     parked = event(9, "e8", "sagas.SagaParked.v1", ce_causationid="e1")
-    elsewhere = replace(parked, place=Place("campaign.payments.events", 0, 9))
-    assert of_events(*GOOD, parked, elsewhere) == []
-    assert of_events(*GOOD, parked, replace(elsewhere, value=b"[]")) != []
-    reserved = replace(GOOD[1], place=Place("campaign.payments.events", 0, 9))
-    assert of_events(*GOOD, reserved) != []
+    again = replace(parked, place=parked.place._replace(offset=10))
+    assert of_events(*GOOD, parked, again) == []
+    assert of_events(*GOOD, parked, replace(again, value=b"[]")) != []
+    for one in (parked, GOOD[1]):
+        elsewhere = replace(one, place=Place("campaign.payments.events", 0, 9))
+        assert of_events(*GOOD, parked, elsewhere) != []
+
+
+def test_on_a_control_topic_an_event_is_told_from_what_only_asks_by_its_version() -> None:
+    decided = event(0, "e5", "sagas.StepTimedOut.v1", ce_sagaseq="4")
+    asked = event(1, "e6", "sagas.TimerFired.v1")
+    dead = letter(GOOD[0], {"dlq-reason": "no"})
+    assert events.events_of([*GOOD, asked, decided, dead]) == [*GOOD, decided]
 
 
 def test_an_accepted_order_that_is_on_no_topic_is_seen() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from sagas import Event, EventContext, Service
+from sagas import Event, EventContext, SagaEnded, Service
+from sagas.application import SagaSettings, topics_of
+from sagas.core.definition import SAGA_PARKED, STEP_FAILED
 from sagas.core.errors import InvalidMessage
 from sagas.ports import Record
 from sagas.runtime.subscription import Subscription
+from sagas.runtime.waking import GENERATION_BEGAN
 from sagas.wire.headers import Headers
 from sagas.wire.topics import Topics
 from tests.handlers import Shop
-from tests.samples import OrderPlaced
+from tests.samples import OrderFulfilment, OrderPlaced
 
 TOPICS = Topics("shop")
 
@@ -25,13 +28,86 @@ def subscription(name: str) -> Subscription:
     return Subscription(next(s for s in Shop().services if s.name == name), TOPICS)
 
 
-def test_a_participant_reads_the_topics_that_concern_its_steps() -> None:
-    assert subscription("shipping").topics >= {"shop.payments.events"}
-    assert subscription("orders").topics >= {
-        "shop.orders.events",
-        "shop.inventory.events",
-        "shop.payments.events",
-    }
+CONTROL = "shop.order-fulfilment.control"
+
+
+def events(*services: str) -> set[str]:
+    return {TOPICS.events(service) for service in services}
+
+
+@pytest.mark.parametrize(
+    ("service", "topics"),
+    [
+        ("orders", events("orders", "inventory", "payments")),
+        ("inventory", events("orders", "inventory", "payments")),
+        ("payments", events("inventory", "payments", "shipping")),
+        ("shipping", events("payments")),
+    ],
+)
+def test_a_participant_reads_the_topics_of_what_wakes_it_and_control(
+    service: str, topics: set[str]
+) -> None:
+    """Shipping's own topic is not among its: nobody asks anything of it there."""
+    assert subscription(service).topics == topics | {CONTROL}
+
+
+def test_who_observes_ends_reads_every_participant_s_topic_and_control() -> None:
+    """Any event may be the last one; so may one that no handler has returned."""
+    audit = Service("audit")
+
+    @audit.observes(OrderFulfilment.ended)
+    async def note(end: SagaEnded, context: EventContext) -> None: ...
+
+    participants = events(*OrderFulfilment.definition.services)
+    assert Subscription(audit, TOPICS).topics == participants | {CONTROL}
+    wanted = topics_of([], [audit], SagaSettings(namespace="shop"))
+    assert {topic.name for topic in wanted} >= participants | {CONTROL}
+
+
+def test_who_observes_an_event_reads_its_publisher_s_topic_only() -> None:
+    audit = Service("audit")
+
+    @audit.observes(OrderPlaced)
+    async def note(event: OrderPlaced, context: EventContext) -> None: ...
+
+    assert Subscription(audit, TOPICS).topics == events("orders")
+
+
+@pytest.mark.parametrize(
+    ("type_", "topic"),
+    [
+        ("orders.OrderPlaced.v1", "shop.orders.events"),
+        ("inventory.StockReleased.v1", "shop.inventory.events"),
+        ("payments.PaymentDeclined.v1", "shop.payments.events"),
+        (STEP_FAILED, CONTROL),
+        (SAGA_PARKED, CONTROL),
+    ],
+)
+def test_an_event_s_type_says_on_which_topic_it_is(type_: str, topic: str) -> None:
+    assert TOPICS.of(OrderFulfilment.definition, type_) == topic
+
+
+def test_a_framework_event_on_control_wakes_whom_it_concerns() -> None:
+    headers: Headers = (("ce_type", STEP_FAILED.encode()), ("ce_saganame", b"order-fulfilment"))
+    assert subscription("shipping").interest(record(CONTROL, headers)) is None
+    interest = subscription("payments").interest(record(CONTROL, headers))
+    assert interest is not None
+    assert interest.saga is OrderFulfilment
+
+
+def test_what_nobody_knows_on_control_is_a_matter_of_the_saga_s_host() -> None:
+    strange: Headers = (("ce_type", b"x.Y.v1"), ("ce_saganame", b"order-fulfilment"))
+    for headers in (strange, ()):
+        assert subscription("inventory").interest(record(CONTROL, headers)) is None
+        with pytest.raises(InvalidMessage):
+            subscription("orders").interest(record(CONTROL, headers))
+
+
+def test_the_generations_on_control_are_no_unknown_events() -> None:
+    generation = record(CONTROL, (("ce_type", GENERATION_BEGAN.encode()),))
+    with capture_logs() as logs:
+        assert subscription("orders").interest(generation) is None
+    assert logs == []
 
 
 def test_a_plain_record_on_the_start_topic_is_the_start() -> None:

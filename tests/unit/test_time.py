@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from structlog.testing import capture_logs
 
-from sagas import Service, StepContext
+from sagas import EventContext, Service, StepContext
 from sagas.core.events import Event
 from sagas.core.framework_events import CancelRequested, ResumeRequested, SagaParked
 from sagas.core.instance import SagaStatus
@@ -149,6 +149,24 @@ async def test_a_step_that_takes_too_long_is_left_out_and_undone_beside_the_saga
         view = await env.wait_for_end("7")
         assert view.status is SagaStatus.COMPLETED
         assert types(env)[-3:] == [GiftWrapped, GiftUnwrapped, ReceiptAssumed]
+
+
+async def test_what_others_decide_for_a_service_that_is_down_is_told_on_its_topic() -> None:
+    """Whoever observes an event knows its publisher, and neither the saga nor who has decided."""
+    audit, told = Service("audit"), list[str]()
+
+    @audit.observes(WrappingSkipped)
+    async def note(event: WrappingSkipped, context: EventContext) -> None:
+        told.append(event.order_id)
+
+    async with SagaTestEnvironment([*services(), audit]) as env:
+        env.crash("inventory")
+        await env.start(ORDER)
+        await env.advance(timedelta(minutes=10).total_seconds())
+        assert types(env) == [OrderPlaced, WrappingSkipped]
+        assert set(told) == {"7"}
+        await env.restart("inventory")
+        await env.wait_for_end("7")
 
 
 async def test_an_answer_that_never_comes_turns_the_saga_back() -> None:

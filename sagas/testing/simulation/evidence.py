@@ -77,8 +77,10 @@ class Witness:
         self._logs: dict[tuple[str, str], dict[str, Seen]] = {}
         self._versions: dict[tuple[str, bytes], set[tuple[object, ...]]] = {}
         self._services = tuple(services)
-        for record in servers.records(".events"):
+        for record in (*servers.records(".events"), *servers.records(".control")):
             headers = dict(record.headers)
+            if record.topic.endswith(".control") and "ce_sagaseq" not in headers:
+                continue  # it asks for something, and tells of nothing
             id_ = headers.get("ce_id", b"").decode(errors="replace")
             if not id_ or (record.topic, record.partition, record.offset) in servers.story.poison:
                 continue

@@ -59,6 +59,16 @@ class Seen:
         return self.header("ce_sagastatus")
 
     @property
+    def is_event(self) -> bool:
+        """Whether it tells something of a saga. On a control topic most records only ask for something:
+        what was decided has a version.
+        """
+        topic = self.place.topic
+        return topic.endswith(".events") or (
+            topic.endswith(".control") and bool(self.header("ce_sagaseq"))
+        )
+
+    @property
     def is_letter(self) -> bool:
         """Whether it is a dead letter, and not what resolves one."""
         return self.place.topic.endswith(".dlq") and bool(self.header("dlq-reason"))

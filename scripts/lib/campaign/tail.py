@@ -83,5 +83,5 @@ class Tail:
             self.parked.discard(saga_id)
         if record.type == "payments.PaymentCaptured.v1" or record.status in TERMINAL:
             self.paid(saga_id).set()
-        if record.place.topic.endswith(".events"):
+        if record.is_event:
             self.recent.append(record)

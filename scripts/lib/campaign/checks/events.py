@@ -13,14 +13,12 @@ _TOLD_AGAIN = frozenset({"ce_time", "ce_sagaseq", "ce_sagagen", "ce_sagastatus"}
 """A customer may say something twice, and it is told again with the status to which it has led."""
 _DECIDED_AGAIN = _TOLD_AGAIN | {"ce_causationid", "ce_sagafolded", "traceparent"}
 """What a decision that was lost with the table, and made again, may say otherwise."""
-_BY_ANYBODY = "sagas."
-"""What the framework tells of a saga, each participant that has it on record may tell on its topic."""
 _FROM_OUTSIDE = {"orders.ReceiptConfirmed.v1"}
 
 
 def events_of(records: Iterable[Seen]) -> list[Seen]:
-    """The events of sagas among all records, control messages and dead letters left out."""
-    return [one for one in records if one.place.topic.endswith(".events")]
+    """The events of sagas among all records, what only asks for something and dead letters left out."""
+    return [one for one in records if one.is_event]
 
 
 def duplicates(events: Sequence[Seen]) -> int:
@@ -52,11 +50,11 @@ def findings(
 
 
 def _sameness(events: Iterable[Seen], *, may_differ: Collection[str]) -> Iterator[str]:
-    """The same id means the same bytes, and of a step's event the same topic."""
+    """The same id means the same bytes and the same topic, whoever has told it."""
     first: dict[str, Seen] = {}
     for one in events:
         before = first.setdefault(one.id, one)
-        moved = before.place.topic != one.place.topic and not one.type.startswith(_BY_ANYBODY)
+        moved = before.place.topic != one.place.topic
         if before.value != one.value or moved:
             yield f"{one.type} of {one.saga_id} is there twice with another content ({one.id})."
         differing = {name for name, _ in {*before.headers} ^ {*one.headers}} - {*may_differ}
