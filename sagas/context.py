@@ -30,7 +30,7 @@ class EventContext:
     """Where an event belongs. ``status`` is the saga's, as the message's header has it.
 
     ``correlation_id`` is constant through a saga; ``causation_id`` names the message that caused
-    this one. ``deadline_ms`` counts from the epoch, UTC. ``logger`` is bound to all of them.
+    this one. ``deadline_ms`` counts from the epoch, UTC.
     """
 
     saga: str
@@ -41,8 +41,12 @@ class EventContext:
     deadline_ms: int | None = None
     traceparent: str | None = None
     status: str
-    logger: FilteringBoundLogger
     resources: Mapping[type, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def logger(self) -> FilteringBoundLogger:
+        """A logger whose lines say which message is in hand: saga, ids, and where it was read."""
+        return _logger()
 
     @property
     def deadline(self) -> datetime | None:
@@ -124,6 +128,11 @@ class StepContext(EventContext):
     pulse: Pulse = field(default_factory=_NoPulse, repr=False)
 
     @property
+    def logger(self) -> FilteringBoundLogger:
+        """As for an event, with the step."""
+        return _logger(step=self.step)
+
+    @property
     def timeout_at(self) -> datetime | None:
         """When the step's time is up, in UTC; None where it has no timeout, and for a compensation."""
         return _moment(self.pulse.timeout_at_ms)
@@ -167,6 +176,13 @@ class StepContext(EventContext):
             f"{self.saga}.{self.step} reads {event_type.__qualname__} but declares no such thing; "
             f"it may read {known}. Add reads={event_type.__qualname__} to the step."
         )
+
+
+def _logger(**fields: str) -> FilteringBoundLogger:
+    import structlog  # noqa: PLC0415 - see above
+
+    logger: FilteringBoundLogger = structlog.get_logger(**fields)
+    return logger
 
 
 def _moment(ms: int | None) -> datetime | None:

@@ -98,9 +98,10 @@ class Fact(NamedTuple):
     @property
     def slot(self) -> str:
         """The identity within the instance."""
-        if self.type in _TOLD_APART:
-            return slot_of(self.type, self.step, self.direction, self.cause, self.epoch)
-        return f"{self.type}@{self.epoch}" if self.epoch else self.type
+        type_, epoch = self.type, self.epoch
+        if type_ in _TOLD_APART:
+            return slot_of(type_, self.step, self.direction, self.cause, epoch)
+        return f"{type_}@{epoch}" if epoch else type_
 
 
 class Instance(NamedTuple):

@@ -226,11 +226,11 @@ class Position(NamedTuple):
 
     def index_of(self, fact: Fact) -> int | None:
         """Which recorded event has the fact's slot; None if none has."""
+        slot = fact.slot
         if is_told_apart(fact.type):
-            slot = fact.slot
             slots = tuple(self.instance.facts)
             return slots.index(slot) if slot in slots else None
-        return self.place.slots.get(fact.slot)
+        return self.place.slots.get(slot)
 
     def stamped(self, generation: int, version: int) -> Position:
         """The same under another stamp."""

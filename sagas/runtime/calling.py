@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
-
 from sagas.context import StepContext
 from sagas.core.definition import START, Direction, Join, StepDefinition
 from sagas.core.enabled import Action
@@ -126,7 +124,6 @@ class Calling:
             deadline_ms=at.deadline_ms,
             traceparent=trail.traceparent,
             status=str(at.status),
-            logger=structlog.get_logger(step=step.name),
             resources=participant.resources,
             step=step.name,
             direction=action.direction,

@@ -243,7 +243,6 @@ class Dispatch:
             deadline_ms=envelope.trail.deadline_ms,
             traceparent=envelope.trail.traceparent,
             status=envelope.status or "",
-            logger=_log,
             resources=self._participant.resources,
         )
         event: object

@@ -198,26 +198,20 @@ def _outcome(call: Call, recorded: JournalOutcome | None) -> Event | None:
 def _checked(call: Call, returned: object) -> JournalOutcome:
     """The returned event, encoded. Raises ContractViolation for anything that was not declared."""
     step = call.action.step
-    otherwise = () if step.otherwise is None else (step.otherwise,)
-    allowed: tuple[str, ...] = (*step.done, *step.refused, *otherwise)
     if call.action.direction is Direction.UNDO:
-        allowed = (step.undone or "",)
-    if inspect.isawaitable(returned):
-        if inspect.iscoroutine(returned):
-            returned.close()
-        raise ContractViolation(
-            f"{call.handler.name} returned {returned!r:.200}, which is not run yet: an `await` is missing."
-        )
+        allowed: tuple[str, ...] = (step.undone or "",)
+    elif step.otherwise is None:
+        allowed = step.done + step.refused
+    else:
+        allowed = (*step.done, *step.refused, step.otherwise)
     if not isinstance(returned, Event) or returned.event_type not in allowed:
-        seen = returned.event_type if isinstance(returned, Event) else repr(returned)[:200]
-        raise ContractViolation(
-            f"{call.handler.name} returned {seen}; {step.name} may return {' or '.join(allowed)}."
-        )
+        raise _undeclared(call, returned, allowed)
     key = str(getattr(returned, call.key_field))
-    if key != key_of_instance(call.context.saga_id):
+    saga_id = call.context.saga_id
+    if (key != saga_id or "~" in key) and key != key_of_instance(saga_id):
         raise ContractViolation(
             f"{call.handler.name} returned {returned.event_type} with {call.key_field}={key!r} in "
-            f"the saga {call.context.saga_id!r}; hand the saga's own key on."
+            f"the saga {saga_id!r}; hand the saga's own key on."
         )
     payload = returned.model_dump_json().encode()
     if len(payload) > VALUE_BYTES_MAX:
@@ -233,6 +227,19 @@ def _checked(call: Call, returned: object) -> JournalOutcome:
             "the same model: a float that is not a number, or an alias, does not."
         ) from error
     return JournalOutcome(returned.event_type, payload)
+
+
+def _undeclared(call: Call, returned: object, allowed: tuple[str, ...]) -> ContractViolation:
+    if inspect.isawaitable(returned):
+        if inspect.iscoroutine(returned):
+            returned.close()
+        return ContractViolation(
+            f"{call.handler.name} returned {returned!r:.200}, which is not run yet: an `await` is missing."
+        )
+    seen = returned.event_type if isinstance(returned, Event) else repr(returned)[:200]
+    return ContractViolation(
+        f"{call.handler.name} returned {seen}; {call.action.step.name} may return {' or '.join(allowed)}."
+    )
 
 
 def words_of(error: BaseException) -> str:

@@ -48,17 +48,19 @@ class Heartbeats(Pulse):
         self._action = action
         self._at_once = at_once
         self._position = at
-        forward = action.direction is Direction.FORWARD
-        self._timeout_ms = action.step.timeout_ms if forward else None
         self._timeout_at_ms: int | None = None
         self.deadline_ms = deadline_ms
         self._table = table
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._told_ms = 0
-        self._every_ms = min((self._timeout_ms or _EVERY_MS * _SHARE) // _SHARE, _EVERY_MS)
         self._abandoned = False
-        self._telling: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] | None = None
+
+    @property
+    def _timeout_ms(self) -> int | None:
+        forward = self._action.direction is Direction.FORWARD
+        return self._action.step.timeout_ms if forward else None
 
     @property
     def timeout_at_ms(self) -> int | None:
@@ -85,13 +87,16 @@ class Heartbeats(Pulse):
 
     def _is_time(self) -> bool:
         now_ms = self._clock.now_ms()
-        if now_ms - self._told_ms < self._every_ms:
+        every_ms = min((self._timeout_ms or _EVERY_MS * _SHARE) // _SHARE, _EVERY_MS)
+        if now_ms - self._told_ms < every_ms:
             return False
         self._told_ms = now_ms
         return True
 
     def _tell_soon(self) -> None:
         task = self._loop.create_task(self._tell())
+        if self._telling is None:
+            self._telling = set()
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 

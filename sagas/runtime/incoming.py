@@ -166,6 +166,8 @@ def _saga_id(envelope: Envelope, key: str | None, *, starts: bool) -> str:
         raise InvalidMessage(
             f"{envelope.type} says no saga id; set the header ce_sagaid. Only a start may leave it out."
         )
+    if envelope.saga_id == key:
+        return key  # it was checked as a key, which is the id of the first run
     if key is not None and key_of_instance(envelope.saga_id) != key:
         raise InvalidMessage(
             f"The header ce_sagaid of {envelope.type} is {envelope.saga_id[:80]!r}, but the key in its "

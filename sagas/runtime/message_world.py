@@ -186,7 +186,7 @@ class MessageWorld:
             stored.generation,
             fact.epoch,
             fact.assumed,
-            stored.status,
+            str(stored.status),
             tuple(mark_of(stored.ids[index]) for index in folded) if folded else (),
             Trail(
                 trail.correlation_id,

@@ -6,6 +6,7 @@ send ends in an envelope or in an InvalidMessage that says what was seen and wha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -78,7 +79,6 @@ _JSON = ("content-type", b"application/json")
 
 def encode_headers(envelope: Envelope) -> Headers:
     """The headers of an envelope; what is absent is left out."""
-    correlation_id, tenant, deadline_ms, traceparent = envelope.trail
     headers = [
         _VERSION,
         ("ce_id", envelope.id.encode()),
@@ -87,28 +87,51 @@ def encode_headers(envelope: Envelope) -> Headers:
         ("ce_time", _rfc3339(envelope.time_ms).encode()),
         _JSON,
     ]
-    texts = (
-        *(envelope.saga, envelope.saga_id, envelope.fingerprint, envelope.status),
-        *(envelope.causation_id, correlation_id, tenant, traceparent),
-        None if deadline_ms is None else _rfc3339(deadline_ms),
-    )
-    headers += [
-        (name, text.encode()) for name, text in zip(_TEXTS, texts, strict=True) if text is not None
-    ]
-    numbers = (envelope.seq, envelope.generation, envelope.epoch, int(envelope.assumed))
-    headers += [
-        (name, b"%d" % number) for name, number in zip(_NUMBERS, numbers, strict=True) if number
-    ]
-    if envelope.folded:
-        headers.append(("ce_sagafolded", " ".join(envelope.folded[:_FOLDED_MAX]).encode()))
+    if envelope.saga is not None:
+        headers.append(("ce_saganame", envelope.saga.encode()))
+    if envelope.saga_id is not None:
+        headers.append(("ce_sagaid", envelope.saga_id.encode()))
+    if envelope.fingerprint is not None:
+        headers.append(("ce_sagadef", envelope.fingerprint.encode()))
+    if envelope.seq or envelope.epoch or envelope.assumed or envelope.folded:
+        headers += _of_decided(envelope)
+    elif envelope.generation:
+        headers.append(("ce_sagagen", b"%d" % envelope.generation))
+    if envelope.status is not None:
+        headers.append(("ce_sagastatus", envelope.status.encode()))
+    if envelope.causation_id is not None:
+        headers.append(("ce_causationid", envelope.causation_id.encode()))
+    headers += _of_trail(*envelope.trail)
     return tuple(headers)
 
 
-_TEXTS = (
-    *("ce_saganame", "ce_sagaid", "ce_sagadef", "ce_sagastatus", "ce_causationid"),
-    *("ce_correlationid", "ce_tenant", "traceparent", "ce_deadline"),
-)
-_NUMBERS = ("ce_sagaseq", "ce_sagagen", "ce_sagaepoch", "ce_sagaassumed")
+def _of_decided(envelope: Envelope) -> Iterator[tuple[str, bytes]]:
+    if envelope.seq:
+        yield "ce_sagaseq", b"%d" % envelope.seq
+    if envelope.generation:
+        yield "ce_sagagen", b"%d" % envelope.generation
+    if envelope.epoch:
+        yield "ce_sagaepoch", b"%d" % envelope.epoch
+    if envelope.assumed:
+        yield "ce_sagaassumed", b"1"
+    if envelope.folded:
+        yield "ce_sagafolded", " ".join(envelope.folded[:_FOLDED_MAX]).encode()
+
+
+def _of_trail(
+    correlation_id: str | None,
+    tenant: str | None,
+    deadline_ms: int | None,
+    traceparent: str | None,
+) -> Iterator[tuple[str, bytes]]:
+    if correlation_id is not None:
+        yield "ce_correlationid", correlation_id.encode()
+    if tenant is not None:
+        yield "ce_tenant", tenant.encode()
+    if deadline_ms is not None:
+        yield "ce_deadline", _rfc3339(deadline_ms).encode()
+    if traceparent is not None:
+        yield "traceparent", traceparent.encode()
 
 
 def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelope:
@@ -174,7 +197,14 @@ def _texts_one_by_one(headers: Headers) -> dict[str, str]:
     }
 
 
-_OURS = frozenset({"ce_id", "ce_type", "ce_source", "ce_time", "ce_sagafolded", *_TEXTS, *_NUMBERS})
+_OURS = frozenset(
+    {
+        *("ce_id", "ce_type", "ce_source", "ce_time", "ce_deadline", "traceparent", "ce_tenant"),
+        *("ce_saganame", "ce_sagaid", "ce_sagadef", "ce_sagaseq", "ce_sagagen", "ce_sagaepoch"),
+        *("ce_sagaassumed", "ce_sagastatus", "ce_sagafolded", "ce_causationid"),
+        "ce_correlationid",
+    }
+)
 
 
 def header_text(name: str, value: bytes) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import structlog
 
 from sagas import ContractViolation, StepContext
 from sagas.core.definition import Direction
@@ -19,7 +18,6 @@ def context(**more: Any) -> StepContext:
             "saga_id": "1",
             "correlation_id": "1",
             "status": "RUNNING",
-            "logger": structlog.get_logger(),
             "step": "capture_payment",
             "direction": Direction.FORWARD,
             "attempt": 1,
