@@ -152,9 +152,18 @@ class Broker(Protocol):
         """
 
     def consumer(
-        self, topics: frozenset[str], *, group: str, listener: RebalanceListener
+        self,
+        topics: frozenset[str],
+        *,
+        group: str,
+        listener: RebalanceListener,
+        seldom: frozenset[str] = frozenset(),
     ) -> Consumer:
-        """A member of ``group`` reading ``topics``; a new group starts at the earliest offset."""
+        """A member of ``group`` reading ``topics``; a new group starts at the earliest offset.
+
+        On the topics of ``seldom`` little comes, and nothing that is in a hurry: while others have
+        records, theirs may be delivered up to a second later.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

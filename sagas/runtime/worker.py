@@ -79,7 +79,11 @@ class Worker:
         self._patience = patience
         self._settings = settings
         self._new_consumer = partial(
-            broker.consumer, subscription.topics, group=group, listener=self
+            broker.consumer,
+            subscription.topics,
+            group=group,
+            listener=self,
+            seldom=subscription.retry_topics,
         )
         self._consumer: Consumer = self._new_consumer()
         self._let_go: set[asyncio.Task[None]] = set()

@@ -42,7 +42,12 @@ class WatchedBroker:
         await self._broker.publish(record)
 
     def consumer(
-        self, topics: frozenset[str], *, group: str, listener: RebalanceListener
+        self,
+        topics: frozenset[str],
+        *,
+        group: str,
+        listener: RebalanceListener,
+        seldom: frozenset[str] = frozenset(),  # noqa: ARG002 - all in memory
     ) -> WatchedConsumer:
         """A member of ``group``; ``consumers`` has the latest of each group."""
         self.topics.update(dict.fromkeys(sorted(topics)))

@@ -200,7 +200,12 @@ class FaultyBroker:
         await self._trouble.call("publish", BrokerUnavailable, lambda: self._broker.publish(record))
 
     def consumer(
-        self, topics: frozenset[str], *, group: str, listener: RebalanceListener
+        self,
+        topics: frozenset[str],
+        *,
+        group: str,
+        listener: RebalanceListener,
+        seldom: frozenset[str] = frozenset(),
     ) -> FaultyConsumer:
         member = self._broker.consumer(topics, group=group, listener=listener)
         consumer = FaultyConsumer(member, self._trouble)

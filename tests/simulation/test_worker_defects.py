@@ -44,7 +44,12 @@ class OnceUnavailable:
         return getattr(self._broker, name)
 
     def consumer(
-        self, topics: frozenset[str], *, group: str, listener: RebalanceListener
+        self,
+        topics: frozenset[str],
+        *,
+        group: str,
+        listener: RebalanceListener,
+        seldom: frozenset[str] = frozenset(),
     ) -> MemoryConsumer:
         consumer = self._broker.consumer(topics, group=group, listener=listener)
         if self.refused < 3:

@@ -35,9 +35,17 @@ class KafkaBroker:
         await self._producer.publish(record)
 
     def consumer(
-        self, topics: frozenset[str], *, group: str, listener: RebalanceListener
+        self,
+        topics: frozenset[str],
+        *,
+        group: str,
+        listener: RebalanceListener,
+        seldom: frozenset[str] = frozenset(),
     ) -> KafkaConsumer:
-        """A member of ``group`` reading ``topics``; a new group starts at the earliest offset."""
+        """A member of ``group`` reading ``topics``; a new group starts at the earliest offset.
+
+        While others have records, those of ``seldom`` come up to ``seldom_ms`` and a fetch later.
+        """
         return KafkaConsumer(
-            self._connection, self._settings, topics, group=group, listener=listener
+            self._connection, self._settings, topics, group=group, listener=listener, seldom=seldom
         )

@@ -80,6 +80,8 @@ class KafkaSettings(BaseModel):
     """How long the group waits for a member that is draining; see ``drain_timeout_ms``."""
     fetch_wait_ms: PositiveInt = 500
     fetch_max_bytes: PositiveInt = 16 * 1024 * 1024
+    seldom_ms: PositiveInt = 200
+    """While others have records, topics on which little comes are fetched this often only."""
     unreadable_retry_ms: PositiveInt = 30_000
     """After this time a partition with an unreadable record is read, and reported, again."""
 

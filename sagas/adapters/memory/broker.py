@@ -90,7 +90,12 @@ class MemoryBroker:
             await asyncio.sleep(0)
 
     def consumer(
-        self, topics: frozenset[str], *, group: str, listener: RebalanceListener
+        self,
+        topics: frozenset[str],
+        *,
+        group: str,
+        listener: RebalanceListener,
+        seldom: frozenset[str] = frozenset(),  # noqa: ARG002 - none costs anything here
     ) -> MemoryConsumer:
         """A member of ``group`` reading ``topics``; a new group starts at the earliest offset."""
         return MemoryConsumer(

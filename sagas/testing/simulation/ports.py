@@ -157,7 +157,12 @@ class FaultyBroker:
         await self._line.call("publish", BrokerUnavailable, publish)
 
     def consumer(
-        self, topics: frozenset[str], *, group: str, listener: RebalanceListener
+        self,
+        topics: frozenset[str],
+        *,
+        group: str,
+        listener: RebalanceListener,
+        seldom: frozenset[str] = frozenset(),  # noqa: ARG002 - all in memory
     ) -> FaultyConsumer:
         """A member of a group."""
         self.consumers = [one for one in self.consumers if not one.is_gone]

@@ -1,12 +1,22 @@
 """Publishing and reading: what goes in comes out, once per group, in order within a key."""
 
 import asyncio
+import itertools
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from sagas.core.errors import ContractViolation, SettingsError
-from sagas.ports import BrokerUnavailable, MessageTooLarge, NewTopic, OutgoingRecord, Record
+from sagas.ports import (
+    BrokerUnavailable,
+    Consumer,
+    MessageTooLarge,
+    NewTopic,
+    OutgoingRecord,
+    Record,
+)
 from tests.contract.broker.world import DEADLINE_S, World, next_offsets, read, values
 
 
@@ -205,6 +215,58 @@ async def test_a_paused_partition_does_not_hold_the_others(world: World) -> None
     await world.publish(listener_keys)
 
     assert values(await read(consumer, len(others))) == others
+
+
+async def test_what_seldom_comes_comes_while_other_topics_never_rest(world: World) -> None:
+    """And at once where nothing else comes; a pause holds there as everywhere."""
+    seldom = f"{world.topic}-seldom"
+    await world.admin.create_topics([NewTopic(name=seldom, partitions=4)])
+    consumer = world.member(seldom=frozenset({seldom}))
+    async with asyncio.timeout(DEADLINE_S):
+        await consumer.start()
+    await world.broker.publish(OutgoingRecord(seldom, b"0", b"before"))
+    assert values(await read(consumer, 1)) == {b"before"}
+
+    async with load(world):
+        for number in range(5):
+            await read(consumer, 20)
+            value = b"seldom %d" % number
+            await world.broker.publish(OutgoingRecord(seldom, b"%d" % number, value))
+            assert (await next_from(consumer, seldom)).value == value
+        await world.broker.publish(OutgoingRecord(seldom, b"0", b"last"))
+        last = await next_from(consumer, seldom)
+        consumer.pause(frozenset({last.topic_partition}))
+        await world.broker.publish(OutgoingRecord(seldom, b"0", b"held"))
+        assert not [one for one in await read(consumer, 200) if one.topic == seldom]
+        consumer.resume(frozenset({last.topic_partition}))
+        held = await next_from(consumer, seldom)
+        assert (held.value, held.offset) == (b"held", last.offset + 1)
+
+
+@asynccontextmanager
+async def load(world: World) -> AsyncIterator[None]:
+    """Records on the world's topic, one after the other, until the block is left."""
+
+    async def forever() -> None:
+        for number in itertools.count():
+            await world.publish([b"load"], key=b"%d" % (number % 50))
+
+    publishing = asyncio.create_task(forever())
+    try:
+        yield
+    finally:
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+
+
+async def next_from(consumer: Consumer, topic: str) -> Record:
+    """Poll until a record of the topic comes; those of others are passed over."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            records = await consumer.poll(records_max=500, timeout_ms=200)
+            if found := [record for record in records if record.topic == topic]:
+                (record,) = found
+                return record
 
 
 async def test_creating_topics_twice_leaves_them_as_they_are(world: World) -> None:

@@ -62,11 +62,18 @@ class World:
     consumers: list[Consumer] = field(default_factory=list)
 
     def member(
-        self, listener: RebalanceListener | None = None, *, group: str | None = None
+        self,
+        listener: RebalanceListener | None = None,
+        *,
+        group: str | None = None,
+        seldom: frozenset[str] = frozenset(),
     ) -> Consumer:
-        """A consumer, not started yet."""
+        """A consumer, not started yet, of the topic and of those that are seldom needed."""
         consumer = self.broker.consumer(
-            frozenset({self.topic}), group=group or self.group, listener=listener or Listener()
+            frozenset({self.topic}) | seldom,
+            group=group or self.group,
+            listener=listener or Listener(),
+            seldom=seldom,
         )
         self.consumers.append(consumer)
         return consumer
