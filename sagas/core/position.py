@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from weakref import WeakSet
 
 from sagas.core.decide import ActionResult, Decision, decide
-from sagas.core.definition import START, Definition
+from sagas.core.definition import DEADLINE, START, Definition
 from sagas.core.enabled import Action, answered_early, enabled, must_store, unproven
 from sagas.core.evolve import deadline_with, evolve
 from sagas.core.instance import Fact, Instance, SagaStatus, is_told_apart
@@ -39,6 +39,13 @@ class _Fold(NamedTuple):
     """Whether the cause is no recorded event, and none that another recorded event names."""
 
 
+class _TimerChanges(NamedTuple):
+    """From one place to another: the timers to be set, and the names of those to be cleared."""
+
+    set: tuple[TimerSource, ...]
+    cleared: frozenset[str]
+
+
 class Place:
     """A node of the state machine: an instance with stand-ins, and what is known of it.
 
@@ -58,7 +65,7 @@ class Place:
             "past_pivot",
             "sources",
         ),
-        *("outside", "slots", "status", "stores", "unproven"),
+        *("outside", "slots", "status", "stores", "timer_changes", "unproven"),
     )
 
     def __init__(self, model: Instance) -> None:
@@ -77,6 +84,7 @@ class Place:
         self.enabled: dict[str, tuple[Action, ...]] = {}
         self.unproven: dict[Key, tuple[tuple[int, bool], ...]] = {}
         self.decisions: dict[Key, Decision] = {}
+        self.timer_changes: dict[Place | None, _TimerChanges] = {}
 
 
 class Places:
@@ -327,7 +335,28 @@ class Position(NamedTuple):
 
     def timers(self) -> Mapping[str, int]:
         """When each timer is due: ``timers_of``."""
-        sources = self.place.sources
+        return self._due(self.place.sources)
+
+    def timers_since(self, before: Position | None) -> tuple[Mapping[str, int], frozenset[str]]:
+        """The timers to be set, with when they are due, and those to be cleared, of what ``before`` had set.
+
+        What a timer runs from is recorded once, so one with the same events is due as it was.
+        """
+        place = None if before is None else before.place
+        changes = self.place.timer_changes.get(place)
+        if changes is None:
+            had = () if place is None else place.sources
+            names = {source.name for source in self.place.sources}
+            changes = self.place.timer_changes[place] = _TimerChanges(
+                tuple(source for source in self.place.sources if source not in had),
+                frozenset(source.name for source in had if source.name not in names),
+            )
+        cleared = changes.cleared
+        if self.deadline_ms is None and DEADLINE in cleared:
+            cleared -= {DEADLINE}
+        return self._due(changes.set), cleared
+
+    def _due(self, sources: tuple[TimerSource, ...]) -> Mapping[str, int]:
         if not sources:
             return _NO_TIMERS
         slots, times, deadline_ms, due = self.place.slots, self.times, self.deadline_ms, {}

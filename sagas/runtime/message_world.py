@@ -7,9 +7,6 @@ that is away; nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import structlog
 
 from sagas.core.decide import ActionResult, Emission, ResultKind
@@ -35,8 +32,6 @@ from sagas.wire.trace import child_of
 __all__ = ["MessageWorld", "Participant"]
 
 _log = structlog.get_logger()
-
-_NO_TIMERS: Mapping[str, int] = MappingProxyType({})
 
 
 class MessageWorld:
@@ -119,8 +114,7 @@ class MessageWorld:
         if not version:
             generation = at.table.generation(self._definition.saga, self._saga_id)
         stored = position.stamped(generation, version + 1)
-        timers = stored.timers()
-        set_before = _NO_TIMERS if before is None else before.timers()
+        timers_set, cleared = stored.timers_since(before)
         events = {}
         message = self._incoming.fact
         if _is_new(message, before) and stored.index_of(message) is not None:
@@ -138,13 +132,8 @@ class MessageWorld:
             events=events,
             at_ms=at.clock.now_ms(),
             token=at.ids.new(),
-            timers_set={
-                name: due_ms for name, due_ms in timers.items() if set_before.get(name) != due_ms
-            },
-            timers_cleared={
-                *(set_before.keys() - timers.keys()),
-                *self._attempts.cleared_by(recorded, stored),
-            },
+            timers_set=timers_set,
+            timers_cleared={*cleared, *self._attempts.cleared_by(recorded, stored)},
         )
         if not await at.patience.insist(lambda: at.table.store(change)):
             _log.debug("table.conflict", version=version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -25,6 +26,7 @@ class Compared(Model):
     """Asks every question twice wherever a row is written, of every message that there was so far."""
 
     asked: Counter[str]
+    earlier: Sequence[Position] = ()
 
     def store(self, at: Position, recorded: Fact | None) -> Position | None:
         stored = super().store(at, recorded)
@@ -40,6 +42,13 @@ class Compared(Model):
         assert read.stamped(at.generation, at.version) == at
         assert at.timers() == timers_of(instance)
         assert at.status is instance.status
+        for before in (None, *self.earlier):
+            had = {} if before is None else before.timers()
+            timers_set, cleared = at.timers_since(before)
+            assert {**had, **timers_set}.items() >= at.timers().items()
+            assert timers_set.items() <= at.timers().items()
+            assert cleared == had.keys() - at.timers().keys()
+        self.earlier = [*self.earlier, at][-3:]
         assert at.place.past_pivot == instance.past_pivot
         strange = Fact("?", self.log[0].type, self.log[0].step, self.log[0].role, "?", at_ms=7)
         for fact in (*self.log, *instance.facts.values(), strange):
