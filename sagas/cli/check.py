@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -59,25 +58,15 @@ def check(
 
         typer.echo(render())
         return
-    found = _find(_opened(project, bool(sagas)), sagas)
+    from sagas.cli.project import open_named
+
+    found = _find(open_named(project, named=bool(sagas)), sagas)
     if output is Output.JSON:
         _print_json(found)
     else:
         _print_tables(found)
     if found.problems:
         raise typer.Exit(ExitCode.USAGE if found.misplaced else ExitCode.FINDINGS)
-
-
-def _opened(given: Path | None, named: bool) -> Project:
-    """Sagas that are named on the command line need no project: they are imported from here."""
-    from sagas.cli.project import Project, open_project
-
-    try:
-        return open_project(given)
-    except CommandError:
-        if given is None and named:
-            return Project(Path.cwd() / "pyproject.toml", (), ())
-        raise
 
 
 def _find(project: Project, named: Sequence[str] | None) -> _Findings:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sagas.restoring import RestorableTable
     from sagas.runtime.views import SagaView
 
-__all__ = ["chosen_sagas", "list_sagas"]
+__all__ = ["chosen_sagas", "list_sagas", "sagas_named"]
 
 _ID_WIDTH = 36
 """An id up to the length of a UUID stays in one piece, to be copied."""
@@ -104,12 +104,17 @@ def chosen_sagas(project: Project, name: str | None) -> tuple[type[Saga], ...]:
             f'{project.file} names no sagas; write sagas = ["events.orders:Ordering"] into '
             "[tool.sagas].",
         )
-    if name is None:
-        return sagas
-    chosen = tuple(saga for saga in sagas if saga.name == name)
-    if not chosen:
-        hint = nearest(name, [saga.name for saga in sagas], "Sagas of this project")
-        raise CommandError(ExitCode.USAGE, f"There is no saga {name!r} in {project.file}.{hint}")
+    return sagas_named(sagas, name, str(project.file))
+
+
+def sagas_named(
+    sagas: tuple[type[Saga], ...], name: str | None, where: str
+) -> tuple[type[Saga], ...]:
+    """These sagas, or the one of that name among them. Raises CommandError."""
+    chosen = tuple(saga for saga in sagas if name in {None, saga.name})
+    if not chosen and name is not None:
+        hint = nearest(name, [saga.name for saga in sagas], "Sagas there")
+        raise CommandError(ExitCode.USAGE, f"There is no saga {name!r} in {where}.{hint}")
     return chosen
 
 

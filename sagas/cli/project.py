@@ -21,7 +21,7 @@ from sagas.core.errors import SagaError
 from sagas.core.saga import Saga
 from sagas.service import Service
 
-__all__ = ["Project", "open_project"]
+__all__ = ["Project", "open_named", "open_project"]
 
 T = TypeVar("T")
 
@@ -57,6 +57,26 @@ class Project:
         if isinstance(found, type) and issubclass(found, Saga) and found is not Saga:
             return found
         raise _wrong_type(entry, found, "a class derived from sagas.Saga")
+
+    def sagas_in(self, source: str) -> tuple[type[Saga], ...]:
+        """The saga behind ``module:Saga``, or every one that a module declares. Raises CommandError."""
+        if ":" in source:
+            return (self.saga(source),)
+        if not all(part.isidentifier() for part in source.split(".")):
+            raise CommandError(
+                ExitCode.USAGE,
+                f"{source!r} names no module; write module or module:Saga, such as events.orders:Ordering.",
+            )
+        found = [
+            value
+            for value in vars(self._import(source, source)).values()
+            if isinstance(value, type) and issubclass(value, Saga) and value.__module__ == source
+        ]
+        if not found:
+            raise CommandError(
+                ExitCode.USAGE, f"The module {source} declares no saga; name one as module:Saga."
+            )
+        return tuple(found)
 
     def service(self, entry: str) -> Service:
         """The service behind one entry. Raises CommandError."""
@@ -142,6 +162,18 @@ def open_project(given: Path | None) -> Project:
         hint = nearest(key, _KEYS, "It may hold")
         raise CommandError(ExitCode.USAGE, f"{file}: [tool.sagas] knows no {key!r}.{hint}")
     return Project(file, _entries(file, table, "services"), _entries(file, table, "sagas"))
+
+
+def open_named(given: Path | None, *, named: bool) -> Project:
+    """As ``open_project``; but what is named on the command line needs no project: it is imported from
+    here. Raises CommandError.
+    """
+    try:
+        return open_project(given)
+    except CommandError:
+        if given is None and named:
+            return Project(Path.cwd() / "pyproject.toml", (), ())
+        raise
 
 
 def _find(given: Path | None) -> tuple[Path, dict[str, object]]:

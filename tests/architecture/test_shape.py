@@ -10,6 +10,7 @@ from tests.architecture import shape
 ROOT = Path(__file__).resolve().parents[2]
 PURE = {
     "sagas/core": {"sagas.core", "pydantic", "pydantic_core", "typing_extensions"},
+    "sagas/graph": {"sagas.core", "sagas.graph"},
     "sagas/wire": {"sagas.core", "sagas.wire", "pydantic", "pydantic_core", "typing_extensions"},
 }
 MAX_MODULE_LINES = 400

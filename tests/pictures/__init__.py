@@ -1,0 +1,1 @@
+"""Pictures of declarations, judged as data, as text, and in a real browser."""
