@@ -16,6 +16,7 @@ from sagas import __version__
 from sagas.cli.check import check
 from sagas.cli.dead_letters import dead_letters
 from sagas.cli.errors import ExitCode, code_of, line_of
+from sagas.cli.export import export
 from sagas.cli.graph import graph
 from sagas.cli.listing import list_sagas
 from sagas.cli.operate import cancel, compensate, resume, retry, skip
@@ -69,6 +70,7 @@ app.add_typer(dead_letters)
 app.add_typer(topics)
 app.command("check")(check)
 app.command("graph")(graph)
+app.add_typer(export)
 app.command("simulate")(simulate)
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]

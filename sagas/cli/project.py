@@ -43,6 +43,13 @@ class Project:
         """What the modules are imported from."""
         return self.file.parent
 
+    def told(self) -> tuple[str, str]:
+        """The project's name and version, as ``[project]`` says them; what it does not say is made up."""
+        document = _document(self.file)
+        table = document.get("project", {})
+        said = table if isinstance(table, dict) else {}
+        return str(said.get("name", self.directory.name)), str(said.get("version", "0"))
+
     def sagas(self) -> tuple[type[Saga], ...]:
         """Every saga that is named. Raises CommandError."""
         return tuple(self.saga(entry) for entry in self.saga_entries)
@@ -209,13 +216,16 @@ def _candidates(given: Path | None) -> Iterator[Path]:
 
 
 def _read(file: Path) -> dict[str, object] | None:
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise CommandError(ExitCode.USAGE, f"{file} can not be read: {error}.") from error
-    tool = document.get("tool", {})
+    tool = _document(file).get("tool", {})
     table = tool.get("sagas") if isinstance(tool, dict) else None
     return table if isinstance(table, dict) else None
+
+
+def _document(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise CommandError(ExitCode.USAGE, f"{file} can not be read: {error}.") from error
 
 
 def _entries(file: Path, table: dict[str, object], key: str) -> tuple[str, ...]:

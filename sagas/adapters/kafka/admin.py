@@ -25,7 +25,7 @@ from sagas.ports import (
     TopicPartition,
 )
 
-__all__ = ["KafkaAdmin"]
+__all__ = ["KafkaAdmin", "configuration_of"]
 
 _NO_ERROR = 0
 _TOPIC_ALREADY_EXISTS = 36
@@ -127,13 +127,19 @@ def _retention(resource: Sequence[Any]) -> tuple[str, int]:
     return topic, next(int(entry[1]) for entry in entries if entry[0] == "retention.ms")
 
 
-def _as_request(new: NewTopic) -> admin.NewTopic:
+def configuration_of(new: NewTopic) -> dict[str, str]:
+    """The settings that a topic is created with."""
     # With `producer`, Kafka's default, a batch of some hundred kilobytes may unfold to gigabytes in every
     # consumer, for aiokafka has no bound, and each codec has to be installed there. So the broker unfolds
     # what comes, and refuses what is larger than `max.message.bytes` then.
     configuration = {"compression.type": "uncompressed"}
     if new.retention_ms is not None:
         configuration["retention.ms"] = str(new.retention_ms)
+    return configuration
+
+
+def _as_request(new: NewTopic) -> admin.NewTopic:
+    configuration = configuration_of(new)
     return admin.NewTopic(
         new.name, new.partitions, new.replication_factor, topic_configs=configuration
     )

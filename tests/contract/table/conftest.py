@@ -1,6 +1,7 @@
 """The saga table on memory and on Redis, for one suite."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import pytest
@@ -9,6 +10,7 @@ from redis import Redis
 
 from sagas.adapters.memory.table import MemorySagaTable
 from sagas.adapters.redis import RedisSagaTable, RedisTableSettings
+from sagas.adapters.redis.access import acl_rules
 from sagas.ports import BUCKETS
 from sagas.restoring import RestorableTable
 
@@ -29,7 +31,7 @@ def settings(redis_url: str, namespace: str) -> RedisTableSettings:
     return RedisTableSettings(url=SecretStr(redis_url), namespace=namespace)
 
 
-SAGAS = ("OrderFulfilment", "Another", "Other", "S", "A", "AB", "B", "Sag\u00e1-{1} *")
+SAGAS = ("OrderFulfilment", "Another", "Other", "S", "A", "AB", "B", "C", "Sag\u00e1-{1} *")
 """The names of the sagas in these tests."""
 
 
@@ -40,7 +42,27 @@ async def made_ready(table: RestorableTable, sagas: Iterable[str] = SAGAS) -> No
         assert await table.finish_rebuild(saga, range(BUCKETS), "first", 1)
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.real)])
+@pytest.fixture
+def user_settings(redis_url: str, namespace: str) -> Iterator[RedisTableSettings]:
+    """As a user that may do what a service needs, and nothing else."""
+    parts = urlsplit(redis_url)
+    place = parts.netloc.rpartition("@")[2]
+    with Redis.from_url(redis_url) as client:
+        client.execute_command(
+            *("ACL", "SETUSER", namespace, "reset", "on", ">secret"), *acl_rules(namespace, SAGAS)
+        )
+        url = urlunsplit(parts._replace(netloc=f"{namespace}:secret@{place}"))
+        yield RedisTableSettings(url=SecretStr(url), namespace=namespace)
+        client.execute_command("ACL", "DELUSER", namespace)
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("redis", marks=pytest.mark.real),
+        pytest.param("redis-user", marks=pytest.mark.real),
+    ]
+)
 async def table(request: pytest.FixtureRequest) -> AsyncIterator[RestorableTable]:
     """A table that is ready, under generation 1."""
     if request.param == "memory":
@@ -50,7 +72,8 @@ async def table(request: pytest.FixtureRequest) -> AsyncIterator[RestorableTable
         await memory.stop()
         return
     # `settings` cleans up after itself, so it is asked for only where there is a server.
-    redis = RedisSagaTable(request.getfixturevalue("settings"))
+    asked = "settings" if request.param == "redis" else "user_settings"
+    redis = RedisSagaTable(request.getfixturevalue(asked))
     await redis.start()
     await made_ready(redis)
     yield redis

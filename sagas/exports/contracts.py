@@ -1,0 +1,53 @@
+"""Which events there are, and their JSON Schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from sagas.core.events import Event
+from sagas.core.framework_events import CONTROL_EVENTS
+from sagas.core.saga import Saga
+from sagas.service import Service
+
+__all__ = ["events_of", "schema_of", "shared_schemas"]
+
+
+def events_of(sagas: Iterable[type[Saga]], services: Iterable[Service]) -> dict[str, type[Event]]:
+    """Every event that these sagas and services know, the framework's included, by its name on the wire."""
+    found: dict[str, type[Event]] = {}
+    for saga in sagas:
+        found |= saga.events
+    for service in services:
+        for observer in service.observers:
+            found |= observer.events
+    if found:
+        found |= CONTROL_EVENTS
+    return dict(sorted(found.items()))
+
+
+def schema_of(event: type[Event]) -> dict[str, Any]:
+    """The schema of what a consumer accepts, as a document of its own (draft 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:event:{event.event_type}",
+        **event.model_json_schema(mode="validation"),
+        "title": event.event_type,
+    }
+
+
+def shared_schemas(
+    events: dict[str, type[Event]], template: str
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """For each event a reference, and what is referred to: models of one name are told apart.
+
+    ``template`` makes a reference of a name, as in ``#/components/schemas/{model}``.
+    """
+    models = [(event, "validation") for event in events.values()]
+    references, schemas = models_json_schema(models, ref_template=template)  # type: ignore[arg-type]
+    return (
+        {type_: references[event, "validation"] for type_, event in events.items()},
+        schemas.get("$defs", {}),
+    )
