@@ -1,4 +1,4 @@
-"""Writes what README and docs show of the declarations: a flow chart and the transition table."""
+"""Writes what README and docs show of the declarations: pictures, and the transition table."""
 
 from __future__ import annotations
 
@@ -8,61 +8,75 @@ from collections.abc import Callable
 from pathlib import Path
 
 from events.choreographies.order_fulfilment import OrderFulfilment
-from sagas.core.definition import START, Definition, Join, StepDefinition
+from sagas.core.evolve import evolve
+from sagas.core.instance import Fact, Instance
 from sagas.core.transitions import render
+from sagas.graph.drawing import Format, View, drawn, graph_of, standing_of
 
-__all__ = ["PLACES", "current", "flow_chart", "main"]
+__all__ = ["PLACES", "current", "instance", "main"]
 
 ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "pictures"
+ORDER = OrderFulfilment.definition
+REFUSED = (
+    "orders.OrderPlaced.v1",
+    "inventory.StockReserved.v1",
+    "payments.PaymentDeclined.v1",
+)
 
 
-def flow_chart(definition: Definition) -> str:
-    """The choreography in Mermaid: a lane per service, solid arrows forward, dotted ones back."""
-    lines = ["```mermaid", "flowchart LR"]
-    for service in definition.services:
-        lines.append(f"  subgraph {service}")
-        lines += [f"    {_node(definition, step)}" for step in definition.steps_of[service]]
-        lines.append("  end")
-    for step in definition.steps:
-        for trigger in step.triggers:
-            source = definition.outcome_of[trigger].step
-            joined = " (all)" if step.join is Join.ALL and len(step.triggers) > 1 else ""
-            lines.append(f"  {source} -->|{_short(trigger)}{joined}| {step.name}")
-    for step in definition.steps:
-        lines += [f"  {step.name} -.->|{_short(t)}| back([compensate])" for t in step.refused]
-    return "\n".join([*lines, "```"])
+def instance() -> Instance:
+    """An order whose payment was declined, on its way back."""
+    found = Instance(ORDER, "order-17")
+    for number, type_ in enumerate(REFUSED):
+        outcome = ORDER.outcome_of[type_]
+        cause = str(number - 1) if number else None
+        fact = Fact(str(number), type_, outcome.step, outcome.role, cause, published=True)
+        found = evolve(found, fact)
+    return found
 
 
-def _node(definition: Definition, step: StepDefinition) -> str:
-    undone = f"<br/>undone: {_short(step.undone)}" if step.undone else ""
-    label = "start" if step.name == START else step.name
-    kind = definition.kinds[step.name]
-    open_, close = ("{{", "}}") if step.pivot else ("[", "]")
-    return f'{step.name}{open_}"{label} ({kind}){undone}"{close}'
+def _svg(view: View) -> str:
+    return drawn(graph_of(ORDER, view), Format.SVG)
 
 
-def _short(type_: str | None) -> str:
-    return (type_ or "").split(".")[1]
+def _standing() -> str:
+    view = View.CHOREOGRAPHY
+    return drawn(standing_of(graph_of(ORDER, view), view, instance()), Format.SVG)
 
 
-PLACES: dict[Path, tuple[str, Callable[[], str]]] = {
-    ROOT / "README.md": ("picture", lambda: flow_chart(OrderFulfilment.definition)),
-    ROOT / "docs" / "concepts.md": ("transitions", render),
+def _part(path: Path, name: str, text: str) -> str:
+    """The file with its generated part made anew."""
+    pattern = re.compile(rf"(<!-- {name}:[^>]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    return pattern.sub(lambda found: f"{found[1]}{text}\n{found[2]}", path.read_text())
+
+
+def _mermaid() -> str:
+    return f"```mermaid\n{drawn(graph_of(ORDER, View.CHOREOGRAPHY), Format.MERMAID)}```"
+
+
+README, CONCEPTS = ROOT / "README.md", ROOT / "docs" / "concepts.md"
+PLACES: dict[Path, Callable[[], str]] = {
+    README: lambda: _part(README, "picture", _mermaid()),
+    CONCEPTS: lambda: _part(CONCEPTS, "transitions", render()),
+    PICTURES / "order-fulfilment.svg": lambda: _svg(View.CHOREOGRAPHY),
+    PICTURES / "order-fulfilment-states.svg": lambda: _svg(View.STATES),
+    PICTURES / "order-fulfilment-events.svg": lambda: _svg(View.EVENTS),
+    PICTURES / "order-17.svg": _standing,
 }
 
 
 def current(path: Path) -> str:
-    """The file with its generated part made anew."""
-    name, make = PLACES[path]
-    pattern = re.compile(rf"(<!-- {name}:[^>]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-    return pattern.sub(lambda m: f"{m[1]}{make()}\n{m[2]}", path.read_text())
+    """What the file should hold."""
+    return PLACES[path]()
 
 
 def main() -> int:
-    """Write the generated parts, or say which are out of date."""
-    stale = [path for path in PLACES if path.read_text() != current(path)]
+    """Write what is out of date, or say which files are."""
+    stale = [path for path in PLACES if not path.exists() or path.read_text() != current(path)]
     if "--write" in sys.argv[1:]:
         for path in stale:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(current(path))
         return 0
     for path in stale:
