@@ -19,10 +19,10 @@ __all__ = ["Grant", "grants_of", "kafka_commands", "operator_grants", "retry_top
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """``user`` may do ``operation`` to these topics, or in these groups."""
+    """``user`` may do these ``operations`` to these topics, and in these groups."""
 
     user: str
-    operation: str
+    operations: tuple[str, ...]
     topics: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
 
@@ -59,13 +59,10 @@ def grants_of(service: Service, topics: Topics, wanted: Iterable[str] = ()) -> l
         *controls,
     ]
     groups = [topics.group(service.name), *(_timers_group(control) for control in controls)]
-    looks = tuple(wanted)
     return [
-        Grant(user, "Describe", topics=looks),
-        Grant(user, "DescribeConfigs", topics=looks),
-        Grant(user, "Read", topics=tuple(sorted(reads))),
-        Grant(user, "Write", topics=tuple(writes)),
-        Grant(user, "Read", groups=tuple(groups)),
+        Grant(user, ("Describe", "DescribeConfigs"), topics=tuple(wanted)),
+        Grant(user, ("Read",), topics=tuple(sorted(reads)), groups=tuple(groups)),
+        Grant(user, ("Write",), topics=tuple(writes)),
     ]
 
 
@@ -88,8 +85,7 @@ def operator_grants(
     letters = sorted(topics.dead_letters(name) for name in names)
     waiting = sorted(name for service in services for name in retry_topics(service, topics))
     every = (*events, *controls, *letters, *waiting)
-    operations = ("DescribeConfigs", "Read", "Write")
-    return [Grant(user, operation, topics=every) for operation in operations]
+    return [Grant(user, ("DescribeConfigs", "Read", "Write"), topics=every)]
 
 
 def kafka_commands(grants: Iterable[Grant]) -> str:
@@ -120,6 +116,6 @@ def _command(grant: Grant) -> Iterator[str]:
     words = [
         "acls",
         *("--allow-principal", shlex.quote(f"User:{grant.user}")),
-        *("--operation", grant.operation),
+        *(word for operation in grant.operations for word in ("--operation", operation)),
     ]
     yield " ".join(words) + "".join(f" \\\n    {flag} {shlex.quote(name)}" for flag, name in named)

@@ -231,6 +231,12 @@ def test_sagas_run_are_listed_and_shown_and_drained(
     assert "payload" not in json.dumps(
         json.loads(shop.process("show", "o1", "-o", "json", **servers).out)
     )
+    drawn = shop.process("graph", "--saga-id", "poor2", "--format", "svg", **servers)
+    assert (drawn.code, drawn.err) == (0, "")
+    assert "choreography by order_id of poor2: COMPENSATED" in drawn.out
+    assert [drawn.out.count(f">{word}</text>") for word in ("undone", "refused")] == [2 + 1, 1 + 1]
+    unknown = shop.process("graph", "--saga-id", "o4", **servers)
+    assert unknown.code == 4
     unknown = shop.process("show", "o4", **servers)
     assert unknown.code == 4
     assert "There is no 'o4' in ordering" in unknown.only_line

@@ -45,12 +45,15 @@ def process(directory: Path) -> ServerProcess:
     return ServerProcess(directory)
 
 
-def start(directory: Path, port: int) -> None:
-    """Start Kafka, formatting its storage the first time, and wait until it answers a request."""
+def start(directory: Path, port: int, more: str = "") -> None:
+    """Start Kafka, formatting its storage the first time, and wait until it answers a request.
+
+    ``more`` properties replace those of the same name.
+    """
     java = [need("java", "openjdk-17-jre-headless"), "-cp", f"{kafka_libs()}/*"]
     properties = directory / "server.properties"
     text = PROPERTIES.format(port=port, controller=free_port(), directory=directory)
-    properties.write_text(text)
+    properties.write_text(text + more)
     logging = directory / "log4j2.yaml"
     logging.write_text(LOGGING)
     quiet = f"-Dlog4j2.configurationFile={logging}"
