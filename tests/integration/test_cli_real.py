@@ -231,12 +231,7 @@ def test_sagas_run_are_listed_and_shown_and_drained(
     assert "payload" not in json.dumps(
         json.loads(shop.process("show", "o1", "-o", "json", **servers).out)
     )
-    drawn = shop.process("graph", "--saga-id", "poor2", "--format", "svg", **servers)
-    assert (drawn.code, drawn.err) == (0, "")
-    assert "choreography by order_id of poor2: COMPENSATED" in drawn.out
-    assert [drawn.out.count(f">{word}</text>") for word in ("undone", "refused")] == [2 + 1, 1 + 1]
-    unknown = shop.process("graph", "--saga-id", "o4", **servers)
-    assert unknown.code == 4
+    check_picture(shop, servers)
     unknown = shop.process("show", "o4", **servers)
     assert unknown.code == 4
     assert "There is no 'o4' in ordering" in unknown.only_line
@@ -244,6 +239,15 @@ def test_sagas_run_are_listed_and_shown_and_drained(
     assert process.ends(signal.SIGTERM) == 0
     assert {line["service"] for line in process.wait_for("worker.stopped", 3)}
     assert [line for line in process.logged if line["level"] == "error"] == []
+
+
+def check_picture(shop: Project, servers: dict[str, str]) -> None:
+    drawn = shop.process("graph", "--saga-id", "poor2", "--format", "svg", **servers)
+    assert (drawn.code, drawn.err) == (0, "")
+    assert "choreography by order_id of poor2: COMPENSATED" in drawn.out
+    # Two steps and one, and the legend's words.
+    assert [drawn.out.count(f">{word}</text>") for word in ("undone", "refused")] == [3, 2]
+    assert shop.process("graph", "--saga-id", "o4", **servers).code == 4
 
 
 def test_a_signal_ends_a_process_that_still_waits(
