@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sagas.core.events import Event
-from sagas.core.framework_events import CONTROL_EVENTS, FRAMEWORK_EVENTS
+from sagas.core.framework_events import CONTROL_EVENTS
 from sagas.core.saga import Saga
 from sagas.exports.contracts import events_of, shared_schemas
 from sagas.exports.headers import HEADERS
@@ -20,8 +20,6 @@ from sagas.service import Service
 from sagas.wire.topics import Topics
 
 __all__ = ["asyncapi"]
-
-_FRAMEWORK = [event.event_type for event in FRAMEWORK_EVENTS]
 
 
 def asyncapi(
@@ -93,18 +91,27 @@ def _channels(
     wanted: Iterable[NewTopic],
 ) -> dict[str, Any]:
     """The topics that events are published to; retry topics and dead letters are a service's own matter."""
-    emitted: dict[str, list[str]] = {}
-    for type_, event in events.items():
-        if type_ not in CONTROL_EVENTS and type_ not in _FRAMEWORK:
-            emitted.setdefault(topics.events(event.publisher()), []).append(type_)
-    participants = {topics.events(name) for saga in sagas for name in saga.definition.services}
-    for topic in participants:
-        emitted[topic] = [*emitted.get(topic, []), *_FRAMEWORK]
+    emitted: dict[str, set[str]] = {}
     for saga in sagas:
-        decided = [step.otherwise for step in saga.definition.steps if step.otherwise is not None]
-        emitted[topics.control(saga.name)] = [*CONTROL_EVENTS, *_FRAMEWORK, *decided]
+        for type_ in saga.events:
+            emitted.setdefault(_topic(saga, type_, topics), set()).add(type_)
+        emitted[topics.control(saga.name)] |= CONTROL_EVENTS.keys()
+    known = {type_ for types in emitted.values() for type_ in types} | CONTROL_EVENTS.keys()
+    for type_ in events.keys() - known:  # observed, of a saga that is declared elsewhere
+        emitted.setdefault(topics.events(events[type_].publisher()), set()).add(type_)
     sizes = {topic.name: topic for topic in wanted}
-    return {topic: _channel(topic, emitted[topic], sizes.get(topic)) for topic in sorted(emitted)}
+    return {
+        topic: _channel(topic, sorted(emitted[topic]), sizes.get(topic))
+        for topic in sorted(emitted)
+    }
+
+
+def _topic(saga: type[Saga], type_: str, topics: Topics) -> str:
+    """Where an event of a saga is; one that asks the saga to turn back may be of none."""
+    asked = saga.cancelled_by
+    if asked is not None and type_ == asked.event_type and type_ not in saga.definition.outcome_of:
+        return topics.events(asked.publisher())
+    return topics.of(saga.definition, type_)
 
 
 def _channel(topic: str, types: Iterable[str], size: NewTopic | None) -> dict[str, Any]:
@@ -157,24 +164,19 @@ def _received(
     service: Service, topics: Topics, events: Mapping[str, type[Event]]
 ) -> dict[str, list[str]]:
     """For each topic that the service reads, what of it concerns the service."""
-    wakes = {t for saga in service.sagas for t in saga.definition.wakes.get(service.name, ())}
-    wakes |= {
-        saga.cancelled_by.event_type for saga in service.sagas if saga.cancelled_by is not None
-    }
-    observed = {type_ for observer in service.observers for type_ in observer.event_types}
-    controls = {topics.control(saga.name): saga for saga in service.sagas}
-    found: dict[str, list[str]] = {}
-    for topic in sorted(Subscription(service, topics).topics):
-        if topic in controls:
-            steps = controls[topic].definition.steps
-            decided = {*_FRAMEWORK, *(step.otherwise for step in steps)}
-            types = {*CONTROL_EVENTS, *(wakes & decided)}
-        else:
-            own = {t for t in wakes | observed if topics.events(events[t].publisher()) == topic}
-            types = own | (wakes & {*_FRAMEWORK} if service.sagas else set())
-        if types:
-            found[topic] = sorted(types)
-    return found
+    read = Subscription(service, topics).topics
+    found: dict[str, set[str]] = {topic: set() for topic in sorted(read)}
+    for saga in service.sagas:
+        wakes = set(saga.definition.wakes.get(service.name, ()))
+        wakes |= set() if saga.cancelled_by is None else {saga.cancelled_by.event_type}
+        for type_ in wakes:
+            found[_topic(saga, type_, topics)].add(type_)
+        found[topics.control(saga.name)] |= CONTROL_EVENTS.keys()
+    for observer in service.observers:
+        for type_ in observer.event_types & events.keys():
+            topic = topics.events(events[type_].publisher())
+            found.get(topic, set()).add(type_)
+    return {topic: sorted(types) for topic, types in found.items() if types}
 
 
 def _of(topic: str, types: Iterable[str]) -> dict[str, Any]:

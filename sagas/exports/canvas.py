@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sagas.core.definition import START, Definition, Join, StepDefinition
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga
-from sagas.exports.kafka_access import retry_topics
+from sagas.exports.kafka_access import retry_topics, saga_topics
 from sagas.graph.model import span_words
 from sagas.runtime.subscription import Subscription
 from sagas.service import Service
@@ -103,8 +103,12 @@ def _topics(service: Service, topics: Topics) -> Iterator[str]:
     yield f"- as the consumer group {_names([topics.group(service.name)])}"
     yield f"- emits to {_names([topics.events(service.name)])}"
     if service.sagas:
-        controls = sorted(topics.control(saga.definition.saga) for saga in service.sagas)
-        yield f"- publishes timers, and what they decide, to {_names(controls)}"
+        controls = {topics.control(saga.definition.saga) for saga in service.sagas}
+        shared = {topic for saga in service.sagas for topic in saga_topics(saga, topics)}
+        others = shared - controls - {topics.events(service.name)}
+        yield f"- publishes timers, and what they decide, to {_names(sorted(controls))}"
+        if others:
+            yield f"- and what is decided for others that are down to {_names(sorted(others))}"
         yield f"- lets messages wait in {_names(retry_topics(service, topics))}"
     yield f"- puts what it can not handle into {_names([topics.dead_letters(service.name)])}"
 

@@ -14,7 +14,15 @@ from sagas.runtime.subscription import Subscription
 from sagas.service import Service
 from sagas.wire.topics import RETRY_TIERS_MS, Topics
 
-__all__ = ["Grant", "grants_of", "kafka_commands", "operator_grants", "retry_topics", "user_of"]
+__all__ = [
+    "Grant",
+    "grants_of",
+    "kafka_commands",
+    "operator_grants",
+    "retry_topics",
+    "saga_topics",
+    "user_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +46,36 @@ def retry_topics(service: Service, topics: Topics) -> list[str]:
     return [topics.retry(service.name, delay_ms) for delay_ms in tiers]
 
 
+def saga_topics(saga: type[Saga], topics: Topics) -> set[str]:
+    """Where the saga's events are, whoever decides them, and what timers and operators ask of it."""
+    definition = saga.definition
+    return {
+        topics.control(definition.saga),
+        *(topics.of(definition, type_) for type_ in definition.outcome_of),
+    }
+
+
 def grants_of(service: Service, topics: Topics, wanted: Iterable[str] = ()) -> list[Grant]:
     """What the service's workers, its clients and its outbox relay need.
 
     ``wanted`` are the project's topics: before it starts, `sagas run` sees to it that all of them are there
     and keep records for long enough.
 
-    A start, or an answer to a wait, is published to the topic of the service that the event is named
-    after: that service's own. Every participant may publish to a saga's control topic, because timers are
-    any participant's duty; and reads the topics of its sagas beside its group, to rebuild a lost table.
+    Every participant may write to all topics of its sagas, because what is decided for one that is down (its
+    time is up, an operator has done its step) is published by another; and may read all of them, because
+    whoever notices that the table is lost rebuilds it from them.
     """
     user = user_of(service.name, topics)
     waiting = retry_topics(service, topics)
     reads = Subscription(service, topics, retry_topics=frozenset(waiting)).topics
+    shared = {topic for saga in service.sagas for topic in saga_topics(saga, topics)}
+    writes = {*shared, topics.dead_letters(service.name), *waiting}
     controls = sorted(topics.control(saga.definition.saga) for saga in service.sagas)
-    writes = [
-        *([topics.events(service.name)] if service.sagas else []),
-        topics.dead_letters(service.name),
-        *waiting,
-        *controls,
-    ]
     groups = [topics.group(service.name), *(_timers_group(control) for control in controls)]
     return [
         Grant(user, ("Describe", "DescribeConfigs"), topics=tuple(wanted)),
-        Grant(user, ("Read",), topics=tuple(sorted(reads)), groups=tuple(groups)),
-        Grant(user, ("Write",), topics=tuple(writes)),
+        Grant(user, ("Read",), topics=tuple(sorted(reads | shared)), groups=tuple(groups)),
+        Grant(user, ("Write",), topics=tuple(sorted(writes))),
     ]
 
 

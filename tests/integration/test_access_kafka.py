@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from sagas import (
+    NOTHING,
     Event,
     EventContext,
     Saga,
@@ -79,6 +80,20 @@ class Parcel(Saga):
     )
 
 
+class InvoiceSent(ParcelEvent, type="billing.InvoiceSent.v1"): ...
+
+
+class InvoicePaid(ParcelEvent, type="billing.InvoicePaid.v1"): ...
+
+
+class Invoice(Saga):
+    """Of others: the services here take no part in it."""
+
+    key = "parcel_id"
+    start = Start(InvoiceSent, by="billing", undone=NOTHING)
+    pay = Step(by="billing", on=InvoiceSent, done=InvoicePaid, pivot=True)
+
+
 orders, shipping, audit = Service("orders"), Service("shipping"), Service("audit")
 SERVICES = (orders, shipping, audit)
 ENDED: dict[str, str] = {}
@@ -105,7 +120,7 @@ async def note(end: SagaEnded, context: EventContext) -> None:
 
 
 USERS = [user_of(name, TOPICS) for name in ("orders", "shipping", "audit", "operator", "stranger")]
-WANTED = topics_of([Parcel], SERVICES, SagaSettings(namespace="shop", partitions=2))
+WANTED = topics_of([Parcel, Invoice], SERVICES, SagaSettings(namespace="shop", partitions=2))
 
 
 @pytest.fixture(scope="module")
@@ -197,15 +212,15 @@ OWN = {
         "shop.orders.dlq",
         "shop.orders.retry.10s",
     ],
-    "shipping": ["shop.shipping.events", "shop.parcel.control", "shop.shipping.retry.1h"],
+    "shipping": ["shop.shipping.events", "shop.orders.events", "shop.shipping.retry.1h"],
     "audit": ["shop.audit.dlq"],
     "operator": ["shop.parcel.control", "shop.orders.events", "shop.shipping.dlq"],
 }
 FOREIGN = {
-    "orders": ["shop.shipping.events", "shop.shipping.retry.10s", "shop.shipping.dlq"],
-    "shipping": ["shop.orders.events", "shop.orders.dlq"],
+    "orders": ["shop.billing.events", "shop.shipping.retry.10s", "shop.shipping.dlq"],
+    "shipping": ["shop.invoice.control", "shop.orders.dlq"],
     "audit": ["shop.parcel.control", "shop.orders.events", "shop.audit.events"],
-    "operator": [],
+    "operator": ["shop.billing.events"],
 }
 
 
@@ -246,6 +261,7 @@ async def read(consumer: Consumer) -> None:
     [
         ("audit", "shop.orders.events", "shop.orders"),
         ("audit", "shop.orders.dlq", "shop.audit"),
+        ("orders", "shop.billing.events", "shop.orders"),
         ("shipping", "shop.orders.retry.10s", "shop.shipping"),
     ],
 )

@@ -81,7 +81,10 @@ def test_channels_are_the_projects_topics(document: dict[str, Any]) -> None:
     binding = channels["shop.inventory.events"]["bindings"]["kafka"]
     assert binding == {"topic": "shop.inventory.events", "partitions": 3, "replicas": 1}
     assert "inventory.StockReserved.v1" in channels["shop.inventory.events"]["messages"]
-    assert "orders.ReceiptAssumed.v1" in channels["shop.order-fulfilment.control"]["messages"]
+    control = channels["shop.order-fulfilment.control"]["messages"]
+    assert {"sagas.StepTimedOut.v1", "sagas.TimerFired.v1"} <= control.keys()
+    assert not any(type_.startswith("orders.") for type_ in control)
+    assert "orders.OrderCancellationRequested.v1" in channels["shop.orders.events"]["messages"]
 
 
 def sent(document: dict[str, Any], operation: str) -> set[str]:
