@@ -69,7 +69,7 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
     """
     clock = SystemClock()
     patience = Patience(clock, pause_s=0.5)
-    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=KafkaSettings())
+    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_usual(settings))
     table = _redis_table(settings)
     try:
         await patience.insist(table.start)
@@ -138,7 +138,7 @@ async def hasty_broker(
     settings: SagaSettings, *, client_id: str, timeout_s: float
 ) -> AsyncIterator[Broker]:
     """Kafka for a command: raises BrokerUnavailable, and calls do, after ``timeout_s``."""
-    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(timeout_s))
+    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(settings, timeout_s))
     try:
         await broker.start()
         yield broker
@@ -160,7 +160,7 @@ async def saga_client(
     Does not wait for a server that is away when it connects: raises BrokerUnavailable once that has taken
     ``timeout_s``.
     """
-    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(timeout_s))
+    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(settings, timeout_s))
     try:
         await broker.start()
         yield SagaClient(
@@ -188,7 +188,7 @@ async def dead_letter_boxes(
 
     Does not wait for a server that is away: raises BrokerUnavailable, as the boxes do.
     """
-    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(timeout_s))
+    broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_hasty(settings, timeout_s))
     admin = broker_admin(settings, client_id=client_id, timeout_s=timeout_s)
     topics, clock = Topics(settings.namespace), SystemClock()
     try:
@@ -202,11 +202,18 @@ async def dead_letter_boxes(
         await broker.stop()
 
 
-def _hasty(timeout_s: float) -> KafkaSettings:
-    usual = KafkaSettings()
+def _usual(settings: SagaSettings) -> KafkaSettings:
+    return KafkaSettings(security=settings.kafka_security)
+
+
+def _hasty(settings: SagaSettings, timeout_s: float) -> KafkaSettings:
+    usual = _usual(settings)
     limit_ms = max(1, min(round(timeout_s * 1000), usual.request_timeout_ms))
     return KafkaSettings(
-        connect_timeout_ms=limit_ms, request_timeout_ms=limit_ms, stop_timeout_ms=limit_ms
+        security=usual.security,
+        connect_timeout_ms=limit_ms,
+        request_timeout_ms=limit_ms,
+        stop_timeout_ms=limit_ms,
     )
 
 
@@ -214,7 +221,7 @@ def broker_admin(
     settings: SagaSettings, *, client_id: str, timeout_s: float | None = None
 ) -> KafkaAdmin:
     """What looks at Kafka's topics, reads and creates them; connects for each call."""
-    limits = KafkaSettings() if timeout_s is None else _hasty(timeout_s)
+    limits = _usual(settings) if timeout_s is None else _hasty(settings, timeout_s)
     return KafkaAdmin(settings.kafka, client_id=client_id, settings=limits)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sagas.adapters.kafka.settings import KafkaSecurity, Mechanism, Protocol
 from sagas.adapters.redis.settings import Durability
 from sagas.core.durations import span_ms
 from sagas.core.errors import SettingsError
@@ -29,6 +31,13 @@ class SagaSettings(BaseSettings):
 
     namespace: str = "sagas"
     kafka: str = Field(default="127.0.0.1:9092", min_length=1)
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_mechanism: Mechanism = "SCRAM-SHA-512"
+    kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
+    kafka_protocol: Protocol = "PLAINTEXT"
     redis: str = "redis://127.0.0.1:6379/0"
     partitions: int = Field(default=4, ge=1)
     replication_factor: int = Field(default=1, ge=1)
@@ -41,6 +50,34 @@ class SagaSettings(BaseSettings):
     def keep_ended_ms(self) -> int | None:
         """For how long instances that have ended are kept; None for ever."""
         return span_ms(self.keep_ended)
+
+    @property
+    def kafka_security(self) -> KafkaSecurity:
+        """How to prove to Kafka who we are, and whom we talk to."""
+        return KafkaSecurity(
+            protocol=self.kafka_protocol,
+            ca_file=self.kafka_ca_file,
+            certificate_file=self.kafka_certificate_file,
+            key_file=self.kafka_key_file,
+            sasl_mechanism=self.kafka_mechanism,
+            username=self.kafka_username,
+            password=self.kafka_password,
+        )
+
+    @field_validator("kafka_protocol")
+    @classmethod
+    def _names_a_user(cls, value: Protocol, info: ValidationInfo) -> Protocol:
+        known = info.data.get("kafka_username"), info.data.get("kafka_password")
+        if value.startswith("SASL") and None in known:
+            raise ValueError("it needs SAGAS_KAFKA_USERNAME and SAGAS_KAFKA_PASSWORD")
+        return value
+
+    @field_validator("kafka_key_file")
+    @classmethod
+    def _has_its_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("kafka_certificate_file") is None:
+            raise ValueError("it needs SAGAS_KAFKA_CERTIFICATE_FILE")
+        return value
 
     @field_validator("keep_ended")
     @classmethod

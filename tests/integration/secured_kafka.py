@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from sagas.adapters.kafka.settings import KafkaSecurity, KafkaSettings
 
-__all__ = ["SecuredKafka", "secured_kafka"]
+__all__ = ["PASSWORD", "SecuredKafka", "secured_kafka"]
 
 PASSWORD = "secret"  # of everybody
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +37,8 @@ from sagas.exports.topic_list import topic_commands
 from sagas.ports import Consumer, OutgoingRecord, RebalanceListener, TopicPartition
 from sagas.runtime.retention import check_retention
 from sagas.wire.topics import Topics
-from tests.integration.secured_kafka import SecuredKafka, secured_kafka
+from tests.cli_project import write_project
+from tests.integration.secured_kafka import PASSWORD, SecuredKafka, secured_kafka
 
 pytestmark = pytest.mark.slow
 
@@ -233,6 +236,31 @@ async def test_writing(kafka: SecuredKafka, name: str) -> None:
         async with connected(kafka, name) as user:
             with pytest.raises(SettingsError, match=topic):
                 await user.publish(topic)
+
+
+def as_operator(kafka: SecuredKafka, password: str) -> dict[str, str]:
+    return {
+        "SAGAS_KAFKA": kafka.secured,
+        "SAGAS_NAMESPACE": "shop",
+        "SAGAS_PARTITIONS": "2",
+        "SAGAS_KAFKA_PROTOCOL": "SASL_PLAINTEXT",
+        "SAGAS_KAFKA_MECHANISM": "PLAIN",
+        "SAGAS_KAFKA_USERNAME": user_of("operator", TOPICS),
+        "SAGAS_KAFKA_PASSWORD": password,
+    }
+
+
+def test_the_command_line_says_who_it_is(kafka: SecuredKafka, tmp_path: Path) -> None:
+    """By the environment: it sees the topics that it may see, and no others."""
+    shop = write_project(tmp_path)
+    ended = shop.sagas("topics", "plan", "-o", "json", **as_operator(kafka, PASSWORD))
+    assert ended.code == 3, ended
+    states = {topic["name"]: topic["state"] for topic in json.loads(ended.out)["topics"]}
+    assert states["shop.orders.events"] == "ok"
+    assert states["shop.payments.events"] == "missing"
+    refused = shop.sagas("topics", "plan", **as_operator(kafka, "wrong-word"))
+    assert refused.code in {2, 5}, refused
+    assert "wrong-word" not in refused.only_line
 
 
 async def test_who_has_no_rules_can_not_begin(kafka: SecuredKafka) -> None:

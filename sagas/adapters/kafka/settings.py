@@ -12,7 +12,17 @@ from typing import Literal, Self, TypedDict
 from aiokafka.helpers import create_ssl_context
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr, model_validator
 
-__all__ = ["Connection", "KafkaSecurity", "KafkaSettings", "connection"]
+__all__ = [
+    "Connection",
+    "KafkaSecurity",
+    "KafkaSettings",
+    "Mechanism",
+    "Protocol",
+    "connection",
+]
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
 class KafkaSecurity(BaseModel):
@@ -20,13 +30,13 @@ class KafkaSecurity(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    protocol: Protocol = "PLAINTEXT"
     ca_file: Path | None = None
     """Without it, the machine's own authorities are trusted."""
     certificate_file: Path | None = None
     key_file: Path | None = None
     key_password: SecretStr | None = None
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_mechanism: Mechanism = "SCRAM-SHA-512"
     username: str | None = None
     password: SecretStr | None = None
 
