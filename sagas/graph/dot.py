@@ -6,7 +6,8 @@ Everything that comes from a declaration is a quoted string.
 from __future__ import annotations
 
 from sagas.core.printable import printable
-from sagas.graph.model import Edge, Graph, Node, Shape, Standing
+from sagas.graph.model import Edge, Graph, Node, Shape
+from sagas.graph.palette import FILLS, LIGHT
 
 __all__ = ["dot"]
 
@@ -16,14 +17,6 @@ _SHAPES = {
     Shape.REFUSAL: "ellipse",
     Shape.END: "doubleoctagon",
     Shape.WAIT: "parallelogram",
-}
-_STANDINGS = {
-    Standing.DONE: "#1a7f37",
-    Standing.RUNNING: "#0969da",
-    Standing.WAITING: "#8a5d00",
-    Standing.UNDONE: "#8250df",
-    Standing.FAILED: "#cf222e",
-    Standing.SKIPPED: "#59636e",
 }
 
 
@@ -52,9 +45,9 @@ def _node(graph: Graph, node: Node) -> str:
     looks = [f"label={_quoted(node.title, *word, *node.notes, *told)}"]
     if node.shape in _SHAPES:
         looks.append(f'shape={_SHAPES[node.shape]}, style=""')
-    if node.place is not None and node.place.standing in _STANDINGS:
-        colour = _STANDINGS[node.place.standing]
-        looks.append(f'style=filled, fillcolor="{colour}", fontcolor="#ffffff"')
+    if node.place is not None and node.place.standing in FILLS:
+        fill, ink = LIGHT[FILLS[node.place.standing]], LIGHT["on"]
+        looks.append(f'style=filled, fillcolor="{fill}", fontcolor="{ink}"')
     return f"{_quoted(node.id)} [{', '.join(looks)}]"
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from sagas.core.printable import printable
-from sagas.graph.model import Edge, Graph, Node, Shape, Standing
+from sagas.graph.model import Edge, Graph, Node, Shape
+from sagas.graph.palette import FILLS, LIGHT
 
 __all__ = ["mermaid"]
 
@@ -22,14 +23,6 @@ _BRACKETS = {
     Shape.START: ("(", ")"),
     Shape.WAIT: ("[/", "/]"),
 }
-_STANDINGS = {
-    Standing.DONE: "fill:#1a7f37,color:#ffffff,stroke:#1a7f37",
-    Standing.RUNNING: "fill:#0969da,color:#ffffff,stroke:#0969da",
-    Standing.WAITING: "fill:#8a5d00,color:#ffffff,stroke:#8a5d00",
-    Standing.UNDONE: "fill:#8250df,color:#ffffff,stroke:#8250df",
-    Standing.FAILED: "fill:#cf222e,color:#ffffff,stroke:#cf222e",
-    Standing.SKIPPED: "fill:#59636e,color:#ffffff,stroke:#59636e",
-}
 
 
 def mermaid(graph: Graph) -> str:
@@ -42,10 +35,12 @@ def mermaid(graph: Graph) -> str:
         lines += [f"    {ids[n.id]}{_node(graph, n)}" for n in graph.nodes if n.lane == lane.id]
         lines.append("  end")
     lines += [_edge(edge, ids) for edge in dict.fromkeys(graph.edges)]
-    for standing, look in _STANDINGS.items():
+    for standing, colour in FILLS.items():
         nodes = [ids[n.id] for n in graph.nodes if n.place and n.place.standing is standing]
         if nodes:
-            lines += [f"  classDef {standing} {look}", f"  class {','.join(nodes)} {standing}"]
+            fill, ink = LIGHT[colour], LIGHT["on"]
+            lines.append(f"  classDef {standing} fill:{fill},color:{ink},stroke:{fill}")
+            lines.append(f"  class {','.join(nodes)} {standing}")
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["DARK", "LIGHT", "Theme", "style"]
+from sagas.graph.model import Standing
+
+__all__ = ["DARK", "FILLS", "LIGHT", "Theme", "style"]
 
 
 class Theme(StrEnum):
@@ -51,6 +53,15 @@ DARK: Mapping[str, str] = {
     "good": "#3fb950",
     "on": "#0d1117",
 }
+FILLS: Mapping[Standing, str] = {
+    Standing.DONE: "good",
+    Standing.RUNNING: "step",
+    Standing.WAITING: "wait",
+    Standing.UNDONE: "undo",
+    Standing.FAILED: "bad",
+    Standing.SKIPPED: "start",
+}
+"""What a box is filled with that says where an instance stands; text on it has the colour ``on``."""
 _COLOURED = ("start", "step", "pivot", "wait", "undo", "bad", "good")
 
 _SHAPE = """\

@@ -11,7 +11,7 @@ from html import escape
 from sagas.core.printable import printable
 from sagas.graph.layout import MARK, NOTE, PAD, ROW, STRIP, Arrow, Box, Layout, Line, lay_out
 from sagas.graph.model import Graph, Mark, Shape, Standing
-from sagas.graph.palette import Theme, style
+from sagas.graph.palette import FILLS, Theme, style
 from sagas.graph.text import width_of, wrapped
 
 __all__ = ["svg"]
@@ -26,14 +26,6 @@ _SHAPES = {
     Shape.EVENT: "good",
     Shape.REFUSAL: "bad",
     Shape.END: "start",
-}
-_STANDINGS = {
-    Standing.DONE: "good",
-    Standing.RUNNING: "step",
-    Standing.WAITING: "wait",
-    Standing.UNDONE: "undo",
-    Standing.FAILED: "bad",
-    Standing.SKIPPED: "start",
 }
 _SIGNS = {
     Mark.DONE: ("good", "M1 6l3 3 6-7"),
@@ -135,8 +127,8 @@ def _box(box: Box) -> Iterator[str]:
     kind = " ".join(filter(None, ["box", node.shape.value, f"s-{colour}", "open" if open_ else ""]))
     yield f'<g class="node"><title>{_e(_told(box))}</title>'
     yield f'<rect class="{kind}" {at} height="{_n(box.height)}" rx="{radius}"/>'
-    if place is not None and place.standing in _STANDINGS:
-        filled = _STANDINGS[place.standing]
+    if place is not None and place.standing in FILLS:
+        filled = FILLS[place.standing]
         down, wide = _n(STRIP - radius), _n(box.width - 2 * radius)
         yield (
             f'<path class="f-{filled}" d="M{_n(box.x)} {_n(box.y + STRIP)}v-{down}'

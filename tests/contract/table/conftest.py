@@ -1,6 +1,7 @@
 """The saga table on memory and on Redis, for one suite."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -42,18 +43,22 @@ async def made_ready(table: RestorableTable, sagas: Iterable[str] = SAGAS) -> No
         assert await table.finish_rebuild(saga, range(BUCKETS), "first", 1)
 
 
-@pytest.fixture
-def user_settings(redis_url: str, namespace: str) -> Iterator[RedisTableSettings]:
-    """As a user that may do what a service needs, and nothing else."""
+@contextmanager
+def user_of_sagas(redis_url: str, namespace: str, sagas: Iterable[str]) -> Iterator[str]:
+    """The URL of a user who may do what a service with these sagas needs, and nothing else."""
     parts = urlsplit(redis_url)
     place = parts.netloc.rpartition("@")[2]
-    with Redis.from_url(redis_url) as client:
-        client.execute_command(
-            *("ACL", "SETUSER", namespace, "reset", "on", ">secret"), *acl_rules(namespace, SAGAS)
-        )
-        url = urlunsplit(parts._replace(netloc=f"{namespace}:secret@{place}"))
+    with Redis.from_url(redis_url) as admin:
+        user = ("ACL", "SETUSER", namespace, "reset", "on", ">secret")
+        admin.execute_command(*user, *acl_rules(namespace, sagas))
+        yield urlunsplit(parts._replace(netloc=f"{namespace}:secret@{place}"))
+        admin.execute_command("ACL", "DELUSER", namespace)
+
+
+@pytest.fixture
+def user_settings(redis_url: str, namespace: str) -> Iterator[RedisTableSettings]:
+    with user_of_sagas(redis_url, namespace, SAGAS) as url:
         yield RedisTableSettings(url=SecretStr(url), namespace=namespace)
-        client.execute_command("ACL", "DELUSER", namespace)
 
 
 @pytest.fixture(

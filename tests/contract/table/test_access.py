@@ -4,7 +4,6 @@ not do."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import pytest
@@ -16,26 +15,18 @@ from sagas.adapters.redis import RedisSagaTable, RedisTableSettings
 from sagas.adapters.redis.access import acl_rules
 from sagas.adapters.redis.keys import Keys
 from sagas.ports import TableUnavailable
-
-Client = Redis
+from tests.contract.table.conftest import user_of_sagas
 
 
 @pytest.fixture
 def user_url(redis_url: str, namespace: str) -> Iterator[str]:
     """Of a user who takes part in one saga, ``Mine``."""
-    parts = urlsplit(redis_url)
-    place = parts.netloc.rpartition("@")[2]
-    with Redis.from_url(redis_url) as admin:
-        admin.execute_command(
-            *("ACL", "SETUSER", namespace, "reset", "on", ">secret"),
-            *acl_rules(namespace, ["Mine"]),
-        )
-        yield urlunsplit(parts._replace(netloc=f"{namespace}:secret@{place}"))
-        admin.execute_command("ACL", "DELUSER", namespace)
+    with user_of_sagas(redis_url, namespace, ["Mine"]) as url:
+        yield url
 
 
 @pytest.fixture
-def user(user_url: str) -> Iterator[Client]:
+def user(user_url: str) -> Iterator[Redis]:
     with Redis.from_url(user_url) as client:
         yield client
 
@@ -48,7 +39,7 @@ async def table(user_url: str, namespace: str) -> AsyncIterator[RedisSagaTable]:
     await table.stop()
 
 
-def test_own_rows_are_open(user: Client, namespace: str) -> None:
+def test_own_rows_are_open(user: Redis, namespace: str) -> None:
     row, index = Keys(namespace).instance("Mine", "o-1")
     user.hset(row, "v", "1")
     assert user.hget(row, "v") == b"1"
@@ -69,7 +60,7 @@ def test_own_rows_are_open(user: Client, namespace: str) -> None:
         "anything",
     ],
 )
-def test_keys_of_others_are_closed(user: Client, namespace: str, key: str) -> None:
+def test_keys_of_others_are_closed(user: Redis, namespace: str, key: str) -> None:
     named = key.format(ns=namespace)
     with pytest.raises(NoPermissionError):
         user.hget(named, "v")
@@ -79,7 +70,7 @@ def test_keys_of_others_are_closed(user: Client, namespace: str, key: str) -> No
         user.eval("return redis.call('HGET', KEYS[1], 'v')", 1, named)
 
 
-def test_a_script_can_not_reach_further(user: Client, namespace: str) -> None:
+def test_a_script_can_not_reach_further(user: Redis, namespace: str) -> None:
     """A key that a script makes up is checked as well."""
     hidden = f"{namespace}:{{b000}}:saga:Other:o-1"
     with pytest.raises(Exception, match=r"(?i)permission|can't"):
@@ -107,7 +98,7 @@ def test_a_script_can_not_reach_further(user: Client, namespace: str) -> None:
     ],
     ids=" ".join,
 )
-def test_other_commands_are_closed(user: Client, command: tuple[str, ...]) -> None:
+def test_other_commands_are_closed(user: Redis, command: tuple[str, ...]) -> None:
     with pytest.raises(NoPermissionError):
         user.execute_command(*command)  # type: ignore[no-untyped-call]
 
