@@ -164,23 +164,13 @@ async def _look(
 
 
 def _graph(project: Project, saga: type[Saga], view: View, settings: SagaSettings) -> Graph:
+    from sagas.exports.flow import event_flow
     from sagas.graph.drawing import graph_of
     from sagas.wire.topics import Topics
 
-    definition = saga.definition
-    if view is not View.EVENTS:
-        return graph_of(definition, view)
-    topics = Topics(settings.namespace)
-    observers: dict[str, list[str]] = {}
-    for service in project.services():
-        for type_ in {type_ for one in service.observers for type_ in one.event_types}:
-            observers.setdefault(type_, []).append(service.name)
-    publishers = {
-        *definition.services,
-        *(t.partition(".")[0] for t in [definition.cancelled_by or ""]),
-    }
-    named = {service: topics.events(service) for service in publishers}
-    return graph_of(definition, view, topics=named, observers=observers)
+    if view is View.EVENTS:
+        return event_flow(saga.definition, project.services(), Topics(settings.namespace))
+    return graph_of(saga.definition, view)
 
 
 def _marked(project: Project, file: Path) -> str:

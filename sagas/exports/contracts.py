@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import PydanticInvalidForJsonSchema
 from pydantic.json_schema import models_json_schema
 
+from sagas.core.errors import ContractViolation
 from sagas.core.events import Event
 from sagas.core.framework_events import CONTROL_EVENTS
 from sagas.core.saga import Saga
@@ -29,11 +31,18 @@ def events_of(sagas: Iterable[type[Saga]], services: Iterable[Service]) -> dict[
 
 
 def schema_of(event: type[Event]) -> dict[str, Any]:
-    """The schema of what a consumer accepts, as a document of its own (draft 2020-12)."""
+    """The schema of what a consumer accepts, as a document of its own (draft 2020-12).
+
+    Raises ContractViolation for a field whose type no JSON Schema can describe.
+    """
+    try:
+        described = event.model_json_schema(mode="validation")
+    except PydanticInvalidForJsonSchema as error:
+        raise _indescribable(event.event_type, error) from error
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:event:{event.event_type}",
-        **event.model_json_schema(mode="validation"),
+        **described,
         "title": event.event_type,
     }
 
@@ -43,11 +52,23 @@ def shared_schemas(
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """For each event a reference, and what is referred to: models of one name are told apart.
 
-    ``template`` makes a reference of a name, as in ``#/components/schemas/{model}``.
+    ``template`` makes a reference of a name, as in ``#/components/schemas/{model}``. Raises
+    ContractViolation.
     """
     models = [(event, "validation") for event in events.values()]
-    references, schemas = models_json_schema(models, ref_template=template)  # type: ignore[arg-type]
+    try:
+        references, schemas = models_json_schema(models, ref_template=template)  # type: ignore[arg-type]
+    except PydanticInvalidForJsonSchema as error:
+        raise _indescribable("an event", error) from error
     return (
         {type_: references[event, "validation"] for type_, event in events.items()},
         schemas.get("$defs", {}),
+    )
+
+
+def _indescribable(event: str, error: PydanticInvalidForJsonSchema) -> ContractViolation:
+    said = error.message.rstrip(".")
+    return ContractViolation(
+        f"{event} has a field that no JSON Schema can describe: {said}. Give its type a "
+        "__get_pydantic_json_schema__, or use a type that pydantic can describe."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from sagas.core.definition import Definition
@@ -36,21 +35,15 @@ class Format(StrEnum):
     SVG = "svg"
 
 
-def graph_of(
-    definition: Definition,
-    view: View,
-    *,
-    topics: Mapping[str, str] | None = None,
-    observers: Mapping[str, Sequence[str]] | None = None,
-) -> Graph:
-    """The picture as data. Topics by service, and observers by event type, are shown with the events."""
+def graph_of(definition: Definition, view: View) -> Graph:
+    """The picture as data, of what the definition alone knows."""
     match view:
         case View.CHOREOGRAPHY:
             return choreography(definition)
         case View.STATES:
             return states(definition)
         case View.EVENTS:
-            return events(definition, topics, observers)
+            return events(definition)
 
 
 def standing_of(graph: Graph, view: View, instance: Instance) -> Graph:

@@ -170,10 +170,17 @@ def _triggering(definition: Definition, step: StepDefinition) -> Iterable[str]:
 def undone_next(definition: Definition, step: StepDefinition) -> list[StepDefinition]:
     """The nearest steps before this one that have something to undo, steps without effect passed over."""
     found: dict[str, StepDefinition] = {}
-    for name in _triggering(definition, step):
-        before = definition.by_name[name]
-        nearest = [before] if before.undone is not None else undone_next(definition, before)
-        found.update({one.name: one for one in nearest})
+    seen: set[str] = set()
+    waiting = [*_triggering(definition, step)]
+    while waiting:
+        name = waiting.pop(0)
+        if name not in seen:
+            seen.add(name)
+            before = definition.by_name[name]
+            if before.undone is not None:
+                found[name] = before
+            else:
+                waiting += _triggering(definition, before)
     return list(found.values())
 
 

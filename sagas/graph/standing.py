@@ -62,7 +62,8 @@ def _step(instance: Instance, step: StepDefinition) -> Place:
     if instance.refused(step):
         return Place(Standing.FAILED, "refused")
     if instance.gone_on(step):
-        word = "being undone" if instance.undo_beside(step) else "gone on without"
+        gone_on = "time was up" if step.waits else "gone on without"
+        word = "being undone" if instance.undo_beside(step) else gone_on
         return Place(Standing.SKIPPED, word)
     if instance.done(step):
         return Place(Standing.DONE, "done")

@@ -67,7 +67,7 @@ class _States:
             for type_, role in step.outcomes:
                 if role in {Role.DONE, Role.OTHERWISE}:
                     self._add_state(step, type_)
-        if self._can_turn_back():
+        if self._has_way_back():
             self._add_way_back()
         last = max(self._columns.values()) + 2
         self._nodes.append(
@@ -84,12 +84,13 @@ class _States:
 
     def _lanes(self) -> tuple[Lane, ...]:
         forward, back = Lane(_FORWARD, "forward"), Lane(_BACK, "back")
-        return (forward, back) if self._can_turn_back() else (forward,)
+        return (forward, back) if self._has_way_back() else (forward,)
 
-    def _can_turn_back(self) -> bool:
-        kinds = self._definition.kinds
-        before = any(kinds[s.name] is StepKind.COMPENSATABLE for s in self._definition.steps[1:])
-        return before or any(step.refused for step in self._definition.steps)
+    def _has_way_back(self) -> bool:
+        """Whether the saga can turn back, or a step can be undone beside it."""
+        kinds, steps = self._definition.kinds, self._definition.steps
+        before = any(kinds[step.name] is StepKind.COMPENSATABLE for step in steps[1:])
+        return before or any(step.refused or (step.otherwise and step.undone) for step in steps)
 
     def _node(
         self,

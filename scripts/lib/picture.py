@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from events.choreographies.order_fulfilment import OrderFulfilment
+from sagas.cli.project import open_project
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
 from sagas.core.transitions import render
+from sagas.exports.flow import event_flow
 from sagas.graph.drawing import Format, View, drawn, graph_of, standing_of
+from sagas.wire.topics import Topics
 
 __all__ = ["PLACES", "current", "instance", "main"]
 
@@ -40,6 +43,11 @@ def _svg(view: View) -> str:
     return drawn(graph_of(ORDER, view), Format.SVG)
 
 
+def _events() -> str:
+    services = open_project(ROOT).services()
+    return drawn(event_flow(ORDER, services, Topics("sagas")), Format.SVG)
+
+
 def _standing() -> str:
     view = View.CHOREOGRAPHY
     return drawn(standing_of(graph_of(ORDER, view), view, instance()), Format.SVG)
@@ -61,7 +69,7 @@ PLACES: dict[Path, Callable[[], str]] = {
     CONCEPTS: lambda: _part(CONCEPTS, "transitions", render()),
     PICTURES / "order-fulfilment.svg": lambda: _svg(View.CHOREOGRAPHY),
     PICTURES / "order-fulfilment-states.svg": lambda: _svg(View.STATES),
-    PICTURES / "order-fulfilment-events.svg": lambda: _svg(View.EVENTS),
+    PICTURES / "order-fulfilment-events.svg": _events,
     PICTURES / "order-17.svg": _standing,
 }
 

@@ -19,6 +19,7 @@ from tests.pictures.samples import SAMPLES
 def definitions(draw: st.DrawFn) -> Definition:
     """Any acyclic choreography: what comes later may be triggered by all that came before."""
     services = st.sampled_from(["a", "b", "c", "d"])
+    pivot = draw(st.integers(0, 20))
     steps = [StepDefinition(name=START, service="a", done=("a.Begun.v1",), undone="a.Gone.v1")]
     for number in range(draw(st.integers(0, 14))):
         service = draw(services)
@@ -37,6 +38,8 @@ def definitions(draw: st.DrawFn) -> Definition:
                 refused=(f"{service}.Refused{number}.v1",) if draw(st.booleans()) else (),
                 otherwise=f"{service}.Else{number}.v1" if draw(st.booleans()) else None,
                 undone=f"{service}.Undone{number}.v1" if draw(st.booleans()) else None,
+                pivot=number == pivot,
+                waits=draw(st.booleans()),
                 timeout_ms=draw(st.sampled_from([None, 1, 90_000])),
             )
         )

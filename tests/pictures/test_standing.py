@@ -124,7 +124,7 @@ def test_waiting_and_going_on_without() -> None:
     waiting = told(WAITS, "orders.Placed.v1")
     assert step_places(waiting)["grace_period"].standing is Standing.WAITING
     without = told(WAITS, "orders.Placed.v1", "orders.GraceOver.v1", "shipping.WrappingSkipped.v1")
-    assert words(without)["grace_period"] == "gone on without"
+    assert words(without)["grace_period"] == "time was up"
     assert words(without)["wrap_gift"] == "being undone"
     assert step_places(without)["wrap_gift"].standing is Standing.SKIPPED
     assert state_places(without)["undo wrap_gift"].word == "being undone"

@@ -103,6 +103,26 @@ def test_going_on_without_a_step_undoes_it_beside() -> None:
     assert beside in leads(states(WAITS))
 
 
+def test_an_undo_beside_past_the_pivot_has_a_place_of_its_own() -> None:
+    steps = (
+        StepDefinition(name=START, service="a", done=("a.Begun.v1",)),
+        StepDefinition(
+            name="go", service="a", triggers=("a.Begun.v1",), done=("a.Gone.v1",), pivot=True
+        ),
+        StepDefinition(
+            name="wrap",
+            service="a",
+            triggers=("a.Gone.v1",),
+            done=("a.Wrapped.v1",),
+            otherwise="a.Skipped.v1",
+            undone="a.Unwrapped.v1",
+        ),
+    )
+    graph = states(Definition("wrapping", "key", steps))
+    assert ("a.Skipped.v1", "wrap is undone beside", "undo wrap") in leads(graph)
+    assert node(graph, "undo wrap").lane == "back"
+
+
 def test_a_saga_that_never_turns_back_has_no_way_back() -> None:
     start = StepDefinition(name=START, service="a", done=("a.Begun.v1",))
     alone = Definition("alone", "key", (start,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from events.orders import OrderLine, OrderPlaced
 from sagas import Event, Saga, Service, Start, Step
 from sagas.application import SagaSettings, topics_of
 from sagas.cli.project import open_project
+from sagas.core.errors import ContractViolation
 from sagas.exports.asyncapi import asyncapi
 from sagas.exports.canvas import canvas
-from sagas.exports.contracts import events_of, schema_of
+from sagas.exports.contracts import events_of, schema_of, shared_schemas
 from sagas.exports.headers import HEADERS
 from sagas.exports.topic_list import topic_commands
 from sagas.wire.envelope import Envelope, Trail, encode_headers
@@ -189,6 +191,16 @@ def test_schemas_are_schemas_and_accept_what_is_sent(services: tuple[Service, ..
     validator = Draft202012Validator(schema_of(OrderPlaced))
     validator.validate(json.loads(placed.model_dump_json()))
     assert not validator.is_valid({"order_id": 7})
+
+
+def test_a_field_that_can_not_be_described_is_said() -> None:
+    class Odd(Event, type="odd.Odd.v1"):
+        what: Callable[[], int]
+
+    with pytest.raises(ContractViolation, match=r"odd\.Odd\.v1 has a field that no JSON Schema"):
+        schema_of(Odd)
+    with pytest.raises(ContractViolation, match="an event has a field"):
+        shared_schemas({"odd.Odd.v1": Odd}, "#/{model}")
 
 
 # --- canvases -------------------------------------------------------------------------------------
