@@ -58,6 +58,8 @@ class LogEvent(StrEnum):
     TIMERS_PUBLISHED = "timers.published"
     TIMER_NOT_PUBLISHED = "timer.not_published"
     SAGAS_FORGOTTEN = "sagas.forgotten"
+    JOURNAL_PRUNED = "journal.pruned"
+    JOURNAL_NOT_PRUNED = "journal.not_pruned"
     DRAIN_FINISHED = "drain.finished"
     DRAIN_TIMEOUT = "drain.timeout"
     RUN_FAILED = "run.failed"

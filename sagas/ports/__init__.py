@@ -14,11 +14,13 @@ from typing import NamedTuple, Protocol
 
 from sagas.core.errors import InvalidMessage, RetriableError
 from sagas.ports.participant import (
+    InstanceKey,
     Journal,
     JournalKey,
     JournalOutcome,
     JournalUnavailable,
     Outbox,
+    PrunableJournal,
     Superseded,
     Tombstone,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "Clock",
     "Consumer",
     "Ids",
+    "InstanceKey",
     "Journal",
     "JournalKey",
     "JournalOutcome",
@@ -42,6 +45,7 @@ __all__ = [
     "NewTopic",
     "Outbox",
     "OutgoingRecord",
+    "PrunableJournal",
     "RebalanceListener",
     "Record",
     "Row",

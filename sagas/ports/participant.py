@@ -5,7 +5,7 @@ Imported by way of ``sagas.ports``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from sagas.core.definition import Direction
@@ -13,11 +13,13 @@ from sagas.core.errors import RetriableError
 from sagas.ports.records import OutgoingRecord
 
 __all__ = [
+    "InstanceKey",
     "Journal",
     "JournalKey",
     "JournalOutcome",
     "JournalUnavailable",
     "Outbox",
+    "PrunableJournal",
     "Superseded",
     "Tombstone",
 ]
@@ -45,6 +47,10 @@ class JournalKey(NamedTuple):
     epoch: int = 0
 
 
+InstanceKey = tuple[str, str]
+"""A saga's name and the id of an instance."""
+
+
 class JournalOutcome(NamedTuple):
     """What an action returned: an event's type on the wire and its encoded payload."""
 
@@ -61,22 +67,47 @@ class Journal(Protocol):
     """
 
     async def forward(
-        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
+        self,
+        key: JournalKey,
+        action: Callable[[object], Awaitable[JournalOutcome]],
+        *,
+        since_ms: int = 0,
     ) -> JournalOutcome:
         """Run the action in a transaction and record its outcome; if an outcome is recorded already,
         return that one and leave no effect. Raises Tombstone if the step was undone before, and
         JournalUnavailable; any error of the action rolls back and is raised.
+
+        What was recorded for the step before ``since_ms`` belongs to an earlier saga of the same id,
+        which is forgotten: it counts as absent, and is deleted.
         """
 
     async def undo(
         self,
         key: JournalKey,
         action: Callable[[object, JournalOutcome | None], Awaitable[JournalOutcome]],
+        *,
+        since_ms: int = 0,
     ) -> JournalOutcome:
         """Like ``forward`` for an undo. The action gets the recorded outcome of the forward action, or
         None where there is none: then a tombstone is left, in the same transaction. A recorded refusal
         is passed as it is: the caller decides. Raises Superseded if an undo of the step with a higher
         epoch is recorded.
+        """
+
+
+@runtime_checkable
+class PrunableJournal(Journal, Protocol):
+    """A journal that can forget, so that it does not grow for ever."""
+
+    async def aged(self, *, before_ms: int, skip: int, limit: int) -> Sequence[InstanceKey]:
+        """The instance of each row that was recorded before, oldest row first, without the first ``skip``
+        of them; an instance with several rows comes several times. Raises JournalUnavailable.
+        """
+
+    async def forget(self, instances: Collection[InstanceKey], *, before_ms: int) -> int:
+        """Delete what was recorded for these instances before, and return how many rows that were.
+
+        Safe to repeat. Raises JournalUnavailable.
         """
 
 

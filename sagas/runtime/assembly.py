@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sagas.core.errors import RetriableError
 from sagas.core.saga import Saga
-from sagas.ports import Broker, Clock, Ids, Journal, Outbox
+from sagas.ports import Broker, Clock, Ids, Journal, Outbox, PrunableJournal
 from sagas.restoring import RestorableTable, TopicReader
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.dispatch import Dispatch
@@ -17,6 +17,7 @@ from sagas.runtime.execution import Execution
 from sagas.runtime.histories import Histories
 from sagas.runtime.message_world import Participant
 from sagas.runtime.patience import Patience
+from sagas.runtime.pruning import JournalPruning
 from sagas.runtime.rebuild import Means, Rebuild
 from sagas.runtime.recovery import Recovery
 from sagas.runtime.relay import OutboxRelay
@@ -133,15 +134,29 @@ class ServiceRunner:
     def _background(
         self, opened: tuple[object, ...]
     ) -> Iterator[tuple[str, Coroutine[None, None, None]]]:
-        """What runs beside the worker: the relay of an outbox, and a share in the duty of timers."""
+        """What runs beside the worker: the relay of an outbox, the pruning of a journal, and a share in
+        the duty of timers.
+        """
         outbox = next((r for r in opened if isinstance(r, Outbox)), None)
         if outbox is not None:
             yield "relay", self._relay(outbox).run()
+        yield from self._pruning(opened)
         if self._platform.timer_duty:
             for saga in self.service.sagas:
                 yield f"timers-{saga.name}", self._duty(saga.name).run()
         for recovery in self._recoveries:
             yield "recovery", recovery.run()
+
+    def _pruning(
+        self, opened: tuple[object, ...]
+    ) -> Iterator[tuple[str, Coroutine[None, None, None]]]:
+        at = self._platform
+        journal = next((r for r in opened if isinstance(r, PrunableJournal)), None)
+        if journal is not None and at.keep_ended_ms is not None:
+            pruning = JournalPruning(
+                journal, table=at.table, clock=at.clock, keep_ended_ms=at.keep_ended_ms
+            )
+            yield "pruning", pruning.run()
 
     def _background_ended(self, task: asyncio.Task[None]) -> None:
         """Nothing of it ends by itself: a service without it would only look as if it worked."""

@@ -19,6 +19,7 @@ from sagas.runtime.execution import Call, Performed
 from sagas.runtime.heartbeats import Heartbeats
 from sagas.runtime.incoming import Incoming, decode_payload
 from sagas.runtime.participant import Participant
+from sagas.runtime.retention import journal_since_ms
 from sagas.wire.ids import idempotency_key
 from sagas.wire.stored import decode_event
 
@@ -79,6 +80,7 @@ class Calling:
             ),
             made,
             starts,
+            journal_since_ms(at.times, keep_ended_ms=self._participant.keep_ended_ms),
         )
 
     async def _postpone(

@@ -58,7 +58,7 @@ class Call(NamedTuple):
 
     ``made`` attempts have failed before; ``postpone`` is asked after another one, with its number, error
     and the pause to come, in seconds, whether somebody else brings the next. ``has_expired`` is asked
-    before each.
+    before each. What the journal holds from before ``journal_since_ms`` is of an earlier saga.
     """
 
     action: Action
@@ -73,6 +73,7 @@ class Call(NamedTuple):
     postpone: Postpone
     made: int = 0
     starts: bool = False
+    journal_since_ms: int = 0
 
 
 class Execution:
@@ -151,8 +152,8 @@ class Execution:
             return await self._run(call, self._with(transaction), _outcome(call, recorded))
 
         if action.direction is Direction.FORWARD:
-            return await journal.forward(key, forward)
-        return await journal.undo(key, undo)
+            return await journal.forward(key, forward, since_ms=call.journal_since_ms)
+        return await journal.undo(key, undo, since_ms=call.journal_since_ms)
 
     def _with(self, transaction: object) -> Mapping[type, object]:
         return {**self._resources, type(transaction): transaction}

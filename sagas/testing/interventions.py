@@ -157,11 +157,15 @@ class _WatchedJournal:
         self._interventions = interventions
 
     async def forward(
-        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
+        self,
+        key: JournalKey,
+        action: Callable[[object], Awaitable[JournalOutcome]],
+        *,
+        since_ms: int = 0,
     ) -> JournalOutcome:
         place = (key.saga, key.step, key.direction)
         await self._interventions.before(place)
-        outcome = await self._journal.forward(key, action)
+        outcome = await self._journal.forward(key, action, since_ms=since_ms)
         await self._interventions.after(self._service, place)
         return outcome
 
@@ -169,10 +173,12 @@ class _WatchedJournal:
         self,
         key: JournalKey,
         action: Callable[[object, JournalOutcome | None], Awaitable[JournalOutcome]],
+        *,
+        since_ms: int = 0,
     ) -> JournalOutcome:
         place = (key.saga, key.step, key.direction)
         await self._interventions.before(place)
-        outcome = await self._journal.undo(key, action)
+        outcome = await self._journal.undo(key, action, since_ms=since_ms)
         await self._interventions.after(self._service, place)
         return outcome
 

@@ -300,17 +300,27 @@ class FaultyJournal:
         self._trouble = trouble
 
     async def forward(
-        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
+        self,
+        key: JournalKey,
+        action: Callable[[object], Awaitable[JournalOutcome]],
+        *,
+        since_ms: int = 0,
     ) -> JournalOutcome:
         return await self._trouble.call(
-            "forward", JournalUnavailable, lambda: self._journal.forward(key, action)
+            "forward",
+            JournalUnavailable,
+            lambda: self._journal.forward(key, action, since_ms=since_ms),
         )
 
     async def undo(
         self,
         key: JournalKey,
         action: Callable[[object, JournalOutcome | None], Awaitable[JournalOutcome]],
+        *,
+        since_ms: int = 0,
     ) -> JournalOutcome:
         return await self._trouble.call(
-            "undo", JournalUnavailable, lambda: self._journal.undo(key, action)
+            "undo",
+            JournalUnavailable,
+            lambda: self._journal.undo(key, action, since_ms=since_ms),
         )

@@ -294,7 +294,11 @@ class LostJournal(MemoryJournal):
     """A journal whose database never comes back."""
 
     async def forward(
-        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
+        self,
+        key: JournalKey,
+        action: Callable[[object], Awaitable[JournalOutcome]],
+        *,
+        since_ms: int = 0,
     ) -> JournalOutcome:
         raise JournalUnavailable("the database is gone")
 

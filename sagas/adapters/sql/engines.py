@@ -36,8 +36,9 @@ def open_engine(
     """An engine for ``postgresql://…`` or ``sqlite:///file``; drivers are filled in.
 
     ``schema`` (PostgreSQL only) becomes the search path of every connection, so that each service
-    can live in a schema of its own; ``create_tables`` creates it. ``connections`` bounds the pool;
-    SQLite, which has one writer, gets two at most. ``lock_timeout_ms`` bounds the wait for rows
+    can live in a schema of its own; ``create_tables`` creates it. ``connections`` bounds the pool, which
+    on PostgreSQL has one more, for the journal's claims; SQLite, which has one writer, gets five at
+    most, and is best served by one. ``lock_timeout_ms`` bounds the wait for rows
     that another transaction holds, the journal's among them. Raises SettingsError.
     """
     parsed = _parsed(url)
@@ -56,7 +57,7 @@ def open_engine(
         settings["search_path"] = schema
     return create_async_engine(
         parsed,
-        pool_size=connections,
+        pool_size=connections + 1,
         max_overflow=0,
         connect_args={"server_settings": settings, "timeout": _CONNECT_TIMEOUT_S},
     )

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Identity,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -52,6 +53,8 @@ class SqlTables:
             Column(
                 "created_at", DateTime(timezone=True), nullable=False, server_default=func.now()
             ),
+            # By their age rows are found that nobody needs any more.
+            Index(f"{prefix}journal_created_at", "created_at"),
             sqlite_with_rowid=False,
         )
         self.outbox = Table(

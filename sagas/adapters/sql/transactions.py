@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sagas.ports import JournalUnavailable
 
-__all__ = ["Transaction", "transaction"]
+__all__ = ["Transaction", "as_unavailable", "transaction"]
 
 _SQLSTATES: Final = (
     "08",  # connection exceptions
@@ -59,24 +59,43 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[Transaction]:
         async with engine.begin() as connection:
             begun = Transaction(connection)
             yield begun
-    except DBAPIError as error:
-        if not _is_trouble(error):
+    except Exception as error:
+        foreign = begun is not None and begun.foreign
+        raised = as_unavailable(engine, error, begun=begun is not None, foreign=foreign)
+        if raised is error:
             raise
-        raise _unavailable(engine, error, begun=begun is not None) from error
-    except (OSError, PoolTimeout) as error:
+        raise raised from error
+
+
+def as_unavailable(
+    engine: AsyncEngine, error: Exception, *, begun: bool, foreign: bool = False
+) -> Exception:
+    """JournalUnavailable if the error says that of the database, else the error itself.
+
+    Both SQLAlchemy's errors and the driver's own are known. ``begun`` says that something may have
+    been committed; ``foreign``, that the error came out of a caller's code, whose errors of a
+    socket or of a pool may be those of something else.
+    """
+    if isinstance(error, OSError | PoolTimeout):
         # asyncpg lets the socket's errors through; so may a caller's own client of something else.
-        if begun is not None and begun.foreign:
-            raise
-        raise _unavailable(engine, error, begun=begun is not None) from error
+        return error if foreign else _unavailable(engine, error, begun=begun)
+    if isinstance(error, DBAPIError):
+        is_trouble = error.connection_invalidated or _is_trouble(error.orig)
+    else:
+        is_trouble = not foreign and (_is_trouble(error) or _is_of_lost_connection(error))
+    return _unavailable(engine, error, begun=begun) if is_trouble else error
 
 
-def _is_trouble(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return True
-    sqlstate = getattr(error.orig, "sqlstate", None)
+def _is_of_lost_connection(error: Exception) -> bool:
+    """An InterfaceError of asyncpg: the connection is closed, or was lost in the middle."""
+    return type(error).__module__.startswith("asyncpg") and not hasattr(error, "sqlstate")
+
+
+def _is_trouble(error: BaseException | None) -> bool:
+    sqlstate = getattr(error, "sqlstate", None)
     if isinstance(sqlstate, str):
         return sqlstate.startswith(_SQLSTATES)
-    code = getattr(error.orig, "sqlite_errorcode", None)
+    code = getattr(error, "sqlite_errorcode", None)
     return isinstance(code, int) and code & 0xFF in _SQLITE_CODES
 
 

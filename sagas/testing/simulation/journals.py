@@ -30,7 +30,11 @@ class FaultyJournal:
         self._done = done
 
     async def forward(
-        self, key: JournalKey, action: Callable[[object], Awaitable[JournalOutcome]]
+        self,
+        key: JournalKey,
+        action: Callable[[object], Awaitable[JournalOutcome]],
+        *,
+        since_ms: int = 0,
     ) -> JournalOutcome:
         """Run the action in a transaction; the worker may die in it, before it or after it."""
         if self._line.chance.hits("pauses", _PAUSED):
@@ -45,7 +49,7 @@ class FaultyJournal:
                 self._line.check()  # the dead commit nothing
                 return ran[0]
 
-            outcome = await self._journal.forward(key, act)
+            outcome = await self._journal.forward(key, act, since_ms=since_ms)
             self._committed(key, ran, null=False)
             return outcome
 
@@ -59,6 +63,8 @@ class FaultyJournal:
         self,
         key: JournalKey,
         action: Callable[[object, JournalOutcome | None], Awaitable[JournalOutcome]],
+        *,
+        since_ms: int = 0,
     ) -> JournalOutcome:
         """Like ``forward``; an undo that finds no effect is a null compensation."""
 
@@ -73,7 +79,7 @@ class FaultyJournal:
                 self._line.check()
                 return ran[0]
 
-            outcome = await self._journal.undo(key, act)
+            outcome = await self._journal.undo(key, act, since_ms=since_ms)
             self._committed(key, ran, null=null)
             return outcome
 

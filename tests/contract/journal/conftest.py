@@ -4,26 +4,34 @@ A participant's effect is an entry in a ledger of its own, written in the transa
 journal hands to the action.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Protocol
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sagas.adapters.memory.journal import MemoryJournal
-from sagas.adapters.sql import SqlJournal, create_tables, open_engine
-from sagas.ports import Journal
+from sagas.adapters.sql import SqlJournal, SqlTables, create_tables, open_engine
+from sagas.ports import PrunableJournal
 
 
 class Participant(Protocol):
     """A journal and the effects that were made under it."""
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> PrunableJournal:
         """The adapter under test."""
+
+    async def age(self, *, days: int) -> None:
+        """Make all that is recorded by now so much older."""
+
+    def now_ms(self) -> int:
+        """The time of what is recorded now."""
 
     async def effect(self, transaction: object, name: str) -> None:
         """Leave an effect in the action's transaction."""
@@ -36,8 +44,18 @@ class MemoryParticipant:
     """Effects in a list: they cannot be taken back."""
 
     def __init__(self) -> None:
-        self.journal = MemoryJournal()
+        self._now_ms = 1_800_000_000_000
+        self.journal = MemoryJournal(self)
         self._effects: list[str] = []
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    async def sleep(self, seconds: float) -> None:
+        self._now_ms += int(seconds * 1000)
+
+    async def age(self, *, days: int) -> None:
+        await self.sleep(days * 86_400)
 
     async def effect(self, transaction: object, name: str) -> None:
         assert transaction is self.journal
@@ -57,6 +75,17 @@ class SqlParticipant:
     async def effect(self, transaction: object, name: str) -> None:
         assert isinstance(transaction, AsyncConnection)
         await transaction.execute(text("INSERT INTO effects (name) VALUES (:n)"), {"n": name})
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    async def age(self, *, days: int) -> None:
+        journal = SqlTables().journal
+        async with self.engine.begin() as connection:
+            for row in (await connection.execute(select(journal))).all():
+                mine = [column == row._mapping[column.name] for column in journal.primary_key]
+                older = row.created_at - timedelta(days=days)
+                await connection.execute(update(journal).where(*mine).values(created_at=older))
 
     async def effects(self) -> list[str]:
         async with self.engine.connect() as connection:

@@ -1,11 +1,13 @@
 """What only a journal in a database has: effects that roll back, and workers that wait."""
 
 import asyncio
+from contextlib import suppress
+from functools import partial
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from sagas.adapters.sql import SqlJournal, SqlTables, create_tables
 from sagas.core.errors import ContractViolation
@@ -91,18 +93,91 @@ async def test_a_savepoint_lets_an_action_go_on(sql: SqlParticipant) -> None:
     assert await sql.effects() == ["reserved"]
 
 
-async def test_an_action_that_commits_is_found_out(sql: SqlParticipant, handlers: Handlers) -> None:
+async def test_an_action_cannot_commit(sql: SqlParticipant, handlers: Handlers) -> None:
     async def committing(transaction: object) -> JournalOutcome:
         assert isinstance(transaction, AsyncConnection)
         await sql.effect(transaction, "reserved")
         await transaction.commit()
         return RESERVED
 
-    with pytest.raises(Exception, match="transaction"):
-        await sql.journal.forward(FORWARD, committing)
-    with pytest.raises(ContractViolation, match="by hand"):
-        await sql.journal.forward(FORWARD, handlers.reserve())
+    async def committing_in_secret(transaction: object) -> JournalOutcome:
+        assert isinstance(transaction, AsyncConnection)
+        await sql.effect(transaction, "reserved")
+        with suppress(ContractViolation):
+            await transaction.run_sync(Connection.commit)
+        return RESERVED
+
+    async def rolling_back(transaction: object) -> JournalOutcome:
+        assert isinstance(transaction, AsyncConnection)
+        await sql.effect(transaction, "reserved")
+        await transaction.rollback()
+        await sql.effect(transaction, "once more")
+        return RESERVED
+
+    for ending in (committing, committing_in_secret, rolling_back):
+        with pytest.raises(ContractViolation, match=r"leave commit and rollback|has ended"):
+            await sql.journal.forward(FORWARD, ending)
+        assert await sql.effects() == []
+    assert await sql.journal.forward(FORWARD, handlers.reserve()) == RESERVED
+
+
+async def test_a_session_in_the_transaction_does_not_commit_it(
+    sql: SqlParticipant, handlers: Handlers
+) -> None:
+    async def with_session(transaction: object, *, fails: bool) -> JournalOutcome:
+        assert isinstance(transaction, AsyncConnection)
+        async with AsyncSession(bind=transaction) as session:
+            await session.execute(text("INSERT INTO effects (name) VALUES ('reserved')"))
+            await session.commit()
+        if fails:
+            raise ActionError
+        return RESERVED
+
+    with pytest.raises(ActionError):
+        await sql.journal.forward(FORWARD, partial(with_session, fails=True))
+    assert await sql.effects() == []
+    await sql.journal.forward(FORWARD, partial(with_session, fails=False))
     assert await sql.effects() == ["reserved"]
+    assert await sql.journal.forward(FORWARD, handlers.reserve("again")) == RESERVED
+
+
+async def test_a_connection_that_outlives_its_action_is_of_no_use(sql: SqlParticipant) -> None:
+    kept: list[AsyncConnection] = []
+
+    async def keeping(transaction: object) -> JournalOutcome:
+        assert isinstance(transaction, AsyncConnection)
+        kept.append(transaction)
+        return RESERVED
+
+    await sql.journal.forward(FORWARD, keeping)
+    with pytest.raises(Exception, match=r"is over|is closed"):
+        await sql.effect(kept[0], "late")
+    assert await sql.effects() == []
+
+
+async def test_workers_of_two_processes_exclude_each_other(
+    sql: SqlParticipant, handlers: Handlers
+) -> None:
+    """Whether or not the action uses the database."""
+    other = SqlJournal(sql.engine)
+    reached, go_on, ran = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def calling(name: str) -> JournalOutcome:
+        ran.append(name)
+        reached.set()
+        await go_on.wait()
+        return RESERVED
+
+    first = asyncio.ensure_future(sql.journal.forward(FORWARD, lambda _: calling("first")))
+    await reached.wait()
+    second = asyncio.ensure_future(other.forward(FORWARD, lambda _: calling("second")))
+    undo = asyncio.ensure_future(other.undo(undo_of(FORWARD), handlers.release()))
+    done, _ = await asyncio.wait({second, undo}, timeout=0.1)
+    assert not done
+    go_on.set()
+    assert [await first, await second, await undo] == [RESERVED, RESERVED, RELEASED]
+    assert ran == ["first"]
+    assert handlers.performed == [RESERVED]
 
 
 async def test_the_users_own_network_error_is_not_the_journals(sql: SqlParticipant) -> None:
