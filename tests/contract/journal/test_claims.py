@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sagas.adapters.sql import SqlJournal, open_engine
@@ -193,3 +194,25 @@ async def test_a_statement_of_the_drivers_own_is_in_the_transaction(
         await sql.journal.forward(FORWARD, with_driver)
     assert await sql.effects() == []
     assert await sql.journal.forward(FORWARD, handlers.reserve()) == RESERVED
+
+
+async def test_an_engine_that_is_disposed_of_leaves_no_connection(
+    sql: SqlParticipant, handlers: Handlers, postgresql_url: str
+) -> None:
+    """Although the journal holds its connection a little longer than the last claim."""
+    async with sql.engine.connect() as connection:
+        schema = str(await connection.scalar(text("SELECT current_schema()")))
+    engine, pids = open_engine(postgresql_url, schema=schema), list[int]()
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, _: object) -> None:
+        pids.append(connection.driver_connection.get_server_pid())
+
+    await SqlJournal(engine).forward(FORWARD, handlers.reserve())
+    await engine.dispose()
+    assert pids
+    left = text("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(:pids)")
+    async with sql.engine.connect() as connection:
+        while await connection.scalar(left, {"pids": pids}):
+            await connection.rollback()  # or the server would show the same picture again
+            await asyncio.sleep(0)
