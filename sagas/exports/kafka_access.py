@@ -70,18 +70,13 @@ def grants_of(service: Service, topics: Topics, wanted: Iterable[str] = ()) -> l
     reads = Subscription(service, topics, retry_topics=frozenset(waiting)).topics
     shared = {topic for saga in service.sagas for topic in saga_topics(saga, topics)}
     writes = {*shared, topics.dead_letters(service.name), *waiting}
-    controls = sorted(topics.control(saga.definition.saga) for saga in service.sagas)
-    groups = [topics.group(service.name), *(_timers_group(control) for control in controls)]
+    sagas = sorted(saga.definition.saga for saga in service.sagas)
+    groups = [topics.group(service.name), *map(topics.timers_group, sagas)]
     return [
         Grant(user, ("Describe", "DescribeConfigs"), topics=tuple(wanted)),
         Grant(user, ("Read",), topics=tuple(sorted(reads | shared)), groups=tuple(groups)),
         Grant(user, ("Write",), topics=tuple(sorted(writes))),
     ]
-
-
-def _timers_group(control: str) -> str:
-    """The group of a control topic whose members share the duty of publishing timers."""
-    return f"{control}.timers"
 
 
 def operator_grants(

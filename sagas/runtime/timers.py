@@ -149,6 +149,7 @@ class TimerDuty(RebalanceListener):
     ) -> None:
         self._saga = saga
         self._control = topics.control(saga)
+        self._group = topics.timers_group(saga)
         self._broker = broker
         self._clock = clock
         self._timers = timers
@@ -183,7 +184,7 @@ class TimerDuty(RebalanceListener):
         """Be a member of the group; a new one whenever the broker has lost the last."""
         while True:
             self._consumer = self._broker.consumer(
-                frozenset({self._control}), group=f"{self._control}.timers", listener=self
+                frozenset({self._control}), group=self._group, listener=self
             )
             try:
                 await self._consumer.start()

@@ -60,6 +60,10 @@ class Topics:
         """The framework's own events, and wake-ups of operators and timers; every participant reads it."""
         return f"{self.namespace}.{saga}.control"
 
+    def timers_group(self, saga: str) -> str:
+        """The group of the control topic whose members share the duty of publishing timers."""
+        return f"{self.control(saga)}.timers"
+
     def group(self, service: str) -> str:
         """The consumer group of the service."""
         return f"{self.namespace}.{service}"
