@@ -28,9 +28,9 @@ from sagas.adapters.kafka.admin import KafkaAdmin
 from sagas.adapters.kafka.closing import close_consumer, disown_commits
 from sagas.adapters.kafka.connections import guard
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
+from sagas.adapters.kafka.fetches import Seldom, swift
 from sagas.adapters.kafka.rebalance import Rebalance
 from sagas.adapters.kafka.records import record_of
-from sagas.adapters.kafka.resting import Resting
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
 from sagas.core.errors import ContractViolation
 from sagas.ports import BrokerUnavailable, RebalanceListener, Record, TopicPartition
@@ -56,7 +56,7 @@ class KafkaConsumer:
     time. Other partitions go on. Nothing is skipped: an operator repairs the log or the
     installation, or moves the group's offset.
 
-    Partitions of ``seldom`` topics rest while others have records: see ``Resting``.
+    Topics of ``seldom`` are in few fetches while others have records: see ``Seldom``.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class KafkaConsumer:
         self._connection = connection
         self._settings = settings
         self._topics = topics
+        self._seldom = seldom
         self._group = group
         self._rebalance = Rebalance(
             listener, drain_timeout_ms=settings.drain_timeout_ms, on_change=self._forget
@@ -84,8 +85,6 @@ class KafkaConsumer:
         self._aside: dict[TopicPartition, float] = {}
         self._suspects: deque[TopicPartition] = deque()
         self._rewind_needed = False
-        self._resting = Resting(seldom, look_s=settings.seldom_ms / 1000)
-        self._busy = False
 
     # --- the Consumer port ---------------------------------------------------------------------
 
@@ -170,7 +169,7 @@ class KafkaConsumer:
         """Deliver these partitions again, from where the consumer stood."""
         owned = partitions & self._rebalance.owned
         self._paused -= owned
-        self._resume(owned - self._aside.keys() - self._resting.partitions)
+        self._resume(owned - self._aside.keys())
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offset to read, of all these partitions or of none; safe to repeat.
@@ -207,6 +206,8 @@ class KafkaConsumer:
             fetch_max_bytes=settings.fetch_max_bytes,
         )
         guard(consumer._client)  # noqa: SLF001 - see there
+        seldom = Seldom(self._seldom, every_s=settings.seldom_ms / 1000)
+        swift(consumer._client, seldom)  # noqa: SLF001 - see there
         return consumer
 
     async def _find_topics(self) -> None:
@@ -243,8 +244,6 @@ class KafkaConsumer:
                 await self._rewind(consumer)
             if suspect := self._next_suspect():
                 return generation, await self._fetch_carefully(consumer, suspect, records_max)
-            self._let_rest(consumer)
-            self._busy = False
             batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=records_max)
         except ConsumerStoppedError:
             return generation, ()
@@ -257,7 +256,6 @@ class KafkaConsumer:
         except Exception as error:  # noqa: BLE001 - codecs raise what they like
             self._distrust_all(error)
             return generation, ()
-        self._busy = bool(batches)
         return self._rebalance.generation, [
             record_of(message) for messages in batches.values() for message in messages
         ]
@@ -277,21 +275,6 @@ class KafkaConsumer:
         self._aside.clear()
         self._suspects.clear()
         self._rewind_needed = False
-        self._resting.forget()
-
-    def _let_rest(self, consumer: AIOKafkaConsumer) -> None:
-        """Wake those that have rested for long enough, or else let them rest while others are busy."""
-        now = asyncio.get_running_loop().time()
-        if self._resting.is_over(busy=self._busy, now=now):
-            self._wake()
-        elif self._busy and not self._resting.partitions:
-            held = self._paused | self._aside.keys()
-            self._pause(self._resting.begin(consumer, self._rebalance.owned - held, now=now))
-
-    def _wake(self) -> None:
-        if self._consumer is not None:
-            woken = self._resting.end(self._consumer)
-            self._resume(woken - self._paused - self._aside.keys())
 
     # --- unreadable records --------------------------------------------------------------------
 
@@ -302,7 +285,6 @@ class KafkaConsumer:
         until the culprit is found.
         """
         logger.warning("records.unreadable", group=self._group, reason=repr(error))
-        self._wake()
         self._rewind_needed = True
         self._suspects.extend(sorted(self._rebalance.owned - self._aside.keys()))
 
