@@ -17,14 +17,15 @@ from benchmarks.parts import Part, parts, reference
 BUDGETS = {
     "evolve": Counts(780, 24),
     "enabled": Counts(215, 7),
-    "decide": Counts(215, 5),
-    "encode headers": Counts(345, 18),
-    "decode headers": Counts(1_100, 85),
-    "encode instance": Counts(180, 6),
-    "decode instance": Counts(950, 13),
-    "encode event": Counts(200, 18),
+    "decide": Counts(135, 7),
+    "encode headers": Counts(220, 17),
+    "decode headers": Counts(415, 44),
+    "receive": Counts(182, 7),
+    "encode position": Counts(36, 2),
+    "decode position": Counts(245, 16),
+    "encode event": Counts(69, 2),
     "filter a record": Counts(70, 5),
-    "handle a step": Counts(13_500, 380),
+    "handle a step": Counts(5_900, 215),
 }
 
 
