@@ -96,6 +96,10 @@ class Project:
         """Whatever is behind one entry. Raises CommandError."""
         return self._load(entry)
 
+    def module(self, name: str) -> object:
+        """The module of that name. Raises CommandError."""
+        return self._import(name, name)
+
     def service_named(self, name: str) -> Service:
         """The service of that name.
 

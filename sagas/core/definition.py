@@ -334,21 +334,32 @@ class Definition:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change with anything that is declared, and with nothing else."""
+        """Sixteen hex digits that change with anything that is declared, and with nothing else: not with
+        the order in which steps, or several events in one place, are written.
+        """
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
     def canonical(self) -> str:
-        """The definition as one line of JSON with a fixed order: what the fingerprint is taken of."""
-        steps = [
-            {one.name: getattr(step, one.name) for one in fields(StepDefinition) if one.compare}
-            for step in self.steps
-        ]
+        """The definition as one line of JSON with a fixed order: what the fingerprint is taken of.
+
+        Of the order of steps only the host follows, which is named.
+        """
+        rest = sorted(self.steps[1:], key=lambda step: step.name)
         parts: dict[str, object] = {
             "saga": self.saga,
             "key": self.key,
+            "host": self.host,
             "deadline_ms": self.deadline_ms,
-            "steps": steps,
+            "steps": [_canonical(step) for step in (*self.steps[:1], *rest)],
         }
         if self.cancelled_by is not None:
             parts["cancelled_by"] = self.cancelled_by
         return json.dumps(parts, sort_keys=True)
+
+
+def _canonical(step: StepDefinition) -> dict[str, object]:
+    """What a step declares; several events in one place are a set."""
+    said = {one.name: getattr(step, one.name) for one in fields(StepDefinition) if one.compare}
+    return {
+        name: sorted(value) if isinstance(value, tuple) else value for name, value in said.items()
+    }

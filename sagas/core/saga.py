@@ -38,7 +38,7 @@ from sagas.core.starts import Reuse
 from sagas.core.steps import NothingToUndo, Start, Step, Wait
 from sagas.core.validation import problems
 
-__all__ = ["EndOf", "Saga", "SagaEnded"]
+__all__ = ["EndOf", "Saga", "SagaEnded", "kebab_case"]
 
 _AnyStart = Start[Any, Any]
 _AnyStep = Step[Any, Any, Any, Any, Any] | Wait[Any]
@@ -102,7 +102,7 @@ class Saga(metaclass=_Named):
         """Compile and check the declaration."""
         super().__init_subclass__()
         if "name" not in vars(cls):
-            cls.name = _kebab_case(cls.__name__)
+            cls.name = kebab_case(cls.__name__)
         found = list(_problems_of_declaration(cls))
         if not found:
             cls.definition = _compile(cls)
@@ -117,7 +117,8 @@ class Saga(metaclass=_Named):
         cls.ended = EndOf(cls)
 
 
-def _kebab_case(name: str) -> str:
+def kebab_case(name: str) -> str:
+    """The name of a saga whose class is called so: ``OrderFulfilment`` is ``order-fulfilment``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 

@@ -1,0 +1,87 @@
+"""What a command is given to look at: a saga in a module, or a JSON definition in a file.
+
+Owns telling the two apart and loading either. Imports nothing of the project for a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sagas.cli.errors import CommandError, ExitCode
+from sagas.core.definition import Definition
+from sagas.core.saga import Saga
+
+if TYPE_CHECKING:
+    from sagas.cli.project import Project
+    from sagas.language.declaration import Declaration
+
+__all__ = ["definition_of", "is_file", "opened", "read_file", "saga_of"]
+
+_BYTES_MAX = 1_000_000
+
+
+def opened(given: Path | None) -> Project:
+    """The project of the modules; where there is none they are imported from here."""
+    from sagas.cli.project import Project, open_project
+
+    try:
+        return open_project(given)
+    except CommandError:
+        if given is not None:
+            raise
+        return Project(Path.cwd() / "pyproject.toml", (), ())
+
+
+def is_file(entry: str) -> bool:
+    """Whether the entry names a JSON definition, and no module."""
+    return entry.endswith(".json")
+
+
+def definition_of(entry: str, project: Path | None) -> Definition:
+    """The definition of a saga in a module, or in a JSON file. Raises CommandError and Unreadable."""
+    if is_file(entry):
+        return read_file(Path(entry)).definition
+    return saga_of(entry, opened(project)).definition
+
+
+def read_file(path: Path) -> Declaration:
+    """The declaration in a JSON file. Raises CommandError for a file that can not be read, and Unreadable
+    with everything that is wrong with what is in it.
+    """
+    from sagas.language.reading import read
+
+    try:
+        if path.stat().st_size > _BYTES_MAX:
+            raise CommandError(
+                ExitCode.USAGE, f"{path} has more than a megabyte; no definition does."
+            )
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CommandError(
+            ExitCode.FINDINGS,
+            f"{path} is no UTF-8 text, as JSON is ({error.reason}); save it as such.",
+        ) from error
+    except OSError as error:
+        raise CommandError(ExitCode.USAGE, f"{path} can not be read: {error.strerror}.") from error
+    return read(text, str(path))
+
+
+def saga_of(entry: str, project: Project) -> type[Saga]:
+    """The saga ``module:Saga``, or the only one that ``module`` declares. Raises CommandError."""
+    if ":" in entry:
+        return project.saga(entry)
+    module = project.module(entry)
+    found = [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, Saga)
+        and value.__module__ == getattr(module, "__name__", None)
+    ]
+    if len(found) == 1:
+        return project.saga(f"{entry}:{found[0]}")
+    seen = f"the sagas {', '.join(found)}" if found else "no saga"
+    raise CommandError(
+        ExitCode.USAGE, f"The module {entry} declares {seen}; name one, such as {entry}:Ordering."
+    )

@@ -1,0 +1,348 @@
+"""The JSON form of a declaration, as it is written: every word that it knows, and the shape of each.
+
+Owns what can be said of one place alone; the JSON Schema is generated from here. What the places have to do
+with each other is judged by ``sagas.language.graph`` and, as for every definition, by the core.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic_core import core_schema
+
+from sagas.core.events import Event
+from sagas.core.kinds import UndoPolicy
+from sagas.core.saga import Saga
+from sagas.core.starts import Reuse
+from sagas.language.fields import LIMITS, WORDS, FieldType, field_type
+from sagas.language.spans import NEVER, SPAN, span_ms, span_said
+
+__all__ = ["NOTHING", "Document", "RetryWords", "StartWords", "TaskWords", "schema"]
+
+NOTHING: Final = "nothing"
+"""Said with ``undone`` of a task that has no effect to undo."""
+
+_NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+_EVENT = rf"({_NAME}\.)?[A-Z][A-Za-z0-9]*(\.v[1-9][0-9]*)?"
+_TASK = r"[a-z][A-Za-z0-9_]*"
+_ERROR = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
+_FIELD_TYPE = "FieldType"
+_SEVERAL_MAX = 6
+"""So many events can be combined in one place; the types of the Python form end there."""
+_TAKEN: Final = frozenset(dir(Saga)) | {
+    "start",
+    "definition",
+    "events",
+    "ended",
+    "name",
+    "key",
+    "retries",
+}
+_TAKEN_FIELDS: Final = frozenset(dir(Event)) | {"str", "int", "float", "bool", "tuple", "dict"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A text of one form; the error says what was expected in words."""
+
+    pattern: str
+    expected: str
+
+    def check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise ValueError(f"{value!r} is not {self.expected}")
+        return value
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^({self.pattern})$"}
+
+
+def _span(value: str) -> str:
+    return span_said(span_ms(value))
+
+
+def _span_or_never(value: str) -> str:
+    return value if value == NEVER else _span(value)
+
+
+def _one_or_more(value: object) -> object:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _different(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("an empty list; name something, or leave it out")
+    if len(set(value)) != len(value):
+        raise ValueError(f"{', '.join(value)}: each is named once")
+    if len(value) > _SEVERAL_MAX:
+        raise ValueError(f"{len(value)} names; at most {_SEVERAL_MAX} can be combined")
+    return value
+
+
+def _task_name(value: str) -> str:
+    if not re.fullmatch(_TASK, value):
+        raise ValueError(f"{value!r} is no name of a task; write one such as reserve_stock")
+    if value in _TAKEN or keyword.iskeyword(value):
+        raise ValueError(
+            f"{value!r} means something else in every saga; give the task another name"
+        )
+    return value
+
+
+def _field_name(value: str) -> str:
+    if not re.fullmatch(_TASK, value):
+        raise ValueError(f"{value!r} is no name of a field; write one such as order_id")
+    if value in _TAKEN_FIELDS or keyword.iskeyword(value):
+        raise ValueError(
+            f"{value!r} means something else in every event; give the field another name"
+        )
+    return value
+
+
+def _error(value: str) -> str:
+    """A builtin exception, or one in a module, which only who imports it can judge."""
+    found = getattr(builtins, value, None)
+    if "." in value or (isinstance(found, type) and issubclass(found, Exception)):
+        return value
+    raise ValueError(
+        f"{value!r} is no exception of Python's own; write one such as OSError, or in full, with its module"
+    )
+
+
+def _about(value: str) -> str:
+    """The text as a docstring keeps it: without blanks at the ends of its lines."""
+    found = "\n".join(line.strip() for line in value.strip().split("\n"))
+    if not found or not found.replace("\n", "").isprintable():
+        raise ValueError("about is a text that can be printed; write one, or leave it out")
+    return found
+
+
+_ServiceName = Annotated[
+    str, _Form(_NAME, "the name of a service, in lower-case words joined by hyphens: inventory")
+]
+_SagaName = Annotated[
+    str, _Form(_NAME, "the name of a saga, in lower-case words joined by hyphens: order-fulfilment")
+]
+_EventName = Annotated[
+    str,
+    _Form(
+        _EVENT, "the name of an event, such as StockReserved, or in full inventory.StockReserved.v1"
+    ),
+]
+_Outcome = Annotated[
+    str, _Form(rf"{_EVENT}|{NOTHING}", 'the name of an event, such as StockReleased, or "nothing"')
+]
+_Reference = Annotated[str, _Form(rf"{_TASK}|{_EVENT}", "the name of a task or of an event")]
+_RecordName = Annotated[str, _Form(r"[A-Z][A-Za-z0-9]*", "the name of a record, such as OrderLine")]
+_ErrorName = Annotated[
+    str, AfterValidator(_error), _Form(_ERROR, "the name of an exception, such as OSError")
+]
+_State = Annotated[str, Field(min_length=1, max_length=100)]
+_Span = Annotated[str, AfterValidator(_span), Field(json_schema_extra={"pattern": f"^{SPAN}$"})]
+_SpanOrNever = Annotated[
+    str, AfterValidator(_span_or_never), Field(json_schema_extra={"pattern": f"^({SPAN}|{NEVER})$"})
+]
+_Events = Annotated[
+    tuple[_EventName, ...], AfterValidator(_different), BeforeValidator(_one_or_more)
+]
+_References = Annotated[
+    tuple[_Reference, ...], AfterValidator(_different), BeforeValidator(_one_or_more)
+]
+_Errors = Annotated[
+    tuple[_ErrorName, ...], AfterValidator(_different), BeforeValidator(_one_or_more)
+]
+_TaskName = Annotated[
+    str, AfterValidator(_task_name), Field(json_schema_extra={"pattern": f"^{_TASK}$"})
+]
+_FieldName = Annotated[
+    str, AfterValidator(_field_name), Field(json_schema_extra={"pattern": f"^{_TASK}$"})
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _FieldForm:
+    """A field, read by hand; where its schema belongs, a mark stands for it."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(field_type)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"description": _FIELD_TYPE}
+
+
+_Fields = dict[_FieldName, Annotated[FieldType, _FieldForm()]]
+_Policy = Literal["block", "continue", "escalate"]
+assert {one.value for one in UndoPolicy} == {"block", "continue", "escalate"}  # noqa: S101 - said twice
+
+
+class _Words(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class StartWords(_Words):
+    """How the saga begins: whose event starts it, and which event takes it back."""
+
+    by: _ServiceName
+    event: _EventName
+    undone: _Outcome | None = None
+    if_undo_fails: _Policy = "block"
+    state: _State | None = None
+
+
+class RetryWords(_Words):
+    """How a task is tried again. What is left out is as everywhere: three attempts, after 0.1 s and 0.4 s."""
+
+    attempts: Annotated[int, Field(ge=1)] = 3
+    backoff: _Span = "100ms"
+    factor: Annotated[float, Field(ge=1, le=1_000_000)] = 4.0
+    backoff_max: _Span = "10m"
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.1
+    on: _Errors | None = None
+    never_on: _Errors | None = None
+
+
+class TaskWords(_Words):
+    """One task: who does it, after what, and what it may come to."""
+
+    by: _ServiceName
+    waits: bool = False
+    depends_on: _References | None = None
+    depends_on_any_of: _References | None = None
+    done: _Events | None = None
+    refused: _Events | None = None
+    otherwise: _EventName | None = None
+    undone: _Outcome | None = None
+    if_undo_fails: _Policy = "block"
+    pivot: bool = False
+    reads: _References | None = None
+    timeout: _SpanOrNever | None = None
+    retry: RetryWords | None = None
+    state: _State | None = None
+
+
+class Document(_Words):
+    """A saga: its tasks, what each depends on, and the events in which they end.
+
+    An event carries the key; it stands in ``events`` only if it carries more.
+    """
+
+    schema_: Annotated[str | None, Field(alias="$schema")] = None
+    saga: _SagaName
+    about: Annotated[str, AfterValidator(_about)] | None = None
+    key: _FieldName
+    key_type: Literal["string", "integer", "uuid"] = "string"
+    deadline: _Span | None = None
+    step_timeout: _SpanOrNever = NEVER
+    cancelled_by: _EventName | None = None
+    reuse: Literal["never", "after-end", "after-failure", "same-while-running"] = "never"
+    start: StartWords
+    tasks: Annotated[dict[_TaskName, TaskWords], Field(min_length=1)]
+    events: dict[_EventName, _Fields] = Field(default_factory=dict)
+    records: dict[_RecordName, _Fields] = Field(default_factory=dict)
+
+
+assert {one.value for one in Reuse} == {  # noqa: S101 - said twice
+    *("never", "after-end", "after-failure", "same-while-running"),
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the JSON form, for editors and other programs."""
+    found = _tidied(Document.model_json_schema(mode="validation"))
+    numbers = {name: {"type": "number"} for name in LIMITS["number"]}
+    sizes = ("minLength", "maxLength", "minItems", "maxItems")
+    limits = {**numbers, **{name: {"type": "integer", "minimum": 0} for name in sizes}}
+    type_ = {"$ref": "#/$defs/FieldType"}
+    properties = {
+        "type": type_,
+        "map": type_,
+        "enum": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "optional": {"type": "boolean"},
+        "default": {"type": ["string", "number", "boolean", "array"]},
+        "pattern": {"type": "string"},
+        **limits,
+    }
+    words = "|".join(WORDS)
+    found["$defs"]["FieldType"] = {
+        "description": "A word, the name of a record, a list of one type, or an object with limits.",
+        "anyOf": [
+            {"type": "string", "pattern": rf"^({words}|[A-Z][A-Za-z0-9]*)\??$"},
+            {"type": "array", "items": type_, "minItems": 1, "maxItems": 1},
+            {
+                "type": "object",
+                "properties": properties,
+                "additionalProperties": False,
+                "oneOf": [{"required": [name]} for name in ("type", "map", "enum")],
+            },
+        ],
+    }
+    for words_ in (found, *found["$defs"].values()):
+        for name in (
+            "depends_on",
+            "depends_on_any_of",
+            "done",
+            "refused",
+            "reads",
+            "on",
+            "never_on",
+        ):
+            if name in words_.get("properties", {}):
+                _also_one(words_["properties"][name])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A saga in JSON",
+        **found,
+    }
+
+
+def _tidied(found: Any) -> Any:
+    """Without what only pydantic needs, and with what a field can be in its places."""
+    if isinstance(found, list):
+        return [_tidied(part) for part in found if part != {"type": "null"}]
+    if not isinstance(found, dict):
+        return found
+    if found == {"description": _FIELD_TYPE}:
+        return {"$ref": f"#/$defs/{_FIELD_TYPE}"}
+    kept = {
+        name: _tidied(part)
+        for name, part in found.items()
+        if name not in {"title", "propertyNames"} and (name, part) != ("default", None)
+    }
+    if "patternProperties" in kept:
+        kept["additionalProperties"] = False
+    if len(kept.get("anyOf", ())) == 1:
+        kept.update(kept.pop("anyOf")[0])
+    return kept
+
+
+def _also_one(property_: dict[str, Any]) -> None:
+    """A list of one may be written as the one."""
+    several = dict(property_)
+    property_.clear()
+    property_["anyOf"] = [several["items"], several]
