@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sagas.language.document import schema
-from sagas.language.places import Problem, Unreadable, located, pointer_of
+from sagas.language.places import Problem, Unreadable
 from sagas.language.reading import read
 from sagas.language.writing import written
 
@@ -74,32 +74,6 @@ StockReleased, or "nothing".""",
         """trip.json:7:24 /tasks/book_car/by: 'Cars' is not the name of a service, in lower-case words \
 joined by hyphens: inventory.""",
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "place", "words"),
-    [
-        ("", "1:1:", "expected a value, and found the end"),
-        ('{"a": 1,}', "1:8:", "a comma before }"),
-        ('{"a" 1}', "1:6:", "expected : after the name"),
-        ('{"a": 1 "b": 2}', "1:9:", "expected , or }"),
-        ("{a: 1}", "1:2:", "expected a name in"),
-        ('{"a": nul}', "1:7:", "expected a value, and found 'n'"),
-        ('{"a": 1} x', "1:10:", "here the document should end"),
-        ('{"a": "x\ny"}', "1:9:", "no JSON"),
-        ('{\n "a": "\\ud800"}', "2:7:", "half of a character"),
-        ('{"a": 1e999}', "1:7:", "too large"),
-        (f'{{"a": {"9" * 50}}}', "1:7:", "50 characters"),
-        (f"{'[' * 99}", "1:52:", "nested more than 50 deep"),
-        ("[1, 2", "1:6:", "expected , or ], and found the end"),
-    ],
-)
-def test_what_is_no_json_is_told_at_its_first_wrong_character(
-    text: str, place: str, words: str
-) -> None:
-    (told,) = problems(text)
-    assert told.startswith(f"trip.json:{place}"), told
-    assert words in told
 
 
 TASK = {"by": "cars", "depends_on": "book_hotel", "done": "VanBooked", "undone": "nothing"}
@@ -391,29 +365,6 @@ def found_in(text: str) -> list[Problem]:
     except Unreadable as unreadable:
         return list(unreadable.problems)
     return []
-
-
-@settings(deadline=None)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text() | _floats,
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-        max_leaves=20,
-    ),
-    st.sampled_from([None, 2]),
-)
-def test_json_is_read_as_the_standard_library_reads_it(value: Any, indent: int | None) -> None:
-    for text in (json.dumps(value, indent=indent, ensure_ascii=False), json.dumps(value)):
-        if "\\ud" not in text:
-            assert located(text).value == value
-
-
-def test_places_are_where_values_begin() -> None:
-    at = located('{"a/b": [1,\n {"~": true}]}')
-    assert str(at.problem(("a/b", 1, "~"), "x.")) == "2:8 /a~1b/1/~0: x."
-    assert str(at.problem(("a/b", 1, "~"), "x.", name=True)) == "2:3 /a~1b/1/~0: x."
-    assert str(at.problem(("a/b", 7, "y"), "x.")) == "1:9 /a~1b: x."
-    assert pointer_of(()) == ""
 
 
 def test_the_schema_that_is_kept_is_current() -> None:
