@@ -47,6 +47,8 @@ _WORDS: Mapping[Any, str] = {
     decimal.Decimal: "decimal",
 }
 _KEYS: Mapping[Any, str] = {str: "string", int: "integer", uuid.UUID: "uuid"}
+_NO_WORD = ("data",)
+"""What a step may say in Python and not in JSON."""
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
     (annotated_types.Ge, "ge", "minimum"),
     (annotated_types.Gt, "gt", "exclusiveMinimum"),
@@ -68,6 +70,11 @@ def declaration_of(saga: type[Saga]) -> Declaration:
         name: value for name, value in vars(saga).items() if isinstance(value, Start | Step | Wait)
     }
     said = {name: reader.said(name, value) for name, value in declared.items()}
+    reader.problems.extend(
+        f"{saga.__qualname__}: JSON has no word for {word}."
+        for word in ("ends_with", "for_outsiders")
+        if getattr(saga, word, ())
+    )
     reader.problems.extend(
         f"the models {' in '.join((*circle, circle[0]))} hold each other without end."
         for circle in circles(reader.held())
@@ -211,6 +218,11 @@ class _Reader:
     def said(self, name: str, value: Any) -> Said:
         """What a step says of itself besides its definition."""
         waits, retry = isinstance(value, Wait), None
+        for word in _NO_WORD:
+            if getattr(value, word, ()):
+                self.problems.append(
+                    f"{self.saga.__qualname__}.{name}: JSON has no word for {word}=."
+                )
         timeout = value.timeout is not None and not (
             waits and milliseconds_of(value.timeout) is None
         )

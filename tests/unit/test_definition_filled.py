@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from sagas import SagaStatus
+from sagas import Event, SagaStatus
 from sagas.language.python import module_of
 from sagas.language.reading import read
 from sagas.testing import SagaTestEnvironment
@@ -38,8 +38,9 @@ def filled(text: str, bodies: dict[str, str]) -> str:
         stub = re.compile(
             rf"(async def {name}\(.*?:\n)    raise ContractViolation\(.*?\)\n(?=\n\n)", re.DOTALL
         )
-        text, count = stub.subn(lambda found, body=body: f"{found[1]}    {body}\n", text)
-        assert count == 1, name
+        found = stub.search(text)
+        assert found is not None, name
+        text = f"{text[: found.start()]}{found[1]}    {body}\n{text[found.end() :]}"
     return text
 
 
@@ -54,8 +55,9 @@ def shop(generated: str) -> Iterator[ModuleType]:
         yield module
 
 
-def order(shop: ModuleType) -> object:
-    return shop.OrderPlaced.model_validate({"order_id": "o-1", "customer_id": "c", "lines": [LINE]})
+def order(shop: ModuleType) -> Event:
+    model: type[Event] = shop.OrderPlaced
+    return model.model_validate({"order_id": "o-1", "customer_id": "c", "lines": [LINE]})
 
 
 async def test_it_runs_to_its_end(shop: ModuleType) -> None:
