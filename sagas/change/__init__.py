@@ -1,0 +1,1 @@
+"""What becomes of running sagas when their definition changes: what differs, who finishes, who may start."""

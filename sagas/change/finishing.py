@@ -1,0 +1,288 @@
+"""Whether instances of one definition can finish under another: computed for every state, not guessed.
+
+Owns the question and its answer. Each state that the old definition can reach is taken over as its row would
+be: what is recorded stays, what it means is what the new definition says. From there everything that can
+happen under the new one is walked. Messages that were handled before the change do not come again, so a
+service runs something that only the change has enabled no sooner than another event wakes it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sagas.change.walking import Walk, actions, fold, identity, moves, walk
+from sagas.core.definition import Definition, Direction, Outcome, Role
+from sagas.core.enabled import Action
+from sagas.core.instance import Instance, SagaStatus
+
+__all__ = ["STATES_MAX", "Finishing", "Hindrance", "Place", "finishing"]
+
+STATES_MAX = 20_000
+"""So many states of each definition are looked at; a saga of ten steps has some thousand."""
+
+
+class Hindrance(StrEnum):
+    """Why an instance can not finish."""
+
+    UNKNOWN = "unknown"
+    """Something that it has recorded means nothing to the new definition, or something else."""
+    STUCK = "stuck"
+    """It comes to where nothing can happen any more."""
+    ASLEEP = "asleep"
+    """It comes to where a service has something to do and no message wakes it: `sagas retry` does."""
+    EFFECT = "effect"
+    """It is compensated, and an effect of the old definition stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """States of the old definition that look alike: where they stand, and what is in the way of finishing.
+
+    ``recorded`` is an example, the shortest: the events of an instance there; ``way`` is what happens then.
+    ``state`` counts the states.
+    """
+
+    status: str
+    waits_for: tuple[str, ...]
+    states: int
+    hindrance: Hindrance | None = None
+    reason: str = ""
+    recorded: tuple[str, ...] = ()
+    way: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """``complete`` is false where not all was looked at: then ``can_finish`` is no proof."""
+
+    places: tuple[Place, ...]
+    states: int
+    complete: bool
+
+    @property
+    def can_finish(self) -> bool:
+        """Whether every instance, wherever it stands, comes to an end under the new definition."""
+        return self.complete and not any(place.hindrance for place in self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """``awake`` are the services that a message wakes after the change, ``effects`` the steps that the old
+    definition would undo.
+    """
+
+    instance: Instance
+    awake: frozenset[str]
+    effects: frozenset[str]
+
+    def runs(self, action: Action) -> bool:
+        return action.step.service in self.awake
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return (*identity(self.instance), self.awake, self.effects)
+
+
+@dataclass(slots=True)
+class _Ground:
+    """Everything that was walked under the new definition: where each node leads, and what is wrong."""
+
+    states_max: int
+    nodes: dict[tuple[object, ...], _Node] = field(default_factory=dict)
+    after: dict[tuple[object, ...], list[tuple[str, tuple[object, ...]]]] = field(
+        default_factory=dict
+    )
+    wrong: dict[tuple[object, ...], tuple[Hindrance, str]] = field(default_factory=dict)
+    complete: bool = True
+
+
+def finishing(old: Definition, new: Definition, *, states_max: int = STATES_MAX) -> Finishing:
+    """What becomes of the instances of ``old``, wherever they stand, once ``new`` runs instead."""
+    seen = walk(old, states_max=states_max)
+    ground = _Ground(states_max * 5)
+    found: dict[tuple[str, tuple[str, ...]], Place] = {}
+    for state in seen.states:
+        if state.phase.is_terminal:
+            continue
+        place = _place(state, new, ground)
+        key = place.status, place.waits_for
+        known = found.get(key)
+        if known is None:
+            found[key] = place
+        else:
+            worse = place if known.hindrance is None and place.hindrance else known
+            found[key] = _counted(worse, known.states + 1)
+    return Finishing(
+        tuple(found.values()), _walked(seen, ground), seen.complete and ground.complete
+    )
+
+
+def _walked(seen: Walk, ground: _Ground) -> int:
+    return len(seen.states) + len(ground.nodes)
+
+
+def _counted(place: Place, states: int) -> Place:
+    return Place(
+        *(place.status, place.waits_for, states, place.hindrance),
+        *(place.reason, place.recorded, place.way),
+    )
+
+
+def _place(state: Instance, new: Definition, ground: _Ground) -> Place:
+    recorded = tuple(fact.type for fact in state.facts.values())
+    shown = str(state.status), tuple(_open(state))
+    strange = _strange(state, new)
+    if strange is not None:
+        return Place(*shown, 1, Hindrance.UNKNOWN, strange, recorded)
+    first = _Node(
+        state._replace(definition=new),
+        awake=frozenset(_woken(state, new)),
+        effects=frozenset(_effects(state)),
+    )
+    found = _hindered(first, ground)
+    if found is None:
+        return Place(*shown, 1)
+    hindrance, reason, way = found
+    return Place(*shown, 1, hindrance, reason, recorded, way)
+
+
+def _open(state: Instance) -> Iterator[str]:
+    """What the instance waits for, in words."""
+    for action in actions(state):
+        verb = "undo" if action.direction is Direction.UNDO else "perform"
+        yield f"{action.step.service} to {verb} {action.step.name}"
+    if state.phase is SagaStatus.RUNNING:
+        for step in state.definition.steps:
+            if step.waits and state.triggered(step) and not state.resolved(step):
+                yield f"an answer to {step.name}"
+
+
+def _strange(state: Instance, new: Definition) -> str | None:
+    """What of the row the new definition does not know, or takes for something else."""
+    for fact in state.facts.values():
+        if fact.step not in new.by_name:
+            return f"the step {fact.step} is gone, and {_short(fact.type)} is recorded of it"
+        meant = state.definition.outcome_of.get(fact.type)
+        means = new.outcome_of.get(fact.type)
+        if meant is not None and means is None:
+            return f"{_short(fact.type)}, which is recorded, is known no more"
+        if meant is not None and means is not None and meant != means:
+            return f"{_short(fact.type)}, which is recorded, was {_told(meant)} and now is {_told(means)}"
+    gone = sorted(name for name in state.in_flight if name not in new.by_name)
+    return f"the step {gone[0]} is gone, and was in flight" if gone else None
+
+
+def _told(outcome: Outcome) -> str:
+    return f"{outcome.role} of {outcome.step}"
+
+
+def _woken(state: Instance, new: Definition) -> Iterator[str]:
+    """The services for which a message is under way that they still read under the new definition.
+
+    Whoever has something to do has not handled yet what enables it: any of a forward step's triggers may
+    come last; of what enables an undo, the event that was recorded last.
+    """
+    for action in actions(state):
+        step, wakes = action.step, new.wakes.get(action.step.service, frozenset())
+        awaited = {type_ for type_ in step.triggers if type_ in state.facts}
+        if action.direction is Direction.UNDO:
+            enablers = state.definition.undo_enablers[step.name]
+            recorded = [fact.type for fact in state.facts.values() if fact.type in enablers]
+            awaited = set(recorded[-1:])
+        if awaited <= wakes:
+            yield step.service
+
+
+def _effects(state: Instance) -> Iterator[str]:
+    """The steps of which the old definition would undo an effect, or what may be one."""
+    for step in state.definition.steps:
+        unknown = step.name in state.in_flight or state.failed(step)
+        if step.undone is not None and (state.done(step) or unknown) and not state.undone(step):
+            yield step.name
+
+
+def _hindered(first: _Node, ground: _Ground) -> tuple[Hindrance, str, tuple[str, ...]] | None:
+    """The nearest place from which there is no end, and the way to it."""
+    _explore(first, ground)
+    seen: dict[tuple[object, ...], tuple[str, ...]] = {first.key: ()}
+    waiting = deque([first.key])
+    while waiting:
+        key = waiting.popleft()
+        if key in ground.wrong:
+            return (*ground.wrong[key], seen[key])
+        for type_, after in ground.after.get(key, ()):
+            if after not in seen:
+                seen[after] = (*seen[key], type_)
+                waiting.append(after)
+    return None
+
+
+def _explore(first: _Node, ground: _Ground) -> None:
+    if first.key in ground.after:
+        return
+    waiting = [first]
+    ground.nodes[first.key] = first
+    while waiting:
+        node = waiting.pop()
+        if node.key in ground.after:
+            continue
+        if len(ground.after) >= ground.states_max:
+            ground.complete = False
+            return
+        found = ground.after[node.key] = []
+        goes_on = False
+        for move in moves(node.instance, node.runs):
+            after = _after(node, move.fact.type, fold(node.instance, move.fact))
+            goes_on = goes_on or not move.asked
+            if after.key == node.key:
+                continue
+            found.append((move.fact.type, after.key))
+            if after.key not in ground.nodes:
+                ground.nodes[after.key] = after
+                waiting.append(after)
+        wrong = _wrong(node, goes_on=goes_on)
+        if wrong is not None:
+            ground.wrong[node.key] = wrong
+
+
+def _after(node: _Node, type_: str, instance: Instance) -> _Node:
+    wakes = instance.definition.wakes
+    woken = {service for service in instance.definition.services if type_ in wakes[service]}
+    return _Node(instance, node.awake | woken, node.effects)
+
+
+def _wrong(node: _Node, *, goes_on: bool) -> tuple[Hindrance, str] | None:
+    instance = node.instance
+    if instance.phase is SagaStatus.COMPENSATED:
+        kept = sorted(name for name in node.effects if _stays(instance, name))
+        if kept:
+            return (
+                Hindrance.EFFECT,
+                f"it ends as COMPENSATED, and what {kept[0]} has done is undone by nobody",
+            )
+        return None
+    if instance.phase.is_terminal or goes_on:
+        return None
+    asleep = [action for action in actions(instance) if not node.runs(action)]
+    if asleep:
+        step, verb = asleep[0].step, "undo" if asleep[0].direction is Direction.UNDO else "perform"
+        return (
+            Hindrance.ASLEEP,
+            f"{step.service} has to {verb} {step.name}, and no message wakes it",
+        )
+    return Hindrance.STUCK, f"it is {instance.status}, and nothing can happen any more"
+
+
+def _stays(instance: Instance, name: str) -> bool:
+    """Whether a step has, or may have, an effect that nobody has undone."""
+    step = instance.definition.by_name[name]
+    ends = {Role.UNDONE, Role.UNDO_FAILED, Role.REFUSED}
+    ended = any(fact.step == name and fact.role in ends for fact in instance.facts.values())
+    return not ended and step.undone is None
+
+
+def _short(type_: str) -> str:
+    return type_.split(".")[1] if type_.count(".") == 2 else type_  # noqa: PLR2004 - publisher.Name.vN

@@ -1,0 +1,132 @@
+"""``sagas diff``: what changes between two definitions, and whether sagas that run can finish."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sagas.cli.declared import definition_of
+from sagas.cli.errors import CommandError, ExitCode
+from sagas.cli.options import Output, OutputOption, ProjectOption
+
+if TYPE_CHECKING:
+    from sagas.change.difference import Difference
+    from sagas.change.finishing import Finishing, Place
+    from sagas.core.definition import Definition
+
+__all__ = ["diff"]
+
+_WHAT = "MODULE[:SAGA] or FILE.json"
+
+
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help=f"What runs now: {_WHAT}.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help=f"What is to run: {_WHAT}.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
+    states: Annotated[
+        int, typer.Option("--states", min=1, max=1_000_000, help="How many states are looked at.")
+    ] = 20_000,
+    output: OutputOption = Output.TABLE,
+    project: ProjectOption = None,
+) -> None:
+    """Say what changes, and for each place where a saga may stand whether it can finish.
+
+    Ends with 1 if some can not, or if not everything was looked at.
+
+    Example: [bold]sagas export definition events.orders > old.json[/bold], and after the change
+    [bold]sagas diff old.json events.orders[/bold]
+    """
+    from sagas.change.difference import differences
+    from sagas.change.finishing import finishing
+
+    before, after = definition_of(old, project), definition_of(new, project)
+    if before.saga != after.saga:
+        raise CommandError(
+            ExitCode.USAGE,
+            f"{old} is the saga {before.saga}, and {new} is {after.saga}: two sagas run side by side, and "
+            "nothing of one goes on in the other.",
+        )
+    found = differences(before, after)
+    outlook = finishing(before, after, states_max=states)
+    if as_json or output is Output.JSON:
+        _print_json(before, after, found, outlook)
+    else:
+        _print_words(before, after, found, outlook)
+    if not outlook.can_finish:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _print_json(
+    old: Definition, new: Definition, found: list[Difference], outlook: Finishing
+) -> None:
+    from sagas.cli.output import print_json
+
+    print_json(
+        {
+            "saga": old.saga,
+            "old": old.fingerprint,
+            "new": new.fingerprint,
+            "same": old.fingerprint == new.fingerprint,
+            "differences": [asdict(one) for one in found],
+            "can_finish": outlook.can_finish,
+            "states": outlook.states,
+            "complete": outlook.complete,
+            "places": [asdict(place) for place in outlook.places],
+        }
+    )
+
+
+def _print_words(
+    old: Definition, new: Definition, found: list[Difference], outlook: Finishing
+) -> None:
+    from rich.text import Text
+
+    from sagas.cli.output import console, table
+
+    out = console()
+    out.print(Text.assemble((old.saga, "bold"), f"  {old.fingerprint} → {new.fingerprint}"))
+    for one in found:
+        out.print(f"- {one}", markup=False, soft_wrap=True)
+    if not found:
+        out.print("Nothing changes.")
+    out.print()
+    rows = table("a saga that is", "and waits for", "can finish")
+    for place in outlook.places:
+        rows.add_row(place.status, ", ".join(place.waits_for) or "nothing", _verdict(place))
+    out.print(rows)
+    for place in outlook.places:
+        if place.hindrance is not None:
+            out.print()
+            out.print(_example(place), markup=False, soft_wrap=True)
+    out.print()
+    out.print(_summary(outlook), soft_wrap=True)
+
+
+def _verdict(place: Place) -> str:
+    return "yes" if place.hindrance is None else f"no: {place.reason}"
+
+
+def _example(place: Place) -> str:
+    way = f", then {', '.join(map(_short, place.way))}" if place.way else ""
+    recorded = ", ".join(map(_short, place.recorded))
+    return f"{place.hindrance}: with {recorded} recorded{way}: {place.reason}."
+
+
+def _short(type_: str) -> str:
+    return type_.split(".")[1] if type_.startswith("sagas.") else type_.rpartition(".v")[0]
+
+
+def _summary(outlook: Finishing) -> str:
+    looked = f"{outlook.states} states looked at"
+    if not outlook.complete:
+        return f"{looked}, which is not all: nothing is proven. Look at more with --states."
+    if outlook.can_finish:
+        return f"{looked}: every saga can finish."
+    return (
+        f"{looked}: some sagas can not finish. Keep both versions (give the new one another name), drain the "
+        "old one (start no more, and wait until none is left), or change the definition so that it knows "
+        "what the old one has recorded."
+    )

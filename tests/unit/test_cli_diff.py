@@ -1,0 +1,74 @@
+"""``sagas diff``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sagas.cli.errors import ExitCode
+from tests.cli_project import MODULES, Project, write_project
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Project:
+    """A project whose saga was exported, and says something else now."""
+    project = write_project(tmp_path)
+    assert project.sagas("export", "definition", "shop.ordering", "--to", "old.json").code == 0
+    project.write("shop/ordering.py", MODULES["ordering"].replace(old, new))
+    return project
+
+
+def test_the_same_saga_in_json_and_in_python_does_not_differ(tmp_path: Path) -> None:
+    ended = changed(tmp_path, "nothing", "nothing").sagas("diff", "old.json", "shop.ordering")
+    assert ended.code == 0
+    assert "Nothing changes." in ended.out
+    assert ended.out.endswith("every saga can finish.\n")
+
+
+def test_a_change_that_no_instance_minds_ends_with_0(tmp_path: Path) -> None:
+    project = changed(
+        tmp_path, 'key = "order_id"', 'key = "order_id"\n    step_timeout = seconds(9)'
+    )
+    text = (tmp_path / "shop" / "ordering.py").read_text()
+    project.write("shop/ordering.py", text.replace("import Event", "import seconds, Event"))
+    ended = project.sagas("diff", "old.json", "shop.ordering")
+    assert ended.code == 0, ended
+    assert "- reserve_stock: its timeout is new: 9 s" in ended.out
+
+
+def test_a_change_that_instances_can_not_finish_under_ends_with_1(tmp_path: Path) -> None:
+    project = changed(tmp_path, "inventory.StockReleased.v1", "inventory.StockReleased.v2")
+    ended = project.sagas("diff", "old.json", "shop.ordering")
+    assert ended.code == ExitCode.FINDINGS
+    assert "undone was inventory.StockReleased.v1, is inventory.StockReleased.v2" in ended.out
+    assert (
+        "unknown: with orders.OrderPlaced, StepFailed, inventory.StockReleased recorded"
+        in ended.out
+    )
+    assert "Keep both versions" in ended.out
+    found = json.loads(project.sagas("diff", "old.json", "shop.ordering", "--json").out)
+    assert (found["same"], found["can_finish"], found["complete"]) == (False, False, True)
+    (place,) = (one for one in found["places"] if one["hindrance"])
+    assert place["waits_for"] == ["orders to undo start"]
+    assert found["differences"][0]["step"] == "reserve_stock"
+
+
+def test_what_was_not_looked_at_is_not_proven(tmp_path: Path) -> None:
+    project = changed(tmp_path, "nothing", "nothing")
+    ended = project.sagas("diff", "old.json", "shop.ordering", "--states", "2")
+    assert ended.code == ExitCode.FINDINGS
+    assert "which is not all: nothing is proven" in ended.out
+
+
+def test_two_sagas_are_not_compared(tmp_path: Path) -> None:
+    project = changed(tmp_path, "class Ordering", "class Buying")
+    ended = project.sagas("diff", "old.json", "shop.ordering")
+    assert ended.code == ExitCode.USAGE
+    assert "is the saga ordering, and shop.ordering is buying" in ended.only_line
+
+
+def test_a_file_that_is_wrong_is_told_with_its_places(tmp_path: Path) -> None:
+    project = changed(tmp_path, "nothing", "nothing")
+    project.write("bad.json", "{}")
+    ended = project.sagas("diff", "bad.json", "old.json")
+    assert ended.code == ExitCode.FINDINGS
+    assert "bad.json:1:1: saga is missing" in ended.err
