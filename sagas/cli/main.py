@@ -16,6 +16,7 @@ from sagas import __version__
 from sagas.cli.check import check
 from sagas.cli.dead_letters import dead_letters
 from sagas.cli.definitions import export_definition, generate
+from sagas.cli.definitions_kept import definitions
 from sagas.cli.diff import diff
 from sagas.cli.errors import ExitCode, code_of, line_of
 from sagas.cli.export import export
@@ -73,6 +74,7 @@ app.add_typer(topics)
 app.command("check")(check)
 app.command("graph")(graph)
 app.command("diff")(diff)
+app.command("definitions")(definitions)
 app.command("generate")(generate)
 export.command("definition")(export_definition)
 app.add_typer(export)

@@ -45,7 +45,19 @@ class _Plan:
     sagas: Sequence[type[Saga]]
     embedded: bool
     create_topics: bool
+    accepted: frozenset[str]
     livez: tuple[str, int] | None
+
+
+_AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-definition",
+        metavar="FINGERPRINT",
+        help="Start although sagas may run under that definition, and can not all finish under this one.",
+        show_default=False,
+    ),
+]
 
 
 def run(
@@ -71,6 +83,7 @@ def run(
             help="Create missing topics instead of refusing to start.",
         ),
     ] = False,
+    accept_definition: _AcceptOption = None,
     livez_port: Annotated[
         int | None,
         typer.Option(
@@ -107,6 +120,7 @@ def run(
         sagas=tuple(dict.fromkeys((*sagas, *(s for one in chosen for s in one.sagas)))),
         embedded=embedded,
         create_topics=create_topics,
+        accepted=frozenset(accept_definition or ()),
         livez=None if livez_port is None else (livez_host, livez_port),
     )
     configure_logs(settings.log_level, settings.log_format)
@@ -218,7 +232,21 @@ async def _platform(plan: _Plan) -> AsyncIterator[Platform]:
     await _ensure_topics(plan)
     client_id = "-".join(service.name for service in plan.services)
     async with real_platform(plan.settings, client_id=client_id) as platform:
+        await _admit(plan, platform)
         yield platform
+
+
+async def _admit(plan: _Plan, platform: Platform) -> None:
+    """Not beside sagas that these services can not finish."""
+    from sagas.adapters.clock import SystemClock
+    from sagas.admitting import admit, definition_book
+    from sagas.runtime.patience import Patience
+
+    sagas = dict.fromkeys(saga for service in plan.services for saga in service.sagas)
+    book = definition_book(plan.settings)
+    await Patience(SystemClock(), pause_s=0.5).insist(
+        lambda: admit(sagas, platform.table, book, accepted=plan.accepted)
+    )
 
 
 async def _ensure_topics(plan: _Plan) -> None:

@@ -110,12 +110,7 @@ class SagaTestEnvironment:
             clock=self.clock,
             broker=self._broker,
             table=self._table,
-            timers=Timers(
-                topics=self.platform.topics,
-                broker=self._broker,
-                table=self._table,
-                clock=self.clock,
-            ),
+            timers=Timers(topics=at.topics, broker=at.broker, table=at.table, clock=self.clock),
             stuck_after_s=stuck_after_s,
         )
         self._started: dict[tuple[str, str], None] = {}
@@ -244,10 +239,15 @@ class SagaTestEnvironment:
         self._running(service).crash()
 
     async def restart(self, service: Service | str) -> None:
-        """Start a service again, whether it has crashed or not, with newly opened resources."""
+        """Start a service again, whether it has crashed or not, with newly opened resources; another
+        ``Service`` of its name takes its place, as in a rolling deployment.
+        """
         running = self._running(service)
         if (error := await running.stop()) is not None:
             raise error
+        if isinstance(service, Service):
+            running.take(service)
+            self._sagas.update({saga.name: saga for saga in service.sagas})
         running.launch()
         await self._rest.settle()
 

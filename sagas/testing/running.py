@@ -36,19 +36,24 @@ class RunningService:
         resources: Lifespan | None,
     ) -> None:
         self.name = service.name
-        self._service = interventions.service(service)
-        self._service.check()
-        self._resources = interventions.lifespan(
-            self.name, resources or service.resources, self._opened
-        )
         self._platform = platform
         self._broker = broker
         self._interventions = interventions
+        self._given = resources
+        self.take(service)
         self._runner: ServiceRunner | None = None
         self._task: asyncio.Task[None] | None = None
         self._joined = asyncio.Event()
         self.has_crashed = False
         self.outboxes: list[Outbox] = []
+
+    def take(self, service: Service) -> None:
+        """Be this service, or this version of it, from the next start."""
+        self._service = self._interventions.service(service)
+        self._service.check()
+        self._resources = self._interventions.lifespan(
+            self.name, self._given or service.resources, self._opened
+        )
 
     def _opened(self, outboxes: list[Outbox]) -> None:
         self.outboxes = outboxes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ from tests.simulation.definitions import random_definition
 OLD = OrderFulfilment.definition
 
 
-def step_with(name: str, **changes: object) -> Definition:
-    steps = [replace(step, **changes) if step.name == name else step for step in OLD.steps]  # type: ignore[arg-type]
+def step_with(name: str, **changes: Any) -> Definition:
+    steps = [replace(step, **changes) if step.name == name else step for step in OLD.steps]
     return replace(OLD, steps=tuple(steps))
 
 
@@ -26,10 +27,10 @@ def without(name: str) -> Definition:
     return replace(OLD, steps=tuple(step for step in OLD.steps if step.name != name))
 
 
-def added(**given: object) -> Definition:
+def added(**given: Any) -> Definition:
     step = StepDefinition(
         name="thank", service="notifications", done=("notifications.Thanked.v1",), **given
-    )  # type: ignore[arg-type]
+    )
     return replace(OLD, steps=(*OLD.steps, step))
 
 
@@ -162,13 +163,15 @@ def test_differences_are_told_in_words() -> None:
         ),
         deadline_ms=None,
     )
-    assert [str(one) for one in differences(OLD, new)] == [
-        "the deadline is gone: 7200 s",
-        "reserve_stock: refused was inventory.StockUnavailable.v1, "
-         "is inventory.Odd.v1, inventory.StockUnavailable.v1",
-        "reserve_stock: undone is gone: inventory.StockReleased.v1",
-        "reserve_stock: its timeout was 30 s, is 5 s",
-    ]
+    told = "\n".join(map(str, differences(OLD, new)))
+    assert (
+        told
+        == """\
+the deadline is gone: 7200 s
+reserve_stock: refused was inventory.StockUnavailable.v1, is inventory.Odd.v1, inventory.StockUnavailable.v1
+reserve_stock: undone is gone: inventory.StockReleased.v1
+reserve_stock: its timeout was 30 s, is 5 s"""
+    )
     assert [str(one) for one in differences(OLD, without("notify_customer"))] == [
         "notify_customer: the step is gone: by notifications"
     ]

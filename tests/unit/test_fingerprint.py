@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,9 @@ from tests.simulation.definitions import random_definition
 SAGA = OrderFulfilment.definition
 
 
-def with_step(name: str, **changes: object) -> Definition:
+def with_step(name: str, **changes: Any) -> Definition:
     """The order saga with one step that says something else."""
-    steps = [replace(step, **changes) if step.name == name else step for step in SAGA.steps]  # type: ignore[arg-type]
+    steps = [replace(step, **changes) if step.name == name else step for step in SAGA.steps]
     return replace(SAGA, steps=tuple(steps))
 
 
