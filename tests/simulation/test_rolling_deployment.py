@@ -6,6 +6,8 @@ started again in their new version, and that one at last.
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,8 +19,10 @@ from sagas.change.finishing import finishing
 from sagas.core.definition import Definition, Join, StepDefinition
 from sagas.core.validation import problems
 from sagas.testing import SagaTestEnvironment
+from tests.simulation.definitions import random_definition, random_plans
 from tests.simulation.parts import Plan
 from tests.simulation.workloads.generated import saga_of, services_of
+from tests.unit.generated import named_after_services
 
 LINE = tuple("abcd")
 
@@ -151,3 +155,67 @@ async def test_versions_may_be_mixed_where_every_saga_can_finish(
     for new in compatible:
         order = ("shop", *LINE)[:: -1 if backwards else 1]
         assert await status_after(new, down, {}, order) is SagaStatus.COMPLETED
+
+
+def changed_by_chance(old: Definition, chance: random.Random) -> Definition:
+    """A valid definition that differs from the old one in a thing or two."""
+    while True:
+        steps = list(old.steps)
+        for _ in range(chance.randint(1, 2)):
+            number = chance.randrange(1, len(steps))
+            step = steps[number]
+            types = [t for one in steps[:number] for t in one.done]
+            ways: list[dict[str, Any]] = [
+                {"refused": (*step.refused, f"{step.service}.Odd{number}.v1")},
+                {"refused": ()},
+                {"done": (f"{step.service}.New{number}.v1", *step.done)},
+                {"undone": None},
+                {"undone": f"{step.service}.Freed{number}.v1"},
+                {"triggers": (chance.choice(types),), "join": Join.ALL},
+                {"pivot": not step.pivot},
+            ]
+            steps[number] = replace(step, **chance.choice(ways))
+        if chance.random() < 0.3:
+            on = chance.choice([t for one in steps for t in one.done])
+            service = chance.choice(steps).service
+            done = (f"{service}.More.v1",)
+            steps.append(StepDefinition(name="more", service=service, triggers=(on,), done=done))
+        new = replace(old, steps=tuple(steps))
+        if not problems(new) and new.fingerprint != old.fingerprint:
+            return new
+
+
+VERDICTS: Counter[bool] = Counter()
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_whatever_was_changed_who_is_said_to_finish_ends(seed: int) -> None:
+    chance = random.Random(f"deployment {seed}")
+    old = named_after_services(random_definition(seed))
+    new = changed_by_chance(old, chance)
+    plans = random_plans(old, seed)
+    outlook = finishing(old, new, states_max=3_000)
+    VERDICTS[outlook.can_finish] += 1
+    if not outlook.can_finish:
+        return
+    old_saga, new_saga = saga_of(old), saga_of(new)
+    async with SagaTestEnvironment(list(services_of(old_saga, plans).values())) as env:
+        down = chance.choice(old.services)
+        env.crash(down)
+        begun: Event = old_saga.events[old.start.done[0]].model_validate({"id": "k"})
+        saga_id = await env.start(begun)
+        await env.run()
+        changed = services_of(new_saga, plans)
+        for name in [*(one for one in changed if one != down), down]:
+            await env.restart(changed[name])
+        await env.run()
+        status = env.status(saga_id, saga=new_saga)
+        assert status is not None
+        if status is SagaStatus.PARKED:
+            env.expect_unfinished(saga_id)
+        else:
+            assert status.is_terminal, env.why(saga_id)
+
+
+def test_of_the_changes_made_by_chance_some_are_fine_and_some_are_not() -> None:
+    assert set(VERDICTS) == {True, False}, VERDICTS
