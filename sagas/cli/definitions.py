@@ -25,7 +25,7 @@ def generate(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--to",
+            "--write",
             metavar="FILE",
             help="The module to write; - is standard output. Default: beside the definition, named alike.",
             show_default=False,
@@ -81,7 +81,7 @@ def export_definition(
     ],
     to: Annotated[
         Path,
-        typer.Option("--to", metavar="FILE", help="Where to write it; - is standard output."),
+        typer.Option("--write", metavar="FILE", help="Where to write it; - is standard output."),
     ] = _STDOUT,
     force: Annotated[
         bool, typer.Option("--force", help="Write over a file that says something else.")
@@ -108,7 +108,7 @@ def _write(text: str, to: Path, *, force: bool) -> None:
             raise CommandError(
                 ExitCode.REFUSED,
                 f"{to} is there and says something else, perhaps what somebody has filled in. Write "
-                "elsewhere with --to, or over it with --force.",
+                "elsewhere with --write, or over it with --force.",
             )
         to.write_text(text, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -29,7 +29,7 @@ def test_definitions_are_listed_and_those_that_nothing_runs_under_forgotten(
     try:
         assert "No worker has started yet." in project.sagas("definitions", **variables).out
         saga = json.loads(project.sagas("check", "-o", "json").out)["sagas"][0]
-        project.sagas("export", "definition", "shop.ordering", "--to", "now.json")
+        project.sagas("export", "definition", "shop.ordering", "--write", "now.json")
         from sagas.language.reading import read
 
         now = read((tmp_path / "now.json").read_text()).definition

@@ -13,11 +13,11 @@ from tests.unit.test_definition_problems import TRIP
 def test_a_definition_becomes_a_module_and_the_module_a_definition(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     project.write("trip.json", TRIP)
-    made = project.sagas("generate", "trip.json", "--to", "shop/trip.py")
+    made = project.sagas("generate", "trip.json", "--write", "shop/trip.py")
     assert (made.code, made.out, made.only_line) == (0, "", "shop/trip.py: written.")
-    exported = project.sagas("export", "definition", "shop.trip", "--to", "again.json")
+    exported = project.sagas("export", "definition", "shop.trip", "--write", "again.json")
     assert exported.code == 0
-    again = project.sagas("generate", "again.json", "--to", "-")
+    again = project.sagas("generate", "again.json", "--write", "-")
     assert again.out == (tmp_path / "shop" / "trip.py").read_text()
     assert json.loads((tmp_path / "again.json").read_text()) == json.loads(TRIP)
     checked = project.sagas("check", "shop.trip:Trip")
@@ -48,8 +48,8 @@ def test_what_somebody_has_filled_in_is_left_alone(tmp_path: Path) -> None:
 def test_the_lines_are_as_long_as_the_formatter_has_them(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     project.write("trip.json", TRIP)
-    wide = project.sagas("generate", "trip.json", "--to", "-", "--line-length", "200").out
-    narrow = project.sagas("generate", "trip.json", "--to", "-", "--line-length", "60").out
+    wide = project.sagas("generate", "trip.json", "--write", "-", "--line-length", "200").out
+    narrow = project.sagas("generate", "trip.json", "--write", "-", "--line-length", "60").out
     assert wide != narrow
     assert (
         "async def book_hotel(trip_wanted: TripWanted, context: StepContext) -> HotelBooked:"
@@ -79,7 +79,7 @@ def test_files_that_can_not_be_read_are_said_so(tmp_path: Path) -> None:
     (tmp_path / "long.json").write_text(" " * 1_000_001)
     assert "more than a megabyte" in project.sagas("generate", "long.json").only_line
     project.write("trip.json", TRIP)
-    ended = project.sagas("generate", "trip.json", "--to", "nowhere/trip.py")
+    ended = project.sagas("generate", "trip.json", "--write", "nowhere/trip.py")
     assert "can not be written" in ended.only_line
     assert "Name the definition" in project.sagas("generate").only_line
 

@@ -12,7 +12,7 @@ from tests.cli_project import MODULES, Project, write_project
 def changed(tmp_path: Path, old: str, new: str) -> Project:
     """A project whose saga was exported, and says something else now."""
     project = write_project(tmp_path)
-    assert project.sagas("export", "definition", "shop.ordering", "--to", "old.json").code == 0
+    assert project.sagas("export", "definition", "shop.ordering", "--write", "old.json").code == 0
     project.write("shop/ordering.py", MODULES["ordering"].replace(old, new))
     return project
 
