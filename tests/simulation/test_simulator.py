@@ -26,6 +26,7 @@ from tests.simulation.definitions import random_definition, random_plans
 from tests.simulation.sagas_of_others.customers_and_orders import customers_and_orders
 from tests.simulation.workloads.generated import generated_workload, saga_of, setting_of
 from tests.simulation.workloads.orders import orders_workload
+from tests.simulation.workloads.rolling import rolling_workload
 
 SET_BACK = (29, 33, 42, 58)
 """Seeds of either workload in which a group's offsets are set back, partition by partition."""
@@ -65,12 +66,25 @@ def test_another_seed_is_another_run() -> None:
     assert len({told(Simulation(orders_workload).run(seed)) for seed in range(10)}) == 10
 
 
+def test_services_are_rolled_into_their_next_version_while_sagas_run() -> None:
+    """F16, I14: versions n and n + 1 mixed, among all other faults."""
+    report = Simulation(rolling_workload, sagas_per_seed=2).campaign(range(100), jobs=2)
+    assert report.ok, report
+    assert report.missing("deployments", "COMPLETED", "COMPENSATED") == []
+
+
+def test_a_next_version_of_an_unknown_service_is_told() -> None:
+    setting = rolling_workload(1)
+    with pytest.raises(ContractViolation, match="next_services names nobody"):
+        replace(setting, next_services=[Service("nobody")])
+
+
 def test_every_fault_happens_and_everything_interesting_is_seen() -> None:
     """A campaign in which nothing interesting happens proves nothing."""
     report = Simulation(orders_workload, sagas_per_seed=2).campaign(range(180), jobs=2)
     report.add(Simulation(customers_and_orders, sagas_per_seed=3).campaign(range(180), jobs=2))
     assert report.ok, report
-    survived = set(NAMES) - {"deletions"}
+    survived = set(NAMES) - {"deletions", "deployments"}
     assert report.missing(*sorted(survived)) == []
     assert report.missing("wiped", "rolled back", "rebuild") == []
     for call in ("load", "store", "publish", "commit", "forward", "undo", "start", "poll"):

@@ -60,6 +60,8 @@ class Faults:
     """Somebody asks for a compensation once more, in the middle or after the end."""
     table_losses: int = 2
     """The saga table loses its last acknowledged writes, or all of them."""
+    deployments: int = 1
+    """One service after the other runs in its next version, where the setting has one."""
     deletions: int = 0
     """Retention deletes a record that one group has not read."""
 

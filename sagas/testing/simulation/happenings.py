@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextvars import Context
+from functools import partial
 from typing import Protocol
 
 from sagas.core.completion import Completion
@@ -16,6 +17,7 @@ from sagas.core.framework_events import AgainRequested, CancelRequested
 from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord, Record
 from sagas.runtime.outside import completion_record
+from sagas.service import Service
 from sagas.testing.simulation.member import Member, Place
 from sagas.testing.simulation.setting import Setting, answer_of
 from sagas.wire.envelope import Trail
@@ -29,6 +31,7 @@ _SKEWS_MS = (-40_000, -300, 300, 5_000, 40_000)
 _LOST_WRITES = (0, 1, 2, 5, 20)
 """So many of the last writes a server lacks; 0 stands for all."""
 _AGAIN_S = 0.7
+_ROLLOUT_S = 3.0
 _OFTEN = 0.7
 _AGAIN = 0.5
 _LARGE = b"x" * 900_001
@@ -46,6 +49,9 @@ class Stage(Protocol):
     def launch(self, service: str) -> None:
         """One more worker."""
 
+    def deploy(self, service: Service) -> None:
+        """Whoever is launched from now on is of this version."""
+
     def publish(self, record: OutgoingRecord) -> None:
         """Publish from outside, past every line."""
 
@@ -62,6 +68,8 @@ class Happenings:
         self._chance = stage.place.chance
         self._horizon_s = horizon_s
         self._services = [service.name for service in stage.setting.services]
+        self._waiting = {service.name: service for service in stage.setting.next_services}
+        self._deploys = False
 
     def schedule(self) -> None:
         """Everything that has a budget, at drawn moments."""
@@ -75,6 +83,8 @@ class Happenings:
             "offset_resets": self._reset,
             "table_losses": self._lose,
         }
+        if self._waiting:
+            kinds["deployments"] = self._deploy
         for kind, happen in kinds.items():
             draw = self._chance.of(f"when {kind}")
             for _ in range(self._chance.left(kind)):
@@ -142,6 +152,31 @@ class Happenings:
             member.clock.skew_ms += self._chance.of("skew").choice(_SKEWS_MS)
             self._place.note(member.service, "clock", f"is {member.clock.skew_ms} ms off")
             self._place.bell.ring()
+
+    def _deploy(self) -> None:
+        """A rolling deployment: service after service, while everything goes on."""
+        self._deploys, draw = True, self._chance.of("deployment")
+        for name in draw.sample(sorted(self._waiting), len(self._waiting)):
+            self._later(draw.uniform(0.0, _ROLLOUT_S), partial(self._replace, name))
+
+    def _replace(self, name: str) -> None:
+        """The workers of a service go, most of them in good order, and one of the next version comes."""
+        service = self._waiting.pop(name, None)
+        if service is None:
+            return
+        self._place.note(name, "deployment", "its next version takes its place")
+        self._stage.deploy(service)
+        for member in self._stage.members(name):
+            if self._chance.of("deployment").random() < _OFTEN:
+                member.leave()
+            else:
+                member.crash("its next version takes its place")
+        self._stage.launch(name)
+
+    def end_deployment(self) -> None:
+        """What has begun comes to its end."""
+        for name in sorted(self._waiting) if self._deploys else ():
+            self._replace(name)
 
     # --- records ----------------------------------------------------------------------------------
 

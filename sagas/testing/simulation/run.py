@@ -20,6 +20,7 @@ from sagas.core.saga import Saga
 from sagas.ports import OutgoingRecord, Record
 from sagas.runtime.operator import Operator
 from sagas.runtime.outside import start_record, started_by
+from sagas.service import Service
 from sagas.testing.simulation.checkers import violations
 from sagas.testing.simulation.evidence import Witness
 from sagas.testing.simulation.faults import Chance, Faults
@@ -39,8 +40,7 @@ __all__ = ["Outcome", "Run"]
 _HORIZONS_S = (1.0, 3.0, 60.0)
 _RELAUNCHED_AFTER_S = (0.0, 0.2, 3.0, 20.0)
 _REST_BESIDES_S = 7_200.0
-_RESUMED_MAX = 8
-_ALARMS_MAX = 40
+_RESUMED_MAX, _ALARMS_MAX = 8, 40
 _TIMER = "sagas.TimerFired.v1"
 _LATE_EPOCH = 3
 _TURNED_BACK = frozenset({"COMPENSATED", "FAILED"})
@@ -103,12 +103,9 @@ class Run:
         self._happenings: Happenings | None = None
         self._alarms = (0, 0)
         self._problems: list[str] = []
+        at, clock = self.place, self._clock
         self._operator = Operator(
-            topics=self.place.topics,
-            broker=broker,
-            table=table,
-            clock=self._clock,
-            ids=self.place.ids,
+            topics=at.topics, broker=broker, table=table, clock=clock, ids=at.ids
         )
 
     def execute(self) -> Outcome:
@@ -199,6 +196,8 @@ class Run:
             self._loop.release(member)
             member.clock.skew_ms = 0
         self._participants.heal()
+        if self._happenings is not None:
+            self._happenings.end_deployment()
         self.place.bell.ring()
         for name in self._services:
             if not self.members(name):
@@ -239,6 +238,11 @@ class Run:
             lose_soon=self._lose_soon,
         )
         self._members.append(member)
+
+    def deploy(self, service: Service) -> None:
+        """Whoever is launched from now on is of this version."""
+        self._services[service.name] = service
+        self._lifespans[service.name] = lifespan_of(self.setting, service)
 
     def publish(self, record: OutgoingRecord) -> None:
         """Publish from outside."""

@@ -50,10 +50,14 @@ class Setting:
     """The world of one run, made anew for each.
 
     ``check`` is asked when all is over: every sentence that it gives is a violation (I12). What is not
-    given is made from the schemas of the events.
+    given is made from the schemas of the events. ``next_services`` are the next versions of some services: in
+    the middle of a run they take their places, one after the other (F16). Everything is judged by the
+    definitions that they have, so workers of both versions must be able to finish the sagas of both:
+    ``sagas diff`` says whether they can.
     """
 
     services: Sequence[Service]
+    next_services: Sequence[Service] = ()
     starts: Starts | None = None
     resources: Resources = field(default_factory=dict)
     answers: Answers = field(default_factory=dict)
@@ -65,6 +69,11 @@ class Setting:
         if unknown := self.resources.keys() - set(names):
             raise ContractViolation(
                 f"resources= names {', '.join(sorted(unknown))}, which is none of the services "
+                f"{', '.join(names)}."
+            )
+        if strange := {one.name for one in self.next_services} - set(names):
+            raise ContractViolation(
+                f"next_services names {', '.join(sorted(strange))}, which is none of the services "
                 f"{', '.join(names)}."
             )
         missing = {
@@ -82,8 +91,9 @@ class Setting:
 
     @property
     def sagas(self) -> tuple[type[Saga], ...]:
-        """The sagas in which the services take part."""
-        return tuple(dict.fromkeys(saga for one in self.services for saga in one.sagas))
+        """The sagas in which the services take part, each in its last version."""
+        every = (*self.services, *self.next_services)
+        return tuple({saga.name: saga for one in every for saga in one.sagas}.values())
 
 
 Workload = Callable[[int], Setting]

@@ -5,6 +5,7 @@ __all__ = ["WORKLOADS"]
 WORKLOADS = {
     "orders": "tests.simulation.workloads.orders:orders_workload",
     "generated": "tests.simulation.workloads.generated:generated_workload",
+    "rolling": "tests.simulation.workloads.rolling:rolling_workload",
     "customers-and-orders": "tests.simulation.sagas_of_others.customers_and_orders:customers_and_orders",
     "ftgo": "tests.simulation.sagas_of_others.ftgo:ftgo",
     "eshop": "tests.simulation.sagas_of_others.eshop:eshop",
