@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.core.definition import Definition
+from sagas.core.errors import DefinitionError
 from sagas.core.saga import Saga
 
 if TYPE_CHECKING:
@@ -38,11 +39,20 @@ def is_file(entry: str) -> bool:
     return entry.endswith(".json")
 
 
-def definition_of(entry: str, project: Path | None) -> Definition:
-    """The definition of a saga in a module, or in a JSON file. Raises CommandError and Unreadable."""
+def definition_of(entry: str, project: Path | None) -> tuple[Definition, Declaration | None]:
+    """The definition of a saga in a module, or in a JSON file, and all that it declares; None for a module
+    that says what JSON has no words for. Raises CommandError and Unreadable.
+    """
+    from sagas.language.exporting import declaration_of
+
     if is_file(entry):
-        return read_file(Path(entry)).definition
-    return saga_of(entry, opened(project)).definition
+        declaration = read_file(Path(entry))
+        return declaration.definition, declaration
+    saga = saga_of(entry, opened(project))
+    try:
+        return saga.definition, declaration_of(saga)
+    except DefinitionError:
+        return saga.definition, None
 
 
 def read_file(path: Path) -> Declaration:

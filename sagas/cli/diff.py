@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["diff"]
 
 _WHAT = "MODULE[:SAGA] or FILE.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """``payloads`` is None where they could not be compared."""
+
+    old: Definition
+    new: Definition
+    differences: list[Difference]
+    payloads: list[str] | None
+    outlook: Finishing
 
 
 def diff(
@@ -41,36 +52,47 @@ def diff(
     """
     from sagas.change.difference import differences
     from sagas.change.finishing import finishing
+    from sagas.language.payloads import unreadable
 
-    before, after = definition_of(old, project), definition_of(new, project)
+    (before, declared_before), (after, declared_after) = (
+        definition_of(one, project) for one in (old, new)
+    )
     if before.saga != after.saga:
         raise CommandError(
             ExitCode.USAGE,
             f"{old} is the saga {before.saga}, and {new} is {after.saga}: two sagas run side by side, and "
             "nothing of one goes on in the other.",
         )
-    found = differences(before, after)
-    outlook = finishing(before, after, states_max=states)
+    payloads: list[str] | None = None
+    if declared_before is not None and declared_after is not None:
+        payloads = unreadable(declared_before, declared_after)
+    result = _Found(
+        before,
+        after,
+        differences(before, after),
+        payloads,
+        finishing(before, after, states_max=states),
+    )
     if as_json or output is Output.JSON:
-        _print_json(before, after, found, outlook)
+        _print_json(result)
     else:
-        _print_words(before, after, found, outlook)
-    if not outlook.can_finish:
+        _print_words(result)
+    if payloads or not result.outlook.can_finish:
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def _print_json(
-    old: Definition, new: Definition, found: list[Difference], outlook: Finishing
-) -> None:
+def _print_json(result: _Found) -> None:
     from sagas.cli.output import print_json
 
+    old, new, outlook = result.old, result.new, result.outlook
     print_json(
         {
             "saga": old.saga,
             "old": old.fingerprint,
             "new": new.fingerprint,
             "same": old.fingerprint == new.fingerprint,
-            "differences": [asdict(one) for one in found],
+            "differences": [asdict(one) for one in result.differences],
+            "payloads": result.payloads,
             "can_finish": outlook.can_finish,
             "states": outlook.states,
             "complete": outlook.complete,
@@ -79,19 +101,22 @@ def _print_json(
     )
 
 
-def _print_words(
-    old: Definition, new: Definition, found: list[Difference], outlook: Finishing
-) -> None:
+def _print_words(result: _Found) -> None:
     from rich.text import Text
 
     from sagas.cli.output import console, table
 
+    old, new, outlook = result.old, result.new, result.outlook
     out = console()
     out.print(Text.assemble((old.saga, "bold"), f"  {old.fingerprint} → {new.fingerprint}"))
-    for one in found:
+    for one in result.differences:
         out.print(f"- {one}", markup=False, soft_wrap=True)
-    if not found:
-        out.print("Nothing changes.")
+    if not result.differences:
+        out.print("No step changes.")
+    for words in result.payloads or ():
+        out.print(f"- {words}", markup=False, soft_wrap=True)
+    if result.payloads is None:
+        out.print("Payloads are not compared: one of the two can not be said in JSON.")
     out.print()
     rows = table("a saga that is", "and waits for", "can finish")
     for place in outlook.places:
@@ -103,6 +128,12 @@ def _print_words(
             out.print(_example(place), markup=False, soft_wrap=True)
     out.print()
     out.print(_summary(outlook), soft_wrap=True)
+    if result.payloads:
+        out.print(
+            "Events that are recorded can not all be read: give what is new a default, or make it another "
+            "version of the event.",
+            soft_wrap=True,
+        )
 
 
 def _verdict(place: Place) -> str:

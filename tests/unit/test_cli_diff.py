@@ -20,7 +20,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Project:
 def test_the_same_saga_in_json_and_in_python_does_not_differ(tmp_path: Path) -> None:
     ended = changed(tmp_path, "nothing", "nothing").sagas("diff", "old.json", "shop.ordering")
     assert ended.code == 0
-    assert "Nothing changes." in ended.out
+    assert "No step changes." in ended.out
     assert ended.out.endswith("every saga can finish.\n")
 
 
@@ -50,6 +50,30 @@ def test_a_change_that_instances_can_not_finish_under_ends_with_1(tmp_path: Path
     (place,) = (one for one in found["places"] if one["hindrance"])
     assert place["waits_for"] == ["orders to undo start"]
     assert found["differences"][0]["step"] == "reserve_stock"
+
+
+def test_events_that_can_not_be_read_any_more_are_told(tmp_path: Path) -> None:
+    project = changed(
+        tmp_path, "    amount: int = 1\n", "    amount: str\n    gift: bool\n    note: str = ''\n"
+    )
+    ended = project.sagas("diff", "old.json", "shop.ordering")
+    assert ended.code == ExitCode.FINDINGS
+    assert '- orders.OrderPlaced.v1: amount was "integer", is "string"' in ended.out
+    assert "- orders.OrderPlaced.v1: gift is new and has to be there" in ended.out
+    assert "note" not in ended.out
+    found = json.loads(project.sagas("diff", "old.json", "shop.ordering", "--json").out)
+    assert (len(found["payloads"]), found["can_finish"]) == (2, True)
+    back = project.sagas("diff", "shop.ordering", "old.json", "--json")
+    assert json.loads(back.out)["payloads"] == [
+        'orders.OrderPlaced.v1: amount was "string", is "integer"'
+    ]
+
+
+def test_payloads_that_json_can_not_say_are_not_compared(tmp_path: Path) -> None:
+    project = changed(tmp_path, "    amount: int = 1\n", "    amount: int | str = 1\n")
+    ended = project.sagas("diff", "old.json", "shop.ordering")
+    assert ended.code == 0
+    assert "Payloads are not compared" in ended.out
 
 
 def test_what_was_not_looked_at_is_not_proven(tmp_path: Path) -> None:
