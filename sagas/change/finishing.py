@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from sagas.change.walking import Walk, actions, fold, identity, moves, walk
+from sagas.change.walking import actions, identity, moves, walk
 from sagas.core.definition import Definition, Direction, Outcome, Role
 from sagas.core.enabled import Action
+from sagas.core.evolve import evolve
 from sagas.core.instance import Instance, SagaStatus
 
 __all__ = ["STATES_MAX", "Finishing", "Hindrance", "Place", "finishing"]
@@ -42,7 +43,7 @@ class Place:
     """States of the old definition that look alike: where they stand, and what is in the way of finishing.
 
     ``recorded`` is an example, the shortest: the events of an instance there; ``way`` is what happens then.
-    ``state`` counts the states.
+    ``states`` counts the states.
     """
 
     status: str
@@ -114,20 +115,11 @@ def finishing(old: Definition, new: Definition, *, states_max: int = STATES_MAX)
             found[key] = place
         else:
             worse = place if known.hindrance is None and place.hindrance else known
-            found[key] = _counted(worse, known.states + 1)
+            found[key] = replace(worse, states=known.states + 1)
     return Finishing(
-        tuple(found.values()), _walked(seen, ground), seen.complete and ground.complete
-    )
-
-
-def _walked(seen: Walk, ground: _Ground) -> int:
-    return len(seen.states) + len(ground.nodes)
-
-
-def _counted(place: Place, states: int) -> Place:
-    return Place(
-        *(place.status, place.waits_for, states, place.hindrance),
-        *(place.reason, place.recorded, place.way),
+        tuple(found.values()),
+        states=len(seen.states) + len(ground.nodes),
+        complete=seen.complete and ground.complete,
     )
 
 
@@ -235,7 +227,7 @@ def _explore(first: _Node, ground: _Ground) -> None:
         found = ground.after[node.key] = []
         goes_on = False
         for move in moves(node.instance, node.runs):
-            after = _after(node, move.fact.type, fold(node.instance, move.fact))
+            after = _after(node, move.fact.type, evolve(node.instance, move.fact))
             goes_on = goes_on or not move.asked
             if after.key == node.key:
                 continue

@@ -28,7 +28,7 @@ from sagas.core.enabled import Action, enabled
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance, SagaStatus
 
-__all__ = ["Move", "Walk", "actions", "began", "fold", "identity", "moves", "walk"]
+__all__ = ["Move", "Walk", "actions", "began", "identity", "moves", "walk"]
 
 
 class Move(NamedTuple):
@@ -73,7 +73,7 @@ def walk(definition: Definition, *, states_max: int) -> Walk:
     while waiting:
         instance = waiting.popleft()
         for move in moves(instance):
-            after = fold(instance, move.fact)
+            after = evolve(instance, move.fact)
             key = identity(after)
             if key in found:
                 continue
@@ -82,11 +82,6 @@ def walk(definition: Definition, *, states_max: int) -> Walk:
             found[key] = after
             waiting.append(after)
     return Walk(tuple(found.values()), complete=True)
-
-
-def fold(instance: Instance, fact: Fact) -> Instance:
-    """The instance with one more event."""
-    return evolve(instance, fact)
 
 
 def actions(instance: Instance) -> list[Action]:
@@ -103,20 +98,21 @@ def moves(instance: Instance, runs: Callable[[Action], bool] = lambda _: True) -
     for action in actions(instance):
         if runs(action):
             yield from _outcomes(instance, action)
-    steps = instance.definition.steps
-    for step in steps:
+    for step in instance.definition.steps:
         if step.waits and instance.triggered(step) and not instance.resolved(step):
             yield from _answers(instance, step)
         if step.name in instance.in_flight and not instance.resolved(step) and not step.waits:
-            late = [
-                *((one, Role.DONE) for one in step.done),
-                *((one, Role.REFUSED) for one in step.refused),
-            ]
-            yield from (Move(_fact(Emission(type_, step.name, role, Direction.FORWARD)), asked=True)
-                        for type_, role in late)  # fmt: skip
+            yield from _late(step)
     if instance.phase is SagaStatus.RUNNING and not instance.past_pivot:
         emission = Emission(SAGA_CANCELLED, START, Role.CANCELLED, Direction.FORWARD)
         yield Move(_fact(emission), asked=True)
+
+
+def _late(step: StepDefinition) -> Iterator[Move]:
+    """What a step answers that was in flight when the saga turned back. Nobody waits for it."""
+    for type_, role in step.outcomes:
+        if role in {Role.DONE, Role.REFUSED}:
+            yield Move(_fact(Emission(type_, step.name, role, Direction.FORWARD)), asked=True)
 
 
 def _outcomes(instance: Instance, action: Action) -> Iterator[Move]:
@@ -125,7 +121,7 @@ def _outcomes(instance: Instance, action: Action) -> Iterator[Move]:
         types: Iterable[str | None] = (step.undone,)
     else:
         types = (*step.done, *step.refused, *((step.otherwise,) if step.otherwise else ()))
-    results = [*(ActionResult(ResultKind.RETURNED, type_) for type_ in types)]
+    results = [ActionResult(ResultKind.RETURNED, type_) for type_ in types]
     for result in (*results, ActionResult(ResultKind.FAILED)):
         emission = decide(instance, action, result).emission
         if emission is not None and emission.type != SAGA_PARKED:

@@ -42,28 +42,30 @@ _ERROR = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 _FIELD_TYPE = "FieldType"
 _SEVERAL_MAX = 6
 """So many events can be combined in one place; the types of the Python form end there."""
-_TAKEN: Final = frozenset(dir(Saga)) | {
-    "start",
-    "definition",
-    "events",
-    "ended",
-    "name",
-    "key",
-    "retries",
-}
-_TAKEN_FIELDS: Final = frozenset(dir(Event)) | {"str", "int", "float", "bool", "tuple", "dict"}
+_SAGA_WORDS = ("start", "definition", "events", "ended", "name", "key", "retries")
+_TYPES = ("str", "int", "float", "bool", "tuple", "dict")
+_TAKEN: Final = frozenset({*dir(Saga), *keyword.kwlist, *_SAGA_WORDS})
+_TAKEN_FIELDS: Final = frozenset({*dir(Event), *keyword.kwlist, *_TYPES})
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A text of one form; the error says what was expected in words."""
+    """A text of one form, and none of the names that are ``taken`` in every ``place``; the error says what
+    was expected in words.
+    """
 
     pattern: str
     expected: str
+    taken: frozenset[str] = frozenset()
+    place: str = ""
 
     def check(self, value: str) -> str:
         if not re.fullmatch(self.pattern, value):
             raise ValueError(f"{value!r} is not {self.expected}")
+        if value in self.taken:
+            raise ValueError(
+                f"{value!r} means something else in every {self.place}; give it another name"
+            )
         return value
 
     def __get_pydantic_core_schema__(
@@ -98,26 +100,6 @@ def _different(value: tuple[str, ...]) -> tuple[str, ...]:
         raise ValueError(f"{', '.join(value)}: each is named once")
     if len(value) > _SEVERAL_MAX:
         raise ValueError(f"{len(value)} names; at most {_SEVERAL_MAX} can be combined")
-    return value
-
-
-def _task_name(value: str) -> str:
-    if not re.fullmatch(_TASK, value):
-        raise ValueError(f"{value!r} is no name of a task; write one such as reserve_stock")
-    if value in _TAKEN or keyword.iskeyword(value):
-        raise ValueError(
-            f"{value!r} means something else in every saga; give the task another name"
-        )
-    return value
-
-
-def _field_name(value: str) -> str:
-    if not re.fullmatch(_TASK, value):
-        raise ValueError(f"{value!r} is no name of a field; write one such as order_id")
-    if value in _TAKEN_FIELDS or keyword.iskeyword(value):
-        raise ValueError(
-            f"{value!r} means something else in every event; give the field another name"
-        )
     return value
 
 
@@ -174,10 +156,10 @@ _Errors = Annotated[
     tuple[_ErrorName, ...], AfterValidator(_different), BeforeValidator(_one_or_more)
 ]
 _TaskName = Annotated[
-    str, AfterValidator(_task_name), Field(json_schema_extra={"pattern": f"^{_TASK}$"})
+    str, _Form(_TASK, "the name of a task, such as reserve_stock", _TAKEN, "saga")
 ]
 _FieldName = Annotated[
-    str, AfterValidator(_field_name), Field(json_schema_extra={"pattern": f"^{_TASK}$"})
+    str, _Form(_TASK, "the name of a field, such as order_id", _TAKEN_FIELDS, "event")
 ]
 
 

@@ -68,7 +68,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
         .replace("HotelFreed", "freed")
     )
     assert problems(text) == [
-        "trip.json:3:10 /key: 'class' means something else in every event; give the field another name.",
+        "trip.json:3:10 /key: 'class' means something else in every event; give it another name.",
         """trip.json:6:92 /tasks/book_hotel/undone: 'freed' is not the name of an event, such as \
 StockReleased, or "nothing".""",
         """trip.json:7:24 /tasks/book_car/by: 'Cars' is not the name of a service, in lower-case words \
@@ -100,7 +100,7 @@ TASK = {"by": "cars", "depends_on": "book_hotel", "done": "VanBooked", "undone":
             "/tasks/book_car/done",
             "at most 6",
         ),
-        (changed("tasks", "Book", to=TASK), "/tasks/Book", "no name of a task"),
+        (changed("tasks", "Book", to=TASK), "/tasks/Book", "not the name of a task"),
         (changed("tasks", "deadline", to=TASK), "/tasks/deadline", "means something else"),
         (
             changed("tasks", "book_car", "retry", to={"attempts": 0}),
