@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from sagas.adapters.redis.definitions import RedisDefinitionBook
+from sagas.adapters.redis.keys import Keys
 from sagas.adapters.redis.settings import RedisTableSettings
 from sagas.change.kept import decode_definition, encode_definition
 from sagas.cli.errors import ExitCode
@@ -57,4 +58,4 @@ def test_definitions_are_listed_and_those_that_nothing_runs_under_forgotten(
         assert list(asyncio.run(book.kept("ordering"))) == [now.fingerprint]
     finally:
         with Redis.from_url(redis_url) as client:
-            client.unlink(f"{name}:definitions:ordering")
+            client.unlink(Keys(name).definitions("ordering"))

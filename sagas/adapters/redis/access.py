@@ -43,6 +43,7 @@ def acl_rules(namespace: str, sagas: Iterable[str], durability: Durability = "se
     for saga in sagas:
         row, index = keys.of_saga(saga)[0]
         patterns += [_pattern(row) + "*", _pattern(index) + "*", _pattern(keys.lease(saga))]
+        patterns.append(_pattern(keys.definitions(saga)))
     commands = [*_CONNECTING, *_ROWS, *_INDEXES, *_LEASE]
     if durability == "fsync":
         commands.append("waitaof")

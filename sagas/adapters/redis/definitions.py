@@ -1,7 +1,7 @@
 """The book of definitions on the Redis server that has the saga table.
 
-Owns one hash for each saga, ``{namespace}:definitions:<saga>``: fingerprint to definition. Connects for each
-call, because there are a few when a worker starts and none afterwards.
+Owns one hash for each saga, ``{namespace}:{b000}:definitions:<saga>``: fingerprint to definition. Connects for
+each call, because there are a few when a worker starts and none afterwards.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
+from sagas.adapters.redis.keys import Keys
 from sagas.adapters.redis.settings import RedisTableSettings
 from sagas.ports import TableUnavailable
 
@@ -25,22 +27,20 @@ class RedisDefinitionBook:
 
     def __init__(self, settings: RedisTableSettings) -> None:
         self._settings = settings
+        self._keys = Keys(settings.namespace)
 
     async def kept(self, saga: str) -> Mapping[str, bytes]:
         """The definitions of a saga by fingerprint. Raises TableUnavailable."""
-        found: dict[bytes, bytes] = await self._call("HGETALL", self._key(saga))
+        found: dict[bytes, bytes] = await self._call("HGETALL", self._keys.definitions(saga))
         return {name.decode(errors="replace"): kept for name, kept in found.items()}
 
     async def keep(self, saga: str, fingerprint: str, definition: bytes) -> None:
         """Write one down. Raises TableUnavailable."""
-        await self._call("HSET", self._key(saga), fingerprint, definition)
+        await self._call("HSET", self._keys.definitions(saga), fingerprint, definition)
 
     async def forget(self, saga: str, fingerprint: str) -> None:
         """Strike one out. Raises TableUnavailable."""
-        await self._call("HDEL", self._key(saga), fingerprint)
-
-    def _key(self, saga: str) -> str:
-        return f"{self._settings.namespace}:definitions:{saga}"
+        await self._call("HDEL", self._keys.definitions(saga), fingerprint)
 
     async def _call(self, *command: str | bytes) -> Any:
         """Safe to send again: the client does after a lost connection."""
@@ -50,6 +50,8 @@ class RedisDefinitionBook:
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), self._settings.attempts - 1),
+            protocol=3,
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
         try:
             return await redis.execute_command(*command)  # type: ignore[no-untyped-call]

@@ -23,6 +23,10 @@ class Keys:
         """Who holds the lease on rebuilding a saga."""
         return f"{self._tags[0]}:lease:{saga}"
 
+    def definitions(self, saga: str) -> str:
+        """The definitions that workers of the saga have started with, by fingerprint."""
+        return f"{self._tags[0]}:definitions:{saga}"
+
     def instance(self, saga: str, saga_id: str) -> tuple[str, str]:
         """The instance's hash, and the prefix of its bucket's indexes."""
         row, index = self.of_saga(saga)[bucket_of(saga_id)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from uuid import uuid4
 
 import pytest
@@ -11,20 +12,31 @@ from redis import Redis
 
 from sagas.adapters.memory.definitions import MemoryDefinitionBook
 from sagas.adapters.redis.definitions import RedisDefinitionBook
+from sagas.adapters.redis.keys import Keys
 from sagas.adapters.redis.settings import RedisTableSettings
 from sagas.ports import TableUnavailable
 from sagas.ports.definitions import DefinitionBook
+from tests.contract.table.conftest import user_of_sagas
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.real)])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("redis", marks=pytest.mark.real),
+        pytest.param("redis-user", marks=pytest.mark.real),
+    ]
+)
 def book(request: pytest.FixtureRequest) -> Iterator[DefinitionBook]:
     if request.param == "memory":
         yield MemoryDefinitionBook()
         return
     url, name = request.getfixturevalue("redis_url"), f"test-{uuid4().hex}"
-    yield RedisDefinitionBook(RedisTableSettings(url=SecretStr(url), namespace=name))
-    with Redis.from_url(url) as client:
-        client.unlink(f"{name}:definitions:a", f"{name}:definitions:b")
+    with ExitStack() as stack:
+        if request.param == "redis-user":
+            url = stack.enter_context(user_of_sagas(url, name, ["a", "b"]))
+        yield RedisDefinitionBook(RedisTableSettings(url=SecretStr(url), namespace=name))
+    with Redis.from_url(request.getfixturevalue("redis_url")) as client:
+        client.unlink(*map(Keys(name).definitions, ("a", "b")))
 
 
 async def test_nothing_is_kept_at_first(book: DefinitionBook) -> None:
