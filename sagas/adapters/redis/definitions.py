@@ -1,7 +1,7 @@
 """The book of definitions on the Redis server that has the saga table.
 
-Owns one hash for each saga, ``{namespace}:{b000}:definitions:<saga>``: fingerprint to definition. Connects for
-each call, because there are a few when a worker starts and none afterwards.
+Owns one hash for each saga, ``{namespace}:{b000}:definitions:<saga>``: fingerprint to definition. Connects
+for each call, because there are a few when a worker starts and none afterwards.
 """
 
 from __future__ import annotations
