@@ -7,6 +7,7 @@ nothing and reads no settings.
 from sagas.context import EventContext, StepContext
 from sagas.core.combinations import AllOf, AnyOf, OneOf
 from sagas.core.completion import Completion
+from sagas.core.data import Guard, Locks, Reads, Unlocks, Writes
 from sagas.core.durations import NEVER, days, hours, minutes, seconds
 from sagas.core.errors import (
     CompensationFailed,
@@ -21,6 +22,7 @@ from sagas.core.errors import (
 )
 from sagas.core.events import Event
 from sagas.core.instance import SagaStatus
+from sagas.core.personal import Personal
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga, SagaEnded
 from sagas.core.starts import Reuse
@@ -51,8 +53,12 @@ __all__ = [
     "DefinitionError",
     "Event",
     "EventContext",
+    "Guard",
     "InvalidMessage",
+    "Locks",
     "OneOf",
+    "Personal",
+    "Reads",
     "RetriableError",
     "Retry",
     "Reuse",
@@ -67,7 +73,9 @@ __all__ = [
     "Step",
     "StepAbandoned",
     "StepContext",
+    "Unlocks",
     "Wait",
+    "Writes",
     "days",
     "hours",
     "minutes",

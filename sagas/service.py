@@ -99,18 +99,22 @@ async def _no_resources() -> AsyncIterator[Iterable[object]]:
 class Service:
     """One participant and its handlers; ``name`` is what ``by=`` says in the sagas.
 
+    ``tombstones`` says that an action that comes after its own undo is refused here: a journal among the
+    resources does that, or a note that the handlers keep. It is for ``sagas check`` and changes nothing.
     Registering what does not fit raises DefinitionError on the spot; ``check`` finds what is
     missing.
     """
 
     name: str
+    tombstones: bool
     performers: dict[tuple[str, str], Handler]
     undoers: dict[tuple[str, str], Handler]
     observers: list[Observer]
     resources: Lifespan
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, tombstones: bool = False) -> None:
         self.name = name
+        self.tombstones = tombstones
         self.performers = {}
         self.undoers = {}
         self.observers = []

@@ -18,7 +18,7 @@ from typing import Any, Never, NoReturn, TypeVar, Union
 
 from sagas.core.errors import DefinitionError
 
-__all__ = ["Handler", "Signature", "handler_of"]
+__all__ = ["Handler", "Signature", "handler_of", "returned_types"]
 
 _NONE: type = types.NoneType
 
@@ -62,6 +62,15 @@ def handler_of(function: Any, signature: Signature, role: str) -> Handler:
         listed = "; ".join(problems)
         raise DefinitionError(f"{handler.name} can not {role}: {listed}. Expected {signature}.")
     return handler
+
+
+def returned_types(handler: Handler) -> tuple[type, ...] | None:
+    """What the function says it may return, one by one; None where it does not say, or not in classes."""
+    hints = _hints(handler.function)
+    if "return" not in hints:
+        return None
+    members = _members(hints["return"])
+    return members if all(map(_is_class, members)) else None
 
 
 def _problems(handler: Handler, signature: Signature) -> Iterator[str]:

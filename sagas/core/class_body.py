@@ -6,14 +6,19 @@ sentence that says what was seen and what to write.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from sagas.core.durations import NoTimeout
 from sagas.core.events import Event, is_abstract
 from sagas.core.starts import Reuse
 
-__all__ = ["problems_of_cancelled_by", "problems_of_reuse", "problems_of_times"]
+__all__ = [
+    "problems_of_cancelled_by",
+    "problems_of_marks",
+    "problems_of_reuse",
+    "problems_of_times",
+]
 
 
 def problems_of_times(saga: str, deadline: object, step_timeout: object) -> Iterator[str]:
@@ -53,3 +58,17 @@ def problems_of_cancelled_by(saga: str, type_: object) -> Iterator[str]:
             f"{saga}: cancelled_by names {type_.__qualname__}, which has no name on the wire; give it one "
             f'on its class line, such as type="orders.{type_.__name__}.v1", or use a subclass.'
         )
+
+
+def problems_of_marks(
+    saga: str, word: str, types: object, outcomes: Collection[type[Event]]
+) -> Iterator[str]:
+    """What is wrong with ``ends_with`` or ``for_outsiders``: each names outcomes of the saga's own steps."""
+    for type_ in types if isinstance(types, tuple) else (types,):
+        if not (isinstance(type_, type) and issubclass(type_, Event)):
+            yield f"{saga}: {word} is {type_!r}; expected an event type, or a tuple of them."
+        elif type_ not in outcomes:
+            yield (
+                f"{saga}: {word} names {type_.__qualname__}, which no step of the saga emits; leave it out, "
+                "or name an outcome of a step."
+            )

@@ -4,7 +4,10 @@ expected and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sagas.core.printable import printable
+from sagas.core.problems import Problem
 
 __all__ = [
     "WORDS_MAX",
@@ -46,7 +49,14 @@ class CompensationFailed(SagaError):
 
 
 class DefinitionError(SagaError):
-    """A saga or a service is declared wrongly: its developer must act."""
+    """A saga or a service is declared wrongly: its developer must act.
+
+    ``problems`` has one by one what a saga's text lists; it is empty where the text is all.
+    """
+
+    def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class ContractViolation(SagaError):

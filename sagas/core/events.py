@@ -7,12 +7,14 @@ is what a saga declares, so two sagas, or two tests, never see each other's.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
 from sagas.core.errors import DefinitionError
+from sagas.core.personal import personal_fields
 
 __all__ = ["EVENT_TYPE", "FRAMEWORK_PUBLISHER", "Event", "is_abstract"]
 
@@ -76,6 +78,11 @@ class Event(BaseModel):
         schema = handler(source)
         _fail_fast(schema)
         return schema
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What is personal is not shown, nor what has such a part."""
+        hidden = {path.partition(".")[0] for path in personal_fields(type(self))}
+        return (shown for shown in super().__repr_args__() if shown[0] not in hidden)
 
     @classmethod
     def publisher(cls) -> str:

@@ -10,9 +10,9 @@ from sagas.core.errors import DefinitionError
 
 __all__ = ["check_words"]
 
-_WAIT: Final = ("by", "on", "done", "refused", "otherwise", "timeout", "state")
+_WAIT: Final = ("by", "on", "done", "refused", "otherwise", "timeout", "state", "data")
 _KNOWN: Final = {
-    "Start": ("by", "undone", "state"),
+    "Start": ("by", "undone", "state", "data"),
     "Step": (*_WAIT, "undone", "pivot", "reads", "retry"),
     "Wait": _WAIT,
 }

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sagas.core.class_body import (
     problems_of_cancelled_by,
+    problems_of_marks,
     problems_of_reuse,
     problems_of_times,
 )
+from sagas.core.data import problems_of_data
 from sagas.core.definition import (
     START,
     Definition,
@@ -33,12 +35,13 @@ from sagas.core.errors import DefinitionError
 from sagas.core.events import FRAMEWORK_PUBLISHER, Event, is_abstract
 from sagas.core.framework_events import FRAMEWORK_EVENTS
 from sagas.core.keys import problems_of_keys
+from sagas.core.problems import coded
 from sagas.core.retry import Retry
 from sagas.core.starts import Reuse
 from sagas.core.steps import NothingToUndo, Start, Step, Wait
-from sagas.core.validation import problems
+from sagas.core.validation import problems_of
 
-__all__ = ["EndOf", "Saga", "SagaEnded", "kebab_case"]
+__all__ = ["EndOf", "Saga", "SagaEnded", "declared_steps", "kebab_case"]
 
 _AnyStart = Start[Any, Any]
 _AnyStep = Step[Any, Any, Any, Any, Any] | Wait[Any]
@@ -84,7 +87,9 @@ class Saga(metaclass=_Named):
     ``step_timeout`` is for steps, not waits, that say nothing. ``cancelled_by`` is an event, of whichever
     service, that turns the saga back while its pivot is not triggered. ``reuse`` says what becomes of
     another start whose key was used before; like ``retries``, which says for each step how its handlers
-    are tried, it is no part of the definition. Raises one DefinitionError that lists all problems.
+    are tried, it is no part of the definition. Nor are ``ends_with``, the events that nothing follows, and
+    ``for_outsiders``, those that others than this project's services wait for: they are for ``sagas check``.
+    Raises one DefinitionError that lists all problems.
     """
 
     name: ClassVar[str]
@@ -93,6 +98,8 @@ class Saga(metaclass=_Named):
     step_timeout: ClassVar[Timeout] = NEVER
     cancelled_by: ClassVar[type[Event] | None] = None
     reuse: ClassVar[Reuse] = Reuse.NEVER
+    ends_with: ClassVar[type[Event] | tuple[type[Event], ...]] = ()
+    for_outsiders: ClassVar[type[Event] | tuple[type[Event], ...]] = ()
     retries: ClassVar[Mapping[str, Retry]]
     definition: ClassVar[Definition]
     events: ClassVar[Mapping[str, type[Event]]]
@@ -103,13 +110,13 @@ class Saga(metaclass=_Named):
         super().__init_subclass__()
         if "name" not in vars(cls):
             cls.name = kebab_case(cls.__name__)
-        found = list(_problems_of_declaration(cls))
+        found = list(coded("S0", _problems_of_declaration(cls)))
         if not found:
             cls.definition = _compile(cls)
-            found = [*problems(cls.definition), *_unsaid_undone(cls)]
+            found = [*problems_of(cls.definition), *coded("S2", _unsaid_undone(cls))]
         if found:
             listed = "\n".join(f"- {problem}" for problem in found)
-            raise DefinitionError(f"The saga {cls.__qualname__} can not run:\n{listed}")
+            raise DefinitionError(f"The saga {cls.__qualname__} can not run:\n{listed}", found)
         cls.events = MappingProxyType({type_.event_type: type_ for type_ in _events_of(cls)})
         cls.retries = MappingProxyType(
             {step.name: step.retry or Retry() for step in (*_starts_of(cls), *_steps_of(cls))}
@@ -128,6 +135,11 @@ def _starts_of(saga: type[Saga]) -> list[_AnyStart]:
 
 def _steps_of(saga: type[Saga]) -> list[_AnyStep]:
     return [value for value in vars(saga).values() if isinstance(value, Step | Wait)]
+
+
+def declared_steps(saga: type[Saga]) -> Mapping[str, _AnyStart | _AnyStep]:
+    """The start, the steps and the waits as they were written, by name, the start first."""
+    return {step.name: step for step in (*_starts_of(saga), *_steps_of(saga))}
 
 
 def _events_of(saga: type[Saga]) -> Iterator[type[Event]]:
@@ -226,6 +238,7 @@ def _problems_of_step(step: _AnyStep) -> Iterator[str]:
 
 
 def _problems_of_policy(step: _AnyStart | _AnyStep) -> Iterator[str]:
+    yield from problems_of_data(repr(step), step.data)
     policy: object = step.if_undo_fails
     if not isinstance(policy, UndoPolicy):
         yield (
@@ -282,6 +295,9 @@ def _problems_of_events(saga: type[Saga]) -> Iterator[str]:
             )
     own = [type_ for type_ in by_name.values() if type_ not in FRAMEWORK_EVENTS]
     yield from problems_of_keys(saga.__qualname__, saga.key, own)
+    outcomes = {type_ for step in declared_steps(saga).values() for type_ in _outcomes(step)}
+    yield from problems_of_marks(saga.__qualname__, "ends_with", saga.ends_with, outcomes)
+    yield from problems_of_marks(saga.__qualname__, "for_outsiders", saga.for_outsiders, outcomes)
     for start in _starts_of(saga):
         yield from _problems_of_publisher(start)
     for step in _steps_of(saga):

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Never, final, overload
 from typing_extensions import TypeVar, TypeVarTuple
 
 from sagas.core.combinations import AllOf, AnyOf, OneOf, Several
+from sagas.core.data import Data
 from sagas.core.definition import Join, UndoPolicy
 from sagas.core.durations import NEVER, Timeout
 from sagas.core.events import Event
 from sagas.core.keywords import check_words
+from sagas.core.places import place_of_caller
 from sagas.core.retry import Retry
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ _ABSENT: Final = NothingToUndo()
 class _Declared:
     """What start, steps and waits have in common: who acts, what happens, and their place in a saga.
 
-    ``timeout`` and ``retry`` are None where nothing is said.
+    ``timeout`` and ``retry`` are None where nothing is said. ``data`` is what it does with its
+    participant's data; ``place`` where in the source it stands.
     """
 
     name: str
@@ -76,6 +79,8 @@ class _Declared:
     timeout: Timeout | None = None
     retry: Retry | None = None
     state: str | None
+    data: tuple[Data, ...] = ()
+    place: str = ""
     names: tuple[str, ...] = ()
 
     def __set_name__(self, owner: type[Saga], name: str) -> None:
@@ -122,6 +127,7 @@ class Start(_Declared, Generic[In, Undone]):
         undone: NothingToUndo,
         if_undo_fails: UndoPolicy = BLOCK,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
     ) -> Start[_Trigger, NothingToUndo]: ...
     @overload
     def __new__(
@@ -133,6 +139,7 @@ class Start(_Declared, Generic[In, Undone]):
         undone: type[_Done],
         if_undo_fails: UndoPolicy = BLOCK,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
     ) -> Start[_Trigger, _Done]: ...
     def __new__(
         cls,
@@ -143,6 +150,7 @@ class Start(_Declared, Generic[In, Undone]):
         undone: Any = _ABSENT,
         if_undo_fails: UndoPolicy = BLOCK,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
         **unknown: object,
     ) -> Any:
         """Keep what was written; the saga checks it, because it knows the names."""
@@ -154,6 +162,8 @@ class Start(_Declared, Generic[In, Undone]):
         self.says_undone = undone is not _ABSENT and undone is not None
         self.if_undo_fails = if_undo_fails
         self.state = state
+        self.data = data if isinstance(data, tuple) else (data,)
+        self.place = place_of_caller()
         return self
 
 
@@ -168,6 +178,7 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
     saga, ``CONTINUE`` undoes the others and ends it as FAILED, ``ESCALATE`` parks it and calls.
     ``timeout`` and ``retry`` default to the saga's. ``reads`` are events that the handler needs besides
     its triggers. ``state`` names the business state that is reached; it is shown and decides nothing.
+    ``data`` says what it does with its participant's data, for ``sagas check``.
     """
 
     @overload
@@ -186,6 +197,7 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         timeout: Timeout | None = None,
         retry: Retry | None = None,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
     ) -> Step[_Trigger, _Done, _Refused, _Otherwise, _Undone]: ...
     @overload
     def __new__(
@@ -203,6 +215,7 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         timeout: Timeout | None = None,
         retry: Retry | None = None,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
     ) -> Step[AllOf[*_Triggers], _Done, _Refused, _Otherwise, _Undone]: ...
     def __new__(
         cls,
@@ -219,6 +232,7 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         timeout: Timeout | None = None,
         retry: Retry | None = None,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
         **unknown: object,
     ) -> Any:
         """Keep what was written; the saga checks it, because it knows the names."""
@@ -238,6 +252,8 @@ class Step(_Declared, Generic[In, Done, Refused, Otherwise, Undone]):
         self.timeout = timeout
         self.retry = retry
         self.state = state
+        self.data = data if isinstance(data, tuple) else (data,)
+        self.place = place_of_caller()
         return self
 
 
@@ -260,6 +276,7 @@ class Wait(_Declared, Generic[Answer]):
         otherwise: type[Event] | None = None,
         timeout: Timeout = NEVER,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
     ) -> Wait[Never]: ...
     @overload
     def __new__(
@@ -272,6 +289,7 @@ class Wait(_Declared, Generic[Answer]):
         otherwise: type[Event] | None = None,
         timeout: Timeout = NEVER,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
     ) -> Wait[_AnswerDone | _Refused]: ...
     @overload
     def __new__(
@@ -284,6 +302,7 @@ class Wait(_Declared, Generic[Answer]):
         otherwise: type[Event] | None = None,
         timeout: Timeout = NEVER,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
     ) -> Wait[_AnswerRefused]: ...
     def __new__(
         cls,
@@ -295,6 +314,7 @@ class Wait(_Declared, Generic[Answer]):
         otherwise: Any = None,
         timeout: Timeout = NEVER,
         state: str | None = None,
+        data: Data | tuple[Data, ...] = (),
         **unknown: object,
     ) -> Any:
         """Keep what was written; the saga checks it, because it knows the names."""
@@ -309,6 +329,8 @@ class Wait(_Declared, Generic[Answer]):
         self.says_undone = True
         self.timeout = timeout
         self.state = state
+        self.data = data if isinstance(data, tuple) else (data,)
+        self.place = place_of_caller()
         return self
 
 

@@ -17,30 +17,43 @@ from collections.abc import Iterable, Iterator
 from sagas.core.branches import Condition, together
 from sagas.core.definition import START, Definition, Join, Role, StepDefinition, StepKind
 from sagas.core.events import FRAMEWORK_PUBLISHER
+from sagas.core.problems import Problem, coded
 
-__all__ = ["problems"]
+__all__ = ["problems", "problems_of"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def problems(definition: Definition) -> list[str]:
+    """Everything that is wrong with the definition, in words; nothing if it may run."""
+    return [str(problem) for problem in problems_of(definition)]
+
+
+def problems_of(definition: Definition) -> list[Problem]:
     """Everything that is wrong with the definition; nothing if it may run.
 
     The relations between steps are looked at only once names and events fit together: on a broken
     graph they mean nothing.
     """
-    first = [*_shape(definition), *_emitted_once(definition), *_cancelled_by(definition)]
+    first = [
+        *coded("S0", _shape(definition)),
+        *coded("S0", _reserved_names(definition)),
+        *coded("S7", _emitted_once(definition)),
+        *coded("S0", _cancelled_by(definition)),
+        *coded("S5", _waits(definition)),
+    ]
     if first:
         return first
-    second = [*_triggers(definition), *_cycles(definition)]
+    second = [*coded("S3", _triggers(definition)), *coded("S6", _cycles(definition))]
     if second:
         return second
     return [
-        *_joins(definition),
-        *_pivots(definition),
-        *_kinds(definition),
-        *_reads(definition),
-        *_never_cancelled(definition),
+        *coded("S5", _reached(definition)),
+        *coded("S8", _joins(definition)),
+        *coded("S1", _pivots(definition)),
+        *coded("S1", _kinds(definition)),
+        *coded("S12", _reads(definition)),
+        *coded("S5", _never_cancelled(definition)),
     ]
 
 
@@ -105,20 +118,32 @@ def _step_shape(where: str, step: StepDefinition) -> Iterator[str]:
 def _time_shape(where: str, step: StepDefinition) -> Iterator[str]:
     if step.waits and (step.undone is not None or step.reads):
         yield f"{where}: a wait does nothing itself; it has nothing to undo and reads nothing."
-    if step.waits and not step.done and step.timeout_ms is None:
-        yield f"{where}: nothing ever ends this wait; give it a timeout=, or say with done= what does."
-    if step.waits and step.otherwise is not None and step.timeout_ms is None:
-        yield (
-            f"{where}: {step.otherwise} can never happen, because this wait has no end; give it a "
-            f"timeout=, or leave otherwise= out."
-        )
-    if step.pivot and step.otherwise is not None:
-        yield (
-            f"{where}: the saga can not go on without its pivot, but names {step.otherwise}; leave "
-            f"otherwise= out, or let a refusal say no."
-        )
     if step.timeout_ms is not None and step.timeout_ms <= 0:
         yield f"{where}: its timeout is {step.timeout_ms} ms; give it more than nothing."
+
+
+def _waits(definition: Definition) -> Iterator[str]:
+    for step in definition.steps:
+        where = f"{definition.saga}.{step.name}"
+        if step.waits and not step.done and step.timeout_ms is None:
+            yield (
+                f"{where}: nothing ever ends this wait; give it a timeout=, or say with done= what does."
+            )
+        if step.waits and step.otherwise is not None and step.timeout_ms is None:
+            yield (
+                f"{where}: {step.otherwise} can never happen, because this wait has no end; give it a "
+                f"timeout=, or leave otherwise= out."
+            )
+
+
+def _reserved_names(definition: Definition) -> Iterator[str]:
+    for step in definition.steps:
+        yield from (
+            f"{definition.saga}.{step.name}: its outcome {type_} is named as the framework's own "
+            f"events are; name it after the service: {step.service}.Name.v1."
+            for type_, _ in step.outcomes
+            if type_.partition(".")[0] == FRAMEWORK_PUBLISHER
+        )
 
 
 def _emitted_once(definition: Definition) -> Iterator[str]:
@@ -126,12 +151,6 @@ def _emitted_once(definition: Definition) -> Iterator[str]:
     for step in definition.steps:
         for type_, role in step.outcomes:
             emitters.setdefault(type_, []).append(f"{step.name} ({role})")
-            if type_.partition(".")[0] == FRAMEWORK_PUBLISHER:
-                yield (
-                    f"{definition.saga}.{step.name}: its outcome {type_} is named as the "
-                    f"framework's own events are; name it after the service: "
-                    f"{step.service}.Name.v1."
-                )
     yield from (
         f"{definition.saga}: {type_} is the outcome of {_and(found)}; an event type is the outcome "
         f"of one step, so that a message says who did what. Declare an event for each."
@@ -202,17 +221,23 @@ def _cycles(definition: Definition) -> Iterator[str]:
 # --- joins and branches ---------------------------------------------------------------------------
 
 
+def _reached(definition: Definition) -> Iterator[str]:
+    for step in definition.steps:
+        never = [type_ for type_ in step.triggers if not definition.branches(type_)]
+        if never:
+            yield (
+                f"{definition.saga}.{step.name}: it can not be reached, because {_and(never)} can "
+                f"never happen; mend the steps before it."
+            )
+
+
 def _joins(definition: Definition) -> Iterator[str]:
     for step in definition.steps:
         where = f"{definition.saga}.{step.name}"
         branches = {type_: definition.branches(type_) for type_ in step.triggers}
-        never = [type_ for type_, conditions in branches.items() if not conditions]
-        if never:
-            yield (
-                f"{where}: it can not be reached, because {_and(never)} can never happen; "
-                f"mend the steps before it."
-            )
-        elif step.join is Join.ANY:
+        if not all(branches.values()):
+            continue
+        if step.join is Join.ANY:
             yield from (
                 f"{where}: AnyOf merges exclusive branches, but {left} and {right} can both happen "
                 f"in one saga, and the step would run twice. Use AllOf, or a step for each."
@@ -256,6 +281,11 @@ def _kinds(definition: Definition) -> Iterator[str]:
     for step in definition.steps:
         where = f"{definition.saga}.{step.name}"
         match definition.kinds[step.name]:
+            case StepKind.PIVOT if step.otherwise is not None:
+                yield (
+                    f"{where}: the saga can not go on without its pivot, but names {step.otherwise}; "
+                    f"leave otherwise= out, or let a refusal say no."
+                )
             case StepKind.PIVOT if step.undone is not None:
                 yield (
                     f"{where}: the pivot is the point of no return, so {step.undone} can never "

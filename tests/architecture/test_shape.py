@@ -12,6 +12,10 @@ PURE = {
     "sagas/core": {"sagas.core", "pydantic", "pydantic_core", "typing_extensions"},
     "sagas/graph": {"sagas.core", "sagas.graph"},
     "sagas/wire": {"sagas.core", "sagas.wire", "pydantic", "pydantic_core", "typing_extensions"},
+    "sagas/checks": {
+        *("sagas.core", "sagas.wire", "sagas.checks", "sagas.service", "sagas.signatures"),
+        "pydantic",
+    },
 }
 MAX_MODULE_LINES = 400
 MAX_SCRIPT_LINES = 100

@@ -1,0 +1,40 @@
+"""Each check finds what is broken, and leaves alone what is nearly the same and right."""
+
+from __future__ import annotations
+
+import pytest
+
+from sagas.checks import TITLES, Finding
+from sagas.core.problems import Problem
+from tests.definitions.broken import CASES, Case
+from tests.definitions.broken_together import CASES_TOGETHER
+from tests.definitions.written import codes, findings
+
+EVERYTHING = CASES | CASES_TOGETHER
+
+
+@pytest.mark.parametrize("case", EVERYTHING.values(), ids=EVERYTHING)
+def test_what_is_broken_is_reported(case: Case) -> None:
+    found = findings(case.broken)
+    assert case.code in codes(found)
+    told = [
+        one.text if not isinstance(one, Finding) else one.reason
+        for one in found
+        if one.code == case.code
+    ]
+    assert any(case.said in reason for reason in told), told
+
+
+@pytest.mark.parametrize("case", EVERYTHING.values(), ids=EVERYTHING)
+def test_what_is_nearly_the_same_is_not(case: Case) -> None:
+    near = case.broken
+    for old, new in case.near:
+        assert old in near, old
+        near = near.replace(old, new)
+    found = findings(near)
+    assert case.code not in codes(found)
+    assert not any(isinstance(one, Problem) for one in found), found
+
+
+def test_every_check_has_a_broken_example() -> None:
+    assert {case.code for case in EVERYTHING.values()} == TITLES.keys() - {"S11"}
