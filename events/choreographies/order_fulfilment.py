@@ -30,6 +30,7 @@ class OrderFulfilment(Saga):
     deadline = hours(2)
     step_timeout = seconds(30)
     cancelled_by = OrderCancellationRequested
+    ends_with = (CustomerNotified, ReceiptConfirmed, ReceiptAssumed)
 
     start = Start(OrderPlaced, by="orders", undone=OrderCancelled, state="CREATED")
 

@@ -30,7 +30,7 @@ def consumers(subject: Subject) -> Iterator[Finding]:
             else:
                 idle += ends
         if idle:
-            yield _without_consumer(saga, idle)
+            yield _without_consumer(saga, idle, observers=bool(subject.services))
 
 
 def _leads_on(saga: Declared, type_: str) -> bool:
@@ -56,17 +56,16 @@ def _forgotten(saga: Declared, step: StepDefinition, ends: list[str]) -> Iterato
         )
 
 
-def _without_consumer(saga: Declared, idle: list[str]) -> Finding:
+def _without_consumer(saga: Declared, idle: list[str], *, observers: bool) -> Finding:
     names = ", ".join(map(short, idle))
     says = bool(saga.ends_with or saga.for_outsiders)
     step = saga.definition.outcome_of[idle[0]].step if says else None
-    pair = f"({names})" if len(idle) > 1 else names
+    pair, them = (f"({names})", "them") if len(idle) > 1 else (names, "it")
     return saga.finding(
         "S3",
         Severity.WARNING if says else Severity.HINT,
         step,
-        f"nothing follows {names}, and no service of this project observes "
-        f"{'them' if len(idle) > 1 else 'it'}.",
+        f"nothing follows {names}{', and no service here observes ' + them if observers else ''}.",
         f"If that is how the saga ends, say so: ends_with = {pair}. If others wait for it, for_outsiders = "
         f"{pair}. Else let a step, or an observer, follow.",
     )

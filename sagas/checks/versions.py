@@ -99,8 +99,17 @@ def _follows_no_less(deployed: Definition, old: StepDefinition, new: StepDefinit
     )
 
 
+def _ended(old: Definition, type_: str) -> bool:
+    """Whether an instance that has recorded this has ended by it, so that nothing can still wait."""
+    last = old.outcome_of[type_].step
+    if any(type_ in step.triggers or (step.otherwise and step.undone) for step in old.steps):
+        return False
+    before = old.predecessors[last] | {last}
+    return all(step.name in before or old.exclusive(step.name, last) for step in old.steps)
+
+
 def _new_step(saga: Declared, old: Definition, step: StepDefinition) -> Iterator[Finding]:
-    known = [type_ for type_ in step.triggers if type_ in old.outcome_of]
+    known = [t for t in step.triggers if t in old.outcome_of and not _ended(old, t)]
     if known and (step.join is Join.ANY or len(known) == len(step.triggers)):
         yield _error(
             saga,

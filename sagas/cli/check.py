@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from sagas.checks import Finding, Subject, declared
+from sagas.checks import check as find
 from sagas.cli.errors import CommandError, ExitCode
+from sagas.cli.findings import (
+    as_findings,
+    counted,
+    explain,
+    failing,
+    findings_json,
+    print_findings,
+)
 from sagas.cli.options import Output, OutputOption, ProjectOption
 from sagas.core.definition import START, Join, StepDefinition
 from sagas.core.errors import DefinitionError
@@ -31,52 +42,92 @@ class _Findings:
     sagas: list[type[Saga]] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    refused: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     misplaced: bool = False
 
 
 def check(
-    sagas: Annotated[
+    names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="MODULE:SAGA",
-            help="Only these sagas. Default: all that \\[tool.sagas] names.",
+            metavar="MODULE[:SAGA]",
+            help="Only these: the sagas and services of a module, or one saga. Default: all that "
+            "\\[tool.sagas] names.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings end with 1, too.")] = False,
+    retention: Annotated[
+        str | None,
+        typer.Option(
+            "--retention",
+            metavar="SPAN",
+            help="How long topics keep records at least, such as 14d. Default: what \\[tool.sagas] says.",
+            show_default=False,
+        ),
+    ] = None,
+    explain_code: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="CODE",
+            help="Say what a check is for, such as S13.",
             show_default=False,
         ),
     ] = None,
     transitions: Annotated[
         bool, typer.Option("--transitions", help="Print what every event does in every situation.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
     output: OutputOption = Output.TABLE,
     project: ProjectOption = None,
 ) -> None:
     """Check sagas and services; needs no server. Ends with 1 if there is something to mend.
 
-    Example: [bold]sagas check events.orders:Ordering[/bold]
+    Example: [bold]sagas check events.orders:Ordering --strict[/bold]
     """
     if transitions:
         from sagas.core.transitions import render
 
         typer.echo(render())
         return
+    if explain_code is not None:
+        typer.echo(explain(explain_code))
+        return
     from sagas.cli.project import open_named
 
-    found = _find(open_named(project, named=bool(sagas)), sagas)
-    if output is Output.JSON:
-        _print_json(found)
+    opened = open_named(project, named=bool(names))
+    found = _find(opened, names)
+    kept_ms = _kept_ms(retention, opened)
+    sagas = tuple(map(declared, found.sagas))
+    found.findings = find(
+        Subject(sagas=sagas, services=tuple(found.services), retention_ms=kept_ms)
+    )
+    if as_json or output is Output.JSON:
+        _print_json(found, opened.directory)
     else:
-        _print_tables(found)
-    if found.problems:
+        _print_tables(found, opened.directory)
+    if found.problems or failing(found.findings, strict=strict):
         raise typer.Exit(ExitCode.USAGE if found.misplaced else ExitCode.FINDINGS)
+
+
+def _kept_ms(given: str | None, project: Project) -> int | None:
+    from sagas.cli.project import kept_ms
+
+    return project.retention_ms if given is None else kept_ms(given, "--retention")
 
 
 def _find(project: Project, named: Sequence[str] | None) -> _Findings:
     """Everything that is wrong, not only the first of it."""
     found = _Findings()
     for entry in named or project.saga_entries:
-        _add(found, found.sagas, project.saga, entry)
-    if named:
-        return found
-    for entry in project.service_entries:
+        if named and ":" not in entry:
+            _add_module(found, project, entry)
+        else:
+            _add(found, found.sagas, project.saga, entry)
+    for entry in () if named else project.service_entries:
         _add(found, found.services, project.service, entry)
     for service in found.services:
         try:
@@ -84,8 +135,19 @@ def _find(project: Project, named: Sequence[str] | None) -> _Findings:
         except DefinitionError as error:
             found.problems.append(str(error))
     if not found.sagas and not found.services and not found.problems:
-        raise CommandError(ExitCode.USAGE, f"{project.file}: [tool.sagas] names nothing to check.")
+        what = " and ".join(named) if named else f"{project.file}: [tool.sagas]"
+        raise CommandError(
+            ExitCode.USAGE, f"{what} names nothing to check: no saga and no service."
+        )
     return found
+
+
+def _add_module(found: _Findings, project: Project, name: str) -> None:
+    both: list[tuple[list[type[Saga]], list[Service]]] = []
+    _add(found, both, project.module, name)
+    for sagas, services in both:
+        found.sagas += [one for one in sagas if one not in found.sagas]
+        found.services += [one for one in services if one not in found.services]
 
 
 def _add(found: _Findings, to: list[T], load: Callable[[str], T], entry: str) -> None:
@@ -95,6 +157,8 @@ def _add(found: _Findings, to: list[T], load: Callable[[str], T], entry: str) ->
         text = str(failure)
         if text not in found.problems:
             found.problems.append(text)
+            if isinstance(failure.__cause__, DefinitionError):
+                found.refused += as_findings(failure.__cause__, text.partition(": ")[0])
         found.misplaced = found.misplaced or failure.code is ExitCode.USAGE
 
 
@@ -105,7 +169,7 @@ def _absent(found: _Findings) -> dict[str, list[str]]:
     return {saga: [one for one in services if one not in here] for saga, services in named.items()}
 
 
-def _print_json(found: _Findings) -> None:
+def _print_json(found: _Findings, directory: Path) -> None:
     from sagas.cli.output import print_json
 
     print_json(
@@ -116,6 +180,7 @@ def _print_json(found: _Findings) -> None:
                 for service in found.services
             ],
             "problems": found.problems,
+            "findings": findings_json([*found.refused, *found.findings], directory),
         }
     )
 
@@ -144,7 +209,7 @@ def _saga_json(saga: type[Saga]) -> dict[str, object]:
     }
 
 
-def _print_tables(found: _Findings) -> None:
+def _print_tables(found: _Findings, directory: Path) -> None:
     from rich.text import Text
 
     from sagas.cli.output import console, table
@@ -169,6 +234,7 @@ def _print_tables(found: _Findings) -> None:
                     f"{name}: {', '.join(absent)} not among the services of this project.",
                     soft_wrap=True,
                 )
+    print_findings(out, found.findings, directory)
     for problem in found.problems:
         out.print(f"problem: {problem}", style="red", markup=False, soft_wrap=True)
     out.print(_summary(found), soft_wrap=True)
@@ -188,7 +254,9 @@ def _summary(found: _Findings) -> str:
     checked = (
         f"{_counted(len(found.sagas), 'saga')}, {_counted(len(found.services), 'service')} checked"
     )
-    return f"{checked}: {_counted(len(found.problems), 'problem') if found.problems else 'ok'}."
+    problems = _counted(len(found.problems), "problem") if found.problems else ""
+    told = ", ".join(one for one in (problems, counted(found.findings)) if one)
+    return f"{checked}: {told or 'ok'}."
 
 
 def _counted(number: int, noun: str) -> str:

@@ -7,36 +7,43 @@ Imports nothing of the project before it is asked for.
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 import tomllib
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 import sagas
 from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.core.durations import span_ms
 from sagas.core.errors import SagaError
 from sagas.core.saga import Saga
 from sagas.service import Service
 
-__all__ = ["Project", "open_named", "open_project"]
+__all__ = ["Project", "kept_ms", "open_named", "open_project"]
 
 T = TypeVar("T")
 
 _FRAMEWORK = Path(sagas.__file__).parent
-_KEYS = {"services", "sagas"}
+_KEYS = {"services", "sagas", "retention"}
 _EXAMPLE = 'services = ["services.orders.main:service"] and sagas = ["events.orders:Ordering"]'
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Where the project is, and its entries ``module:attribute``, not imported yet."""
+    """Where the project is, and its entries ``module:attribute``, not imported yet.
+
+    ``retention_ms`` is how long its topics keep records at least, -1 for ever, None where it does not say.
+    """
 
     file: Path
     service_entries: tuple[str, ...]
     saga_entries: tuple[str, ...]
+    retention_ms: int | None = None
 
     @property
     def directory(self) -> Path:
@@ -100,6 +107,19 @@ class Project:
         """The module of that name. Raises CommandError."""
         return self._import(name, name)
 
+    def declared_in(self, name: str) -> tuple[list[type[Saga]], list[Service]]:
+        """The sagas and services in a module, or in all modules of a package. Raises CommandError."""
+        found: list[object] = []
+        first = self._import(name, name)
+        parts = pkgutil.walk_packages(getattr(first, "__path__", ()), f"{name}.")
+        for module in (first, *(self._import(part.name, name) for part in parts)):
+            found += vars(module).values()
+        kinds = list(dict.fromkeys(one for one in found if isinstance(one, type | Service)))
+        sagas = [one for one in kinds if isinstance(one, type) and issubclass(one, Saga)]
+        return [one for one in sagas if one is not Saga], [
+            one for one in kinds if isinstance(one, Service)
+        ]
+
     def service_named(self, name: str) -> Service:
         """The service of that name.
 
@@ -140,7 +160,7 @@ class Project:
             )
         return getattr(module, attribute)
 
-    def _import(self, name: str, entry: str) -> object:
+    def _import(self, name: str, entry: str) -> ModuleType:
         directory = str(self.directory)
         if directory not in sys.path:
             sys.path.insert(0, directory)
@@ -172,7 +192,8 @@ def open_project(given: Path | None) -> Project:
     for key in table.keys() - _KEYS:
         hint = nearest(key, _KEYS, "It may hold")
         raise CommandError(ExitCode.USAGE, f"{file}: [tool.sagas] knows no {key!r}.{hint}")
-    return Project(file, _entries(file, table, "services"), _entries(file, table, "sagas"))
+    services, sagas_ = _entries(file, table, "services"), _entries(file, table, "sagas")
+    return Project(file, services, sagas_, _retention(file, table))
 
 
 def open_named(given: Path | None, *, named: bool) -> Project:
@@ -240,6 +261,20 @@ def _entries(file: Path, table: dict[str, object], key: str) -> tuple[str, ...]:
         ExitCode.USAGE,
         f"{file}: {key} in [tool.sagas] is {value!r}; expected a list of texts such as {_EXAMPLE}.",
     )
+
+
+def _retention(file: Path, table: dict[str, object]) -> int | None:
+    value = table.get("retention")
+    return None if value is None else kept_ms(value, f"{file}: retention in [tool.sagas]")
+
+
+def kept_ms(value: object, what: str) -> int:
+    """How long topics keep records, as a span says it; -1 for ever. Raises CommandError."""
+    try:
+        kept = span_ms(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise CommandError(ExitCode.USAGE, f"{what} is {value!r}; {error}.") from None
+    return -1 if kept is None else kept
 
 
 def _wrong_type(entry: str, found: object, expected: str) -> CommandError:

@@ -12,7 +12,7 @@ from services.inventory import store
 
 __all__ = ["inventory"]
 
-inventory = Service("inventory")
+inventory = Service("inventory", tombstones=True)  # by its journal
 
 
 @inventory.performs(OrderFulfilment.reserve_stock)

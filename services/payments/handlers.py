@@ -15,7 +15,7 @@ from services.payments.settings import PaymentsSettings
 
 __all__ = ["payments"]
 
-payments = Service("payments")
+payments = Service("payments", tombstones=True)  # by its journal
 
 
 @payments.performs(OrderFulfilment.authorize_payment)

@@ -114,8 +114,10 @@ CASES: dict[str, Case] = {
         (
             (
                 'Service("mails")',
-                'Service("mails")\n@mails.observes(Picked)\n'
-                "async def tell(p: Picked, c: EventContext) -> None: ...",
+                (
+                    'Service("mails")\n@mails.observes(Picked)\n'
+                    "async def tell(p: Picked, c: EventContext) -> None: ..."
+                ),
             ),
         ),
     ),

@@ -57,6 +57,15 @@ class Ordering(Saga):
     ship = Step(by="shipping", on=Approved, done=Shipped, pivot=True)
 """
 
+SIDE_BY_SIDE = """\
+class Ordering(Saga):
+    name, key, step_timeout = "ordering", "order_id", seconds(30)
+    start = Start(Placed, by="orders", undone=Cancelled)
+    pay = Step(by="payments", on=Placed, done=Paid, pivot=True)
+    pick = Step(by="stock", on=Paid, done=Picked)
+    ship = Step(by="shipping", on=Paid, done=Shipped)
+"""
+
 
 def two(*, look: str = "()", take: str = "()", count: str = "()", undone: str = "NOTHING") -> str:
     """Two sagas that may come to the same pieces: one looks, then takes; the other counts them."""
@@ -206,6 +215,15 @@ CASES_TOGETHER: dict[str, Case] = {
         ),
         (('    pack = Step(by="stock", on=Placed, done=Picked, undone=NOTHING)\n', ""),),
         "nothing wakes it",
+    ),
+    "a step more, behind what is no end alone": Case(
+        "S16",
+        SIDE_BY_SIDE.replace("Ordering", "Deployed")
+        + "\n"
+        + SIDE_BY_SIDE
+        + '    tell = Step(by="orders", on=Picked, done=Inspected)\n',
+        ((", done=Picked)\n    ship", ", done=Picked)\n    # ship"),),
+        "follows Picked",
     ),
     "an outcome less": Case(
         "S16",

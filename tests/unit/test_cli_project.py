@@ -139,12 +139,12 @@ def test_check_shows_the_sagas(shop: Project) -> None:
     assert ended.err == ""
     for word in ("ordering", "reserve_stock", "inventory", "compensatable", "pivot"):
         assert word in ended.out
-    assert ended.out.endswith("1 saga, 3 services checked: ok.\n")
+    assert ended.out.endswith("1 saga, 3 services checked: 2 hints.\n")
 
 
 def test_check_as_json(shop: Project) -> None:
     found = json.loads(shop.sagas("check", "--output", "json").out)
-    assert found.keys() == {"sagas", "services", "problems"}
+    assert found.keys() == {"sagas", "services", "problems", "findings"}
     (saga,) = found["sagas"]
     assert saga.keys() == {"name", "key", "fingerprint", "services", "steps"}
     assert saga["services"] == ["orders", "inventory", "payments"]
@@ -171,7 +171,7 @@ def test_check_names_missing_handlers(tmp_path: Path) -> None:
     ended = project.sagas("check")
     assert ended.code == 1
     assert "nothing performs Ordering.capture_payment" in ended.out
-    assert ended.out.endswith("1 problem.\n")
+    assert ended.out.endswith("1 problem, 2 hints.\n")
     assert len(json.loads(project.sagas("check", "-o", "json").out)["problems"]) == 1
     refused = project.sagas("run", "payments")
     assert refused.code == 1

@@ -22,6 +22,7 @@ log.dirs={directory}/data
 broker.session.timeout.ms=5000
 broker.heartbeat.interval.ms=500
 auto.create.topics.enable=false
+log.retention.hours=192
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
