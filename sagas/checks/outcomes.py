@@ -58,7 +58,7 @@ def _forgotten(saga: Declared, step: StepDefinition, ends: list[str]) -> Iterato
 
 def _without_consumer(saga: Declared, idle: list[str], *, observers: bool) -> Finding:
     names = ", ".join(map(short, idle))
-    says = bool(saga.ends_with or saga.for_outsiders)
+    says = observers and bool(saga.ends_with or saga.for_outsiders)
     step = saga.definition.outcome_of[idle[0]].step if says else None
     pair, them = (f"({names})", "them") if len(idle) > 1 else (names, "it")
     return saga.finding(

@@ -15,12 +15,15 @@ from sagas import (
     NEVER,
     Event,
     EventContext,
+    Guard,
+    Reads,
     Saga,
     Service,
     Start,
     Step,
     StepContext,
     Wait,
+    Writes,
     minutes,
     seconds,
 )
@@ -80,7 +83,7 @@ class Ordering(Saga):
     )  # fmt: skip
     reserve_stock = Step(
         by="catalog", on=AwaitingValidation, done=StockConfirmed, refused=StockRejected,
-        undone=StockReleased, state="STOCK_CONFIRMED",
+        undone=StockReleased, state="STOCK_CONFIRMED", data=Writes("stock", guard=Guard.COMMUTATIVE),
     )  # fmt: skip
     pay = Step(
         by="payment", on=StockConfirmed, done=PaymentSucceeded, refused=PaymentFailed, pivot=True
@@ -102,13 +105,13 @@ class OriginalOrdering(Saga):
     )  # fmt: skip
     check_stock = Wait(
         by="catalog", on=AwaitingValidation, done=StockConfirmed, refused=StockRejected,
-        timeout=NEVER,
+        timeout=NEVER, data=Reads("stock"),
     )  # fmt: skip
     pay = Step(
         by="payment", on=StockConfirmed, done=PaymentSucceeded, refused=PaymentFailed, pivot=True
     )
     mark_paid = Step(by="ordering", on=PaymentSucceeded, done=OrderPaid, state="PAID")
-    take_stock = Step(by="catalog", on=OrderPaid, done=StockTaken)
+    take_stock = Step(by="catalog", on=OrderPaid, done=StockTaken, data=Writes("stock"))
     ship = Step(by="ordering", on=OrderPaid, done=OrderShipped, state="SHIPPED")
 
 

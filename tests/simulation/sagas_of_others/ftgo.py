@@ -11,7 +11,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sagas import NOTHING, Event, Saga, Service, Start, Step, StepContext, seconds
+from sagas import (
+    NOTHING,
+    Event,
+    Locks,
+    Saga,
+    Service,
+    Start,
+    Step,
+    StepContext,
+    Unlocks,
+    Writes,
+    seconds,
+)
 from sagas.adapters.memory.journal import MemoryJournal
 from sagas.testing.simulation import Setting
 
@@ -56,19 +68,30 @@ class OrderApproved(_OfOrder, type="orders.OrderApproved.v1"): ...
 class CreateOrder(Saga):
     key = "request_id"
     step_timeout = seconds(20)
-    start = Start(OrderCreated, by="orders", undone=OrderRejected, state="APPROVAL_PENDING")
+    start = Start(
+        OrderCreated,
+        by="orders",
+        undone=OrderRejected,
+        state="APPROVAL_PENDING",
+        data=Locks("order"),
+    )
     validate_order = Step(
         by="consumers", on=OrderCreated, done=ConsumerVerified, refused=ConsumerUnknown,
         undone=NOTHING,
     )  # fmt: skip
     create_ticket = Step(
-        by="kitchen", on=ConsumerVerified, done=TicketCreated, undone=TicketCancelled
-    )
+        by="kitchen", on=ConsumerVerified, done=TicketCreated, undone=TicketCancelled,
+        data=Writes("ticket"),
+    )  # fmt: skip
     authorize_card = Step(
         by="accounting", on=TicketCreated, done=CardAuthorized, refused=CardRefused, pivot=True
     )
-    confirm_ticket = Step(by="kitchen", on=CardAuthorized, done=TicketConfirmed)
-    approve_order = Step(by="orders", on=TicketConfirmed, done=OrderApproved, state="APPROVED")
+    confirm_ticket = Step(
+        by="kitchen", on=CardAuthorized, done=TicketConfirmed, data=Writes("ticket")
+    )
+    approve_order = Step(
+        by="orders", on=TicketConfirmed, done=OrderApproved, state="APPROVED", data=Unlocks("order")
+    )
 
 
 class CancellationRequested(_OfOrder, type="orders.CancellationRequested.v1"): ...
@@ -98,12 +121,19 @@ class CancelOrder(Saga):
     start = Start(CancellationRequested, by="orders", undone=NOTHING)
     begin_cancel = Step(
         by="orders", on=CancellationRequested, done=CancellationBegun,
-        refused=CancellationRefused, undone=CancellationUndone,
+        refused=CancellationRefused, undone=CancellationUndone, data=Locks("order"),
     )  # fmt: skip
     withdraw_ticket = Step(
-        by="kitchen", on=CancellationBegun, done=TicketWithdrawn, refused=TicketTooLate, pivot=True
+        by="kitchen", on=CancellationBegun, done=TicketWithdrawn, refused=TicketTooLate, pivot=True,
+        data=Writes("ticket"),
+    )  # fmt: skip
+    confirm_cancel = Step(
+        by="orders",
+        on=TicketWithdrawn,
+        done=OrderCancelled,
+        state="CANCELLED",
+        data=Unlocks("order"),
     )
-    confirm_cancel = Step(by="orders", on=TicketWithdrawn, done=OrderCancelled, state="CANCELLED")
 
 
 class RevisionRequested(_OfOrder, type="orders.RevisionRequested.v1"): ...
@@ -133,12 +163,13 @@ class ReviseOrder(Saga):
     start = Start(RevisionRequested, by="orders", undone=NOTHING)
     begin_revise = Step(
         by="orders", on=RevisionRequested, done=RevisionBegun, refused=RevisionRefused,
-        undone=RevisionUndone,
+        undone=RevisionUndone, data=Locks("order"),
     )  # fmt: skip
     revise_ticket = Step(
-        by="kitchen", on=RevisionBegun, done=TicketRevised, refused=TicketNotRevised, pivot=True
-    )
-    confirm_revise = Step(by="orders", on=TicketRevised, done=OrderRevised)
+        by="kitchen", on=RevisionBegun, done=TicketRevised, refused=TicketNotRevised, pivot=True,
+        data=Writes("ticket"),
+    )  # fmt: skip
+    confirm_revise = Step(by="orders", on=TicketRevised, done=OrderRevised, data=Unlocks("order"))
 
 
 @dataclass
