@@ -25,7 +25,8 @@ def misfits(written: Schema, read: Schema) -> Iterator[str]:
 
     A writer gives all of its fields, also those with a default; unknown ones are ignored by readers.
     """
-    yield from dict.fromkeys(_object("", written, read, _Roots(written, read), 0))
+    roots = _Roots(written, read)
+    yield from dict.fromkeys(_object("", roots.of(written, 0), roots.of(read, 1), roots, 0))
 
 
 class _Roots:
@@ -98,6 +99,8 @@ def _values(schema: Schema) -> list[Any] | None:
 
 
 def _limits(path: str, written: Schema, read: Schema) -> Iterator[str]:
+    if _values(written) is not None:
+        return
     for word in (*_LOWER, *_UPPER):
         wanted, given = read.get(word), written.get(word)
         if wanted is None:

@@ -141,6 +141,20 @@ CASES_TOGETHER: dict[str, Case] = {
         ((COMMUTATIVE, f'(Locks("shelf"), {COMMUTATIVE}, Unlocks("shelf"))'),),
         "counting.count writes",
     ),
+    "it is undone after its lock was given back": Case(
+        "S13",
+        two(count=f'(Locks("shelf"), {WRITES}, Unlocks("shelf"))', undone="Released"),
+        ((', Unlocks("shelf"))', ")"), ("pivot=True)", 'pivot=True, data=Unlocks("shelf"))')),
+        "until it is undone",
+    ),
+    "what may be undone is looked at, and only one side has the lock": Case(
+        "S13",
+        two(look=READS, count=f'(Locks("shelf"), {COMMUTATIVE})', undone="Released").replace(
+            "pivot=True)", 'pivot=True, data=Unlocks("shelf"))'
+        ),
+        ((f"data={READS}", f'data=(Locks("shelf"), {READS}, Unlocks("shelf"))'),),
+        "which may still be undone",
+    ),
     "a lock that one way keeps": Case(
         "S14",
         EXAMPLES["S14"],
@@ -225,6 +239,20 @@ CASES_TOGETHER: dict[str, Case] = {
         ((", done=Picked)\n    ship", ", done=Picked)\n    # ship"),),
         "follows Picked",
     ),
+    "a step more, behind one of two ends and beside the other": Case(
+        "S16",
+        SIDE_BY_SIDE.replace("Ordering", "Deployed")
+        + "\n"
+        + SIDE_BY_SIDE
+        + '    tell = Step(by="orders", on=Picked, done=Inspected)\n',
+        (
+            (
+                "on=Placed, done=Paid, pivot=True",
+                "on=Placed, done=OneOf(Paid, Declined), pivot=True",
+            ),
+            ("on=Paid, done=Shipped", "on=Declined, done=Shipped"),
+        ),
+    ),
     "an outcome less": Case(
         "S16",
         after("refused=Unavailable, ", ""),
@@ -273,6 +301,17 @@ CASES_TOGETHER: dict[str, Case] = {
         + CHECKED.replace("on=Approved", "on=Placed"),
         (("on=Placed, done=Shipped", "on=Approved, done=Shipped"),),
         "it followed Approved and now follows Placed",
+    ),
+    "another way round, and the old one is gone": Case(
+        "S16",
+        CHECKED.replace("Ordering", "Deployed")
+        + "\n"
+        + CHECKED.replace("done=Approved", "done=OneOf(Approved, Doubted)").replace(
+            "on=Approved", "on=Inspected"
+        )
+        + '    look = Step(by="orders", on=Doubted, done=Inspected, undone=NOTHING)\n',
+        (("on=Inspected", "on=AnyOf(Approved, Inspected)"),),
+        "it followed Approved and now follows Inspected",
     ),
     "a key that is personal": Case(
         "S17",

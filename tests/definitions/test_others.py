@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from sagas import DefinitionError, Saga, Service
+from sagas import DefinitionError, Saga, Service, Start, Step, StepContext
 from sagas.checks import Finding, Severity, Subject, check, declared
 from sagas.core.durations import span_ms
 from tests.definitions.others import OTHERS
@@ -59,8 +59,8 @@ def test_the_silent_refusal_is_found_in_a_handler_too() -> None:
 
     class Looking(Saga):
         key: ClassVar[str] = "order_id"
-        start = eshop.Start(eshop.OrderStarted, by="ordering", undone=eshop.OrderCancelled)
-        look = eshop.Step(
+        start = Start(eshop.OrderStarted, by="ordering", undone=eshop.OrderCancelled)
+        look = Step(
             by="catalog",
             on=eshop.OrderStarted,
             done=eshop.StockConfirmed,
@@ -69,14 +69,14 @@ def test_the_silent_refusal_is_found_in_a_handler_too() -> None:
         )
 
     @catalog.performs(Looking.look)
-    async def look(
-        order: eshop.OrderStarted, context: eshop.StepContext
-    ) -> eshop.StockConfirmed: ...
+    async def look(order: eshop.OrderStarted, context: StepContext) -> eshop.StockConfirmed:
+        return eshop.StockConfirmed(order_id=order.order_id)
 
     @catalog.undoes(Looking.look)
     async def release(
-        order: eshop.OrderStarted, seen: eshop.StockConfirmed | None, context: eshop.StepContext
-    ) -> eshop.StockReleased: ...
+        order: eshop.OrderStarted, seen: eshop.StockConfirmed | None, context: StepContext
+    ) -> eshop.StockReleased:
+        return eshop.StockReleased(order_id=order.order_id)
 
     silent = [one for one in found([Looking], [catalog]) if "never returns it" in one.reason]
     assert [(one.code, one.severity) for one in silent] == [("S4", Severity.WARNING)]
@@ -87,9 +87,9 @@ def test_a_missing_compensation_of_eshop_is_refused() -> None:
 
         class Forgetful(Saga):
             key: ClassVar[str] = "order_id"
-            start = eshop.Start(eshop.OrderStarted, by="ordering", undone=eshop.OrderCancelled)
-            take = eshop.Step(by="catalog", on=eshop.OrderStarted, done=eshop.StockTaken)
-            pay = eshop.Step(
+            start = Start(eshop.OrderStarted, by="ordering", undone=eshop.OrderCancelled)
+            take = Step(by="catalog", on=eshop.OrderStarted, done=eshop.StockTaken)
+            pay = Step(
                 by="payment",
                 on=eshop.StockTaken,
                 done=eshop.PaymentSucceeded,

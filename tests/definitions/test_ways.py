@@ -27,10 +27,8 @@ def ways(definition: Definition) -> Iterator[list[str]]:
         ran: list[str] = []
         for _ in definition.steps:
             for step, type_ in zip(definition.steps, chosen, strict=True):
-                every = all if step.join is Join.ALL else any
-                if (
-                    step.name not in ran and every(t in happened for t in step.triggers or ["?"])
-                ) or (step is definition.start and not ran):
+                every = any if step.join is Join.ANY else all  # of no trigger: the start
+                if step.name not in ran and every(t in happened for t in step.triggers):
                     ran.append(step.name)
                     happened.add(type_)
         yield ran
