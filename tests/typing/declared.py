@@ -8,14 +8,20 @@ from sagas import (
     AllOf,
     AnyOf,
     Event,
+    Guard,
+    Locks,
     OneOf,
+    Personal,
+    Reads,
     Retry,
     Reuse,
     Saga,
     Service,
     Start,
     Step,
+    Unlocks,
     Wait,
+    Writes,
     days,
     hours,
     minutes,
@@ -31,6 +37,7 @@ __all__ = [
     "Gift",
     "Graced",
     "Joined",
+    "Known",
     "Late",
     "Lone",
     "Merged",
@@ -114,14 +121,28 @@ class Told(SaleEvent, type="shop.Told.v1"):
     pass
 
 
+class Known(SaleEvent, type="shop.Known.v1"):
+    email: Personal[str]
+    phone: Personal[str] | None = None
+
+
 class Sale(Saga):
     key = "sale_id"
+    ends_with = Told
+    for_outsiders = (Sent, Told)
     start = Start(Placed, by="shop", undone=Unplaced)
-    pay = Step(by="shop", on=Placed, done=Paid, refused=Unpaid, undone=Refunded)
+    pay = Step(
+        by="shop",
+        on=Placed,
+        done=Paid,
+        refused=Unpaid,
+        undone=Refunded,
+        data=(Reads("limit"), Writes("account", "limit", guard=Guard.REREAD, own=True)),
+    )
     choose = Step(by="shop", on=Placed, done=OneOf(Gift, Standard), undone=NOTHING)
     merge = Step(by="shop", on=AnyOf(Gift, Standard), done=Merged, undone=NOTHING)
-    join = Step(by="shop", on=AllOf(Paid, Merged), done=Joined, undone=Unjoined)
-    send = Step(by="shop", on=Joined, done=Sent, pivot=True)
+    join = Step(by="shop", on=AllOf(Paid, Merged), done=Joined, undone=Unjoined, data=Locks("sale"))
+    send = Step(by="shop", on=Joined, done=Sent, pivot=True, data=Unlocks("sale"))
     tell = Step(by="shop", on=Sent, done=Told, reads=(Placed, Paid))
 
 

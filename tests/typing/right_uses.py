@@ -33,6 +33,7 @@ from tests.typing.declared import (
     Delivery,
     Gift,
     Joined,
+    Known,
     Late,
     Merged,
     Paid,
@@ -114,6 +115,12 @@ async def tell(sent: Sent, context: StepContext) -> Told:
 @shop.undoes(Sale.start)
 async def unplace(placed: Placed, context: StepContext) -> Unplaced:
     return Unplaced(sale_id=placed.sale_id)
+
+
+def told(known: Known) -> str:
+    assert_type(known.email, str)
+    assert_type(known.phone, str | None)
+    return known.email
 
 
 # --- handlers that ask for less, or promise less --------------------------------------------------

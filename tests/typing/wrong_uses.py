@@ -13,6 +13,8 @@ from sagas import (
     AnyOf,
     Event,
     EventContext,
+    Guard,
+    Locks,
     OneOf,
     Retry,
     Saga,
@@ -22,6 +24,7 @@ from sagas import (
     Step,
     StepContext,
     Wait,
+    Writes,
     seconds,
 )
 from sagas.runtime.client import SagaClient
@@ -44,6 +47,7 @@ from tests.typing.declared import (
     Sent,
     Shipped,
     Standard,
+    Told,
     Unjoined,
     Unpaid,
     Unplaced,
@@ -246,6 +250,23 @@ class Vague(Saga):
     key = "sale_id"
     reuse = True  # wrong: which?
     cancelled_by = "shop.Late.v1"  # wrong: a type, not its name
+
+
+# --- what is said for the checks -------------------------------------------------------------------
+
+
+class Careless(Saga):
+    key = "sale_id"
+    ends_with = "Told"  # wrong: a type, not its name
+    for_outsiders = Told(sale_id="1")  # wrong: a type, no event
+    start = Start(Placed, by="shop", undone=Unplaced)
+    tell = Step(by="shop", on=Placed, done=Told, pivot=True, data="stock")  # wrong: Reads("stock")
+
+
+Writes("stock", guard="commutative")  # wrong: Guard.COMMUTATIVE
+Locks(Placed)  # wrong: a name
+Locks("order", guard=Guard.REREAD)  # wrong: a lock is a guard itself
+Service("shop", True)  # wrong: tombstones=True
 
 
 # --- contexts and decorated functions -------------------------------------------------------------
