@@ -144,7 +144,7 @@ def _find(project: Project, named: Sequence[str] | None) -> _Findings:
 
 def _add_module(found: _Findings, project: Project, name: str) -> None:
     both: list[tuple[list[type[Saga]], list[Service]]] = []
-    _add(found, both, project.module, name)
+    _add(found, both, project.declared_in, name)
     for sagas, services in both:
         found.sagas += [one for one in sagas if one not in found.sagas]
         found.services += [one for one in services if one not in found.services]

@@ -24,7 +24,7 @@ def blocks(page: str) -> list[str]:
     return [found["code"] for found in _BLOCK.finditer((PAGES / page).read_text())]
 
 
-EVENTS = blocks("README.md")[0]
+EVENTS = blocks("README.md")[-1]
 """The imports and events that the pages leave out."""
 
 
