@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sagas.checks.finding import Finding, Severity
 from sagas.checks.locksets import may_hold, takers
 from sagas.checks.subject import Declared, Subject
-from sagas.checks.ways import uncovered
+from sagas.checks.ways import done_under, uncovered
 from sagas.checks.words import way_words
 from sagas.core.data import Locks, Unlocks
 from sagas.core.definition import StepDefinition, StepKind
@@ -39,8 +39,8 @@ def _kept_forward(saga: Declared, lock: str, step: StepDefinition) -> Iterator[F
         for one in takers(saga, lock, Unlocks)
         if one is step or step.name in definition.predecessors[one.name]
     ]
-    given = [condition for one in back for condition in definition.conditions[one.name]]
-    for condition in sorted(definition.conditions[step.name], key=sorted):
+    given = [condition for one in back for condition in done_under(definition, one)]
+    for condition in sorted(done_under(definition, step), key=sorted):
         way = uncovered(definition, condition, given)
         if way is not None:
             words = way_words(way - condition)

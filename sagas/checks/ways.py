@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sagas.core.branches import Condition, together
+from sagas.core.branches import Condition, Conditions, together
 from sagas.core.definition import Definition, Join, StepDefinition
 
-__all__ = ["certain", "certain_somewhere", "uncovered", "ways_of"]
+__all__ = ["certain", "certain_somewhere", "done_under", "uncovered", "ways_of"]
 
 
 def ways_of(step: StepDefinition) -> tuple[str, ...]:
@@ -19,7 +19,10 @@ def ways_of(step: StepDefinition) -> tuple[str, ...]:
 
 
 def certain(definition: Definition, step: StepDefinition, condition: Condition) -> frozenset[str]:
-    """The steps that are done whenever ``step`` is triggered under these choices, without itself."""
+    """The steps that are done whenever ``step`` is triggered under these choices, without itself.
+
+    A step that the saga went on without, along its otherwise event, is not done; a wait always is.
+    """
     found: dict[str, frozenset[str]] = {}
 
     def before(one: StepDefinition) -> frozenset[str]:
@@ -28,7 +31,9 @@ def certain(definition: Definition, step: StepDefinition, condition: Condition) 
             for type_ in one.triggers:
                 if one.join is Join.ALL or together([condition], definition.branches(type_)):
                     emitter = definition.by_name[definition.outcome_of[type_].step]
-                    names |= {emitter.name, *before(emitter)}
+                    names |= before(emitter)
+                    if emitter.waits or type_ != emitter.otherwise:
+                        names.add(emitter.name)
             found[one.name] = frozenset(names)
         return found[one.name]
 
@@ -38,6 +43,12 @@ def certain(definition: Definition, step: StepDefinition, condition: Condition) 
 def certain_somewhere(definition: Definition, step: StepDefinition) -> Iterator[frozenset[str]]:
     """For each combination of choices under which a step is triggered, what is certain before it."""
     return (certain(definition, step, condition) for condition in definition.conditions[step.name])
+
+
+def done_under(definition: Definition, step: StepDefinition) -> Conditions:
+    """The combinations of choices under which a step is done, not only triggered."""
+    types = ways_of(step) if step.waits else step.done
+    return Conditions().union(*(definition.branches(type_) for type_ in types))
 
 
 def uncovered(

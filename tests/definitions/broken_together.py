@@ -66,6 +66,45 @@ class Ordering(Saga):
     ship = Step(by="shipping", on=Paid, done=Shipped)
 """
 
+GIVING_BACK = (
+    HEAD.replace("undone=Cancelled", 'undone=Cancelled, data=Locks("order")')
+    + """\
+    pack = Step(by="stock", on=Placed, done=Picked, otherwise=Available, undone=NOTHING,
+                data=Unlocks("order"))
+    ship = Step(by="shipping", on=AnyOf(Picked, Available), done=Shipped, pivot=True)
+"""
+)
+
+TAKING = (
+    HEAD
+    + """\
+    pack = Step(by="stock", on=Placed, done=Picked, otherwise=Available, undone=Released,
+                data=Locks("shelf"))
+    count = Step(by="stock", on=Picked, done=Reserved, undone=NOTHING)
+    ship = Step(by="shipping", on=AnyOf(Reserved, Available), done=Shipped, pivot=True)
+"""
+)
+
+LOOKING = (
+    HEAD
+    + """\
+    pack = Step(by="stock", on=Placed, done=Picked, otherwise=Available, undone=Released,
+                data=Locks("shelf"))
+    look = Step(by="stock", on=AnyOf(Picked, Available), done=Reserved, undone=NOTHING,
+                data=Reads("pieces"))
+    ship = Step(by="shipping", on=Reserved, done=Shipped, pivot=True, data=Unlocks("shelf"))
+
+class Unwritten(OfOrder, type="stock.Unwritten.v1"): ...
+
+class Counting(Saga):
+    key, step_timeout, ends_with = "order_id", seconds(30), Inspected
+    start = Start(Received, by="orders", undone=NOTHING)
+    count = Step(by="stock", on=Received, done=Unavailable, undone=Unwritten,
+                 data=(Locks("shelf"), Writes("pieces", guard=Guard.COMMUTATIVE)))
+    inspect = Step(by="orders", on=Unavailable, done=Inspected, pivot=True, data=Unlocks("shelf"))
+"""
+)
+
 
 def two(*, look: str = "()", take: str = "()", count: str = "()", undone: str = "NOTHING") -> str:
     """Two sagas that may come to the same pieces: one looks, then takes; the other counts them."""
@@ -155,6 +194,12 @@ CASES_TOGETHER: dict[str, Case] = {
         ((f"data={READS}", f'data=(Locks("shelf"), {READS}, Unlocks("shelf"))'),),
         "which may still be undone",
     ),
+    "it is looked at where the lock was perhaps not taken": Case(
+        "S13",
+        LOOKING,
+        (("otherwise=Available, ", ""), ("AnyOf(Picked, Available)", "Picked")),
+        "which may still be undone",
+    ),
     "a lock that one way keeps": Case(
         "S14",
         EXAMPLES["S14"],
@@ -165,6 +210,21 @@ CASES_TOGETHER: dict[str, Case] = {
             ),
         ),
         "which nothing gives back after Doubted",
+    ),
+    "a lock that is kept where the saga goes on without a step": Case(
+        "S14",
+        GIVING_BACK,
+        (
+            ("pivot=True", 'pivot=True, data=Unlocks("order")'),
+            ('undone=NOTHING,\n                data=Unlocks("order")', "undone=NOTHING"),
+        ),
+        "which nothing gives back after Available",
+    ),
+    "a lock that is only taken where the step is done": Case(
+        "S14",
+        TAKING,
+        (("undone=NOTHING)", 'undone=NOTHING, data=Unlocks("shelf"))'),),
+        "which nothing gives back:",
     ),
     "a lock that is never given back": Case(
         "S14",
