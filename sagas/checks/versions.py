@@ -70,6 +70,13 @@ def _changes_of(
             new.name,
             f"it was performed by {old.service}, and {new.service} knows nothing of what was done there.",
         )
+    if old.waits is not new.waits:
+        was, now = ("a wait", "a step") if old.waits else ("a step", "a wait")
+        yield _error(
+            saga,
+            new.name,
+            f"it was {was} and is {now}: what was begun the one way is not ended the other.",
+        )
     if old.undone is None and new.undone is not None:
         yield saga.finding(
             "S16",
@@ -83,7 +90,7 @@ def _changes_of(
             saga,
             new.name,
             f"it followed {_named(old)} and now follows {_named(new)}: where it has run already, the saga "
-            "waits for the new trigger; where that has happened already, nothing wakes it.",
+            "waits for the new trigger; where that has happened already, nothing is sure to wake it.",
         )
 
 
@@ -115,7 +122,7 @@ def _new_step(saga: Declared, old: Definition, step: StepDefinition) -> Iterator
             saga,
             step.name,
             f"it is new, and follows {' and '.join(map(short, known))}: an instance in which that has "
-            "happened already waits for it, and nothing wakes it.",
+            "happened already waits for it, and nothing is sure to wake it.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Broken sagas of which the fault shows beside others: data, locks, topics, versions, persons."""
+"""Broken sagas of which the fault shows beside others: data and locks."""
 
 from __future__ import annotations
 
@@ -9,23 +9,6 @@ __all__ = ["CASES_TOGETHER"]
 
 COMMUTATIVE = 'Writes("pieces", guard=Guard.COMMUTATIVE)'
 
-PERSONAL = """\
-class Asked(Event, type="orders.Asked.v1"):
-    order_id: str
-    email: Personal[str]
-
-class Asking(Saga):
-    key, step_timeout, ends_with = "order_id", seconds(30), Shipped
-    start = Start(Asked, by="orders", undone=NOTHING)
-    ship = Step(by="shipping", on=Asked, done=Shipped, pivot=True)
-
-shipping = Service("shipping")
-
-@shipping.performs(Asking.ship)
-async def ship(asked: Asked, context: StepContext) -> Shipped:
-    {}
-    return Shipped(order_id=asked.order_id)
-"""
 
 LOCKING = """\
 class Ordering(Saga):
@@ -41,30 +24,6 @@ class Counting(Saga):
     pick = Step(by="stock", on=Inspected, done=Picked, pivot=True, data=Unlocks("shelf", "order"))
 """
 
-OLD = """\
-class Deployed(Saga):
-    name, key, step_timeout, ends_with = "ordering", "order_id", seconds(30), Shipped
-    start = Start(Placed, by="orders", undone=Cancelled)
-    reserve = Step(by="stock", on=Placed, done=Reserved, refused=Unavailable, undone=Released)
-    ship = Step(by="shipping", on=Reserved, done=Shipped, pivot=True)
-"""
-
-CHECKED = """\
-class Ordering(Saga):
-    name, key, step_timeout, ends_with = "ordering", "order_id", seconds(30), Shipped
-    start = Start(Placed, by="orders", undone=Cancelled)
-    approve = Step(by="orders", on=Placed, done=Approved, undone=NOTHING)
-    ship = Step(by="shipping", on=Approved, done=Shipped, pivot=True)
-"""
-
-SIDE_BY_SIDE = """\
-class Ordering(Saga):
-    name, key, step_timeout = "ordering", "order_id", seconds(30)
-    start = Start(Placed, by="orders", undone=Cancelled)
-    pay = Step(by="payments", on=Placed, done=Paid, pivot=True)
-    pick = Step(by="stock", on=Paid, done=Picked)
-    ship = Step(by="shipping", on=Paid, done=Shipped)
-"""
 
 GIVING_BACK = (
     HEAD.replace("undone=Cancelled", 'undone=Cancelled, data=Locks("order")')
@@ -75,6 +34,7 @@ GIVING_BACK = (
 """
 )
 
+
 TAKING = (
     HEAD
     + """\
@@ -84,6 +44,7 @@ TAKING = (
     ship = Step(by="shipping", on=AnyOf(Reserved, Available), done=Shipped, pivot=True)
 """
 )
+
 
 LOOKING = (
     HEAD
@@ -123,14 +84,8 @@ class Counting(Saga):
     )
 
 
-def after(old: str, new: str) -> str:
-    """What is deployed, and the same saga with something else in it."""
-    changed = OLD.replace("class Deployed", "class Ordering")
-    assert old in changed
-    return f"{OLD}\n{changed.replace(old, new)}"
-
-
 READS, WRITES = 'Reads("pieces")', 'Writes("pieces")'
+
 
 CASES_TOGETHER: dict[str, Case] = {
     "what was looked at is overwritten": Case(
@@ -261,134 +216,5 @@ CASES_TOGETHER: dict[str, Case] = {
         LOCKING.partition("\n\n")[0].replace("shelf", "order"),
         (('undone=Released, data=Locks("order")', "undone=Released"),),
         "which it holds already",
-    ),
-    "a life longer than Kafka keeps": Case(
-        "S15", EXAMPLES["S15"], (("days(30)", "days(6)"),), "30 d 1 h"
-    ),
-    "a name that is too long": Case(
-        "S15",
-        HEAD.replace(":\n", f':\n    name = "o{"r" * 240}"\n', 1)
-        + '    ship = Step(by="shipping", on=Placed, done=Shipped, pivot=True)\n',
-        (("r" * 240, "r"),),
-        "Kafka takes 249",
-    ),
-    "a step more, in between": Case(
-        "S16",
-        EXAMPLES["S16"],
-        (
-            ('    reserve = Step(by="stock", on=Placed, done=Reserved, undone=Released)\n', ""),
-            ("on=Reserved", "on=Placed"),
-        ),
-        "it is new, and follows Placed",
-    ),
-    "a step more, beside": Case(
-        "S16",
-        after(
-            "    ship",
-            '    pack = Step(by="stock", on=Placed, done=Picked, undone=NOTHING)\n    ship',
-        ),
-        (('    pack = Step(by="stock", on=Placed, done=Picked, undone=NOTHING)\n', ""),),
-        "nothing wakes it",
-    ),
-    "a step more, behind what is no end alone": Case(
-        "S16",
-        SIDE_BY_SIDE.replace("Ordering", "Deployed")
-        + "\n"
-        + SIDE_BY_SIDE
-        + '    tell = Step(by="orders", on=Picked, done=Inspected)\n',
-        ((", done=Picked)\n    ship", ", done=Picked)\n    # ship"),),
-        "follows Picked",
-    ),
-    "a step more, behind one of two ends and beside the other": Case(
-        "S16",
-        SIDE_BY_SIDE.replace("Ordering", "Deployed")
-        + "\n"
-        + SIDE_BY_SIDE
-        + '    tell = Step(by="orders", on=Picked, done=Inspected)\n',
-        (
-            (
-                "on=Placed, done=Paid, pivot=True",
-                "on=Placed, done=OneOf(Paid, Declined), pivot=True",
-            ),
-            ("on=Paid, done=Shipped", "on=Declined, done=Shipped"),
-        ),
-    ),
-    "an outcome less": Case(
-        "S16",
-        after("refused=Unavailable, ", ""),
-        (("done=Reserved, undone", "done=Reserved, refused=Unavailable, undone"),),
-        "it knows Unavailable no more",
-    ),
-    "an outcome more": Case(
-        "S16",
-        after("refused=Unavailable, ", ""),
-        (
-            ("class Deployed", "class New"),
-            ("class Ordering", "class Deployed"),
-            ("class New", "class Ordering"),
-        ),
-    ),
-    "an undo less": Case(
-        "S16",
-        after("undone=Released", "undone=NOTHING"),
-        (("undone=NOTHING", "undone=Released"),),
-        "Released no more",
-    ),
-    "another participant": Case(
-        "S16",
-        CHECKED.replace("Ordering", "Deployed")
-        + "\n"
-        + CHECKED.replace('by="orders", on', 'by="stock", on').replace("Approved", "Available"),
-        (('by="stock", on', 'by="orders", on'), ("Available", "Approved")),
-        "it was performed by orders",
-    ),
-    "a step less": Case(
-        "S16",
-        after("    ship = ", "    pack = "),
-        (("    pack = ", "    ship = "),),
-        "the step ship is gone",
-    ),
-    "another pivot": Case(
-        "S16",
-        after("done=Shipped, pivot=True", "done=Shipped, undone=NOTHING"),
-        (("done=Shipped, undone=NOTHING", "done=Shipped, pivot=True"),),
-        "it was the pivot",
-    ),
-    "another trigger": Case(
-        "S16",
-        CHECKED.replace("Ordering", "Deployed")
-        + "\n"
-        + CHECKED.replace("on=Approved", "on=Placed"),
-        (("on=Placed, done=Shipped", "on=Approved, done=Shipped"),),
-        "it followed Approved and now follows Placed",
-    ),
-    "another way round, and the old one is gone": Case(
-        "S16",
-        CHECKED.replace("Ordering", "Deployed")
-        + "\n"
-        + CHECKED.replace("done=Approved", "done=OneOf(Approved, Doubted)").replace(
-            "on=Approved", "on=Inspected"
-        )
-        + '    look = Step(by="orders", on=Doubted, done=Inspected, undone=NOTHING)\n',
-        (("on=Inspected", "on=AnyOf(Approved, Inspected)"),),
-        "it followed Approved and now follows Inspected",
-    ),
-    "a key that is personal": Case(
-        "S17",
-        EXAMPLES["S17"],
-        (("email: Personal[str]", "email: str"),),
-        "its key 'email' is personal",
-    ),
-    "a log line that says it": Case(
-        "S17",
-        PERSONAL.replace("{}", 'context.logger.info("asked", who=asked.email)'),
-        (("who=asked.email", "order=asked.order_id"),),
-        "Asked.email is personal, and goes into a log line",
-    ),
-    "an error that says it": Case(
-        "S17",
-        PERSONAL.replace("{}", 'raise ValueError(f"no address {asked.email!r}")'),
-        (("asked.email!r", "asked.order_id!r"),),
-        "goes into an error",
     ),
 }

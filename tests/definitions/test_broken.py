@@ -7,10 +7,11 @@ import pytest
 from sagas.checks import TITLES, Finding
 from sagas.core.problems import Problem
 from tests.definitions.broken import CASES, Case
+from tests.definitions.broken_in_time import CASES_IN_TIME
 from tests.definitions.broken_together import CASES_TOGETHER
 from tests.definitions.written import codes, findings
 
-EVERYTHING = CASES | CASES_TOGETHER
+EVERYTHING = CASES | CASES_TOGETHER | CASES_IN_TIME
 
 
 @pytest.mark.parametrize("case", EVERYTHING.values(), ids=EVERYTHING)
