@@ -19,7 +19,9 @@ __all__ = ["bounds", "consumers", "producers", "silent_handlers"]
 def consumers(subject: Subject) -> Iterator[Finding]:
     """S3, of what is emitted, and S4 where one way out of a step is forgotten."""
     observed = {type_ for service in subject.services for type_ in _observed(service)}
+    here = {service.name for service in subject.services}
     for saga in subject.sagas:
+        known = here >= set(saga.definition.services)
         yield from _marked_and_followed(saga)
         idle: list[str] = []
         for step in saga.definition.steps:
@@ -30,7 +32,7 @@ def consumers(subject: Subject) -> Iterator[Finding]:
             else:
                 idle += ends
         if idle:
-            yield _without_consumer(saga, idle, observers=bool(subject.services))
+            yield _without_consumer(saga, idle, observers=known)
 
 
 def _leads_on(saga: Declared, type_: str) -> bool:

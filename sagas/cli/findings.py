@@ -27,7 +27,9 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.HINT
 def as_findings(error: DefinitionError, place: str) -> list[Finding]:
     """What refuses a saga at import, in the form of the other findings; its words say the mend, too."""
     return [
-        Finding(problem.code, Severity.ERROR, place, problem.name, problem.text, "")
+        Finding(
+            problem.code, Severity.ERROR, problem.place or place, problem.name, problem.text, ""
+        )
         for problem in error.problems
     ]
 

@@ -13,10 +13,14 @@ __all__ = ["Problem", "coded"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend: the check that found it, and what was seen, what was expected, what to do."""
+    """One thing to mend: the check that found it, and what was seen, what was expected, what to do.
+
+    ``place`` is the file and line of what it is about, where somebody knows it.
+    """
 
     code: str
     text: str
+    place: str = ""
 
     def __str__(self) -> str:
         return f"{self.text} [{self.code}]"

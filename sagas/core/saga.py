@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -115,6 +115,11 @@ class Saga(metaclass=_Named):
             cls.definition = _compile(cls)
             found = [*problems_of(cls.definition), *coded("S2", _unsaid_undone(cls))]
         if found:
+            steps = declared_steps(cls)
+            found = [
+                replace(one, place=steps[one.name].place) if one.name in steps else one
+                for one in found
+            ]
             listed = "\n".join(f"- {problem}" for problem in found)
             raise DefinitionError(f"The saga {cls.__qualname__} can not run:\n{listed}", found)
         cls.events = MappingProxyType({type_.event_type: type_ for type_ in _events_of(cls)})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sagas.checks import TITLES, Finding
+from sagas.checks import TITLES, Finding, Severity
+from sagas.checks.examples import EXAMPLES
 from sagas.core.problems import Problem
 from tests.definitions.broken import CASES, Case
 from tests.definitions.broken_in_time import CASES_IN_TIME
@@ -39,3 +40,14 @@ def test_what_is_nearly_the_same_is_not(case: Case) -> None:
 
 def test_every_check_has_a_broken_example() -> None:
     assert {case.code for case in EVERYTHING.values()} == TITLES.keys() - {"S11"}
+
+
+def test_a_loose_end_is_a_warning_where_all_who_could_observe_it_are_here() -> None:
+    services = "".join(
+        f'{name} = Service("{name}")\n' for name in ("orders", "payments", "shipping", "stock")
+    )
+    alone, together = findings(EXAMPLES["S3"]), findings(EXAMPLES["S3"] + services)
+    for found, severity in ((alone, Severity.HINT), (together, Severity.WARNING)):
+        assert [one.severity for one in found if isinstance(one, Finding) and one.code == "S3"] == [
+            severity
+        ]

@@ -97,7 +97,7 @@ def test_what_is_refused_at_import_is_a_finding_for_scripts(tmp_path: Path) -> N
     assert ended.code == 1
     (found,) = json.loads(ended.out)["findings"]
     assert (found["code"], found["severity"]) == ("S2", "error")
-    assert (found["about"], found["place"]) == ("reserve_stock", "shop/ordering.py:32")
+    assert (found["about"], found["place"]) == ("reserve_stock", "shop/ordering.py:35")
     assert "it may have to be undone" in found["reason"]
 
 
