@@ -8,12 +8,12 @@ from sagas.checks.finding import Finding, Severity
 from sagas.checks.subject import Declared, Subject, place_of
 from sagas.checks.ways import ways_of
 from sagas.checks.words import either, short
-from sagas.core.definition import StepDefinition, StepKind
+from sagas.core.definition import START, StepDefinition, StepKind
 from sagas.core.events import FRAMEWORK_PUBLISHER
 from sagas.service import Service
 from sagas.signatures import Handler, returned_types
 
-__all__ = ["bounds", "consumers", "producers", "silent_handlers"]
+__all__ = ["bounds", "consumers", "producers", "silent_handlers", "starts"]
 
 
 def consumers(subject: Subject) -> Iterator[Finding]:
@@ -103,6 +103,26 @@ def producers(subject: Subject) -> Iterator[Finding]:
                         f"it observes {type_}, which no saga of this project emits.",
                         "Name an event that a step emits, or remove the observer.",
                     )
+
+
+def starts(subject: Subject) -> Iterator[Finding]:
+    """S3, of a start that another saga emits: the event belongs to that saga, and nobody starts this one."""
+    for saga in subject.sagas:
+        type_ = saga.definition.start.done[0]
+        for other in subject.sagas:
+            outcome = other.definition.outcome_of.get(type_)
+            if outcome is None or other is saga or outcome.step == START:
+                continue
+            emitter = f"{other.definition.saga}.{outcome.step}"
+            yield saga.finding(
+                "S3",
+                Severity.WARNING,
+                START,
+                f"{short(type_)} is an outcome of {emitter}: what is emitted there belongs to that saga, and "
+                "starts no other one.",
+                f"Start this saga by an event of its own: let an observer of {short(type_)} start it through "
+                "the client.",
+            )
 
 
 def bounds(subject: Subject) -> Iterator[Finding]:

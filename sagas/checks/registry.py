@@ -49,6 +49,7 @@ TITLES: Final[Mapping[str, str]] = MappingProxyType(
 CHECKS: Final[tuple[Callable[[Subject], Iterable[Finding]], ...]] = (
     outcomes.consumers,
     outcomes.producers,
+    outcomes.starts,
     outcomes.bounds,
     outcomes.silent_handlers,
     compensation.reading,

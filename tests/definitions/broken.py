@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sagas.checks.examples import EXAMPLES
 
-__all__ = ["CASES", "Case"]
+__all__ = ["CASES", "CHAIN", "HEAD", "Case"]
 
 
 class Case(NamedTuple):
@@ -69,6 +69,28 @@ shipping = Service("shipping")
 async def ship(asked: Asked, context: StepContext) -> Shipped:
     {}
     return Shipped(order_id=asked.order_id)
+"""
+
+CHAIN = """\
+class Ordering(Saga):
+    key, step_timeout, ends_with = "order_id", seconds(30), Paid
+    start = Start(Placed, by="orders", undone=Cancelled)
+    pay = Step(by="payments", on=Placed, done=Paid, pivot=True)
+
+class Delivery(Saga):
+    key, step_timeout, ends_with = "order_id", seconds(30), Shipped
+    start = Start(Paid, by="payments", undone=NOTHING)
+    ship = Step(by="shipping", on=Paid, done=Shipped, pivot=True)
+
+payments, shipping = Service("payments"), Service("shipping")
+
+@payments.performs(Ordering.pay)
+async def pay(placed: Placed, context: StepContext) -> Paid:
+    return Paid(order_id=placed.order_id)
+
+@shipping.performs(Delivery.ship)
+async def ship(paid: Paid, context: StepContext) -> Shipped:
+    return Shipped(order_id=paid.order_id)
 """
 
 CASES: dict[str, Case] = {
@@ -133,6 +155,17 @@ CASES: dict[str, Case] = {
         + "\n@stock.observes(Picked)\nasync def note(p: Picked, c: EventContext) -> None: ...\n",
         (("observes(Picked)", "observes(Shipped)"), ("p: Picked", "p: Shipped")),
         "no saga of this project emits",
+    ),
+    "nobody starts it": Case(
+        "S3",
+        CHAIN,
+        (
+            ("Start(Paid", "Start(Received"),
+            ("on=Paid, done=Shipped", "on=Received, done=Shipped"),
+            ('Start(Received, by="payments"', 'Start(Received, by="orders"'),
+            ("paid: Paid", "paid: Received"),
+        ),
+        "Paid is an outcome of ordering.pay",
     ),
     "nobody emits the trigger": Case(
         "S3",

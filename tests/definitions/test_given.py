@@ -13,7 +13,9 @@ from sagas.runtime.subscription import Subscription
 from sagas.testing import SagaTestEnvironment
 from sagas.testing.accounting import WatchedBroker
 from sagas.wire.topics import RETRY_TIERS_MS, Topics
+from tests.definitions.broken import CHAIN
 from tests.definitions.others import OTHERS
+from tests.definitions.written import made
 from tests.samples import OrderPlaced
 from tests.samples_alternatives import OrderDelivery, PaymentConfirmed, PaymentRejected
 from tests.unit.test_time import services as delivery
@@ -45,6 +47,16 @@ async def test_the_partition_key_of_every_record_is_the_saga_id(
     seen = {record.topic.rpartition(".")[2] for record in records}
     assert seen >= {"events", "10s"}
     assert {(record.key, dict(record.headers)["ce_sagaid"]) for record in records} == {(b"7", b"7")}
+
+
+async def test_what_belongs_to_one_saga_starts_no_other() -> None:
+    """Why S3 reports a start that another saga emits."""
+    names = made(CHAIN)
+    async with SagaTestEnvironment([names["payments"], names["shipping"]]) as env:
+        await env.start(names["Placed"](order_id="7"))
+        await env.run()
+        assert env.status("7", saga=names["Ordering"]) is SagaStatus.COMPLETED
+        assert env.status("7", saga=names["Delivery"]) is None
 
 
 @pytest.mark.parametrize("project", OTHERS.values(), ids=OTHERS)

@@ -12,7 +12,7 @@ from sagas import DefinitionError, Saga, Service
 from sagas.checks import Deployed, Finding, Subject, check, declared
 from sagas.core.problems import Problem
 
-__all__ = ["EVENTS", "PAGES", "blocks", "codes", "findings"]
+__all__ = ["EVENTS", "PAGES", "blocks", "codes", "findings", "made"]
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "checks"
 
@@ -28,30 +28,35 @@ EVENTS = blocks("README.md")[-1]
 """The imports and events that the pages leave out."""
 
 
-def findings(source: str, *, retention_ms: int | None = None) -> list[Finding | Problem]:
+def findings(source: str) -> list[Finding | Problem]:
     """What is found in the sagas and services of a text: findings, or the problems that refuse it at import.
 
     A saga that is called ``Deployed`` is what runs already.
     """
-    names: dict[str, Any] = {"__name__": "declaration"}
-    _run(EVENTS, names, "<events>")
-    before = set(names)
+    events = made("")
     try:
-        _run(source, names, "<declaration>")
+        names = made(source)
     except DefinitionError as error:
         return list(error.problems)
-    made = [value for name, value in names.items() if name not in before]
-    sagas = [one for one in made if isinstance(one, type) and issubclass(one, Saga)]
+    new = [value for name, value in names.items() if name not in events]
+    sagas = [one for one in new if isinstance(one, type) and issubclass(one, Saga)]
     return list(
         check(
             Subject(
                 sagas=tuple(declared(one) for one in sagas if one.__name__ != "Deployed"),
-                services=tuple(one for one in made if isinstance(one, Service)),
+                services=tuple(one for one in new if isinstance(one, Service)),
                 deployed=tuple(_deployed(one) for one in sagas if one.__name__ == "Deployed"),
-                retention_ms=retention_ms,
             )
         )
     )
+
+
+def made(source: str) -> dict[str, Any]:
+    """What a text makes, by name, the events included."""
+    names: dict[str, Any] = {"__name__": "declaration"}
+    _run(EVENTS, names, "<events>")
+    _run(source, names, "<declaration>")
+    return names
 
 
 def codes(found: Iterable[Finding | Problem]) -> list[str]:
