@@ -78,12 +78,11 @@ def _changes_of(
             f"it was {was} and is {now}: what was begun the one way is not ended the other.",
         )
     if old.undone is None and new.undone is not None:
-        yield saga.finding(
-            "S16",
-            Severity.WARNING,
+        yield _error(
+            saga,
             new.name,
-            "it had nothing to undo, and now has: its undo is called for what the old version has done.",
-            "See to it that the undo copes with that.",
+            "it had nothing to undo, and now has: an instance on its way back may wait for that, and nothing "
+            "is sure to wake it.",
         )
     if not _follows_no_less(deployed, old, new):
         yield _error(
@@ -116,8 +115,9 @@ def _ended(old: Definition, type_: str) -> bool:
 
 
 def _new_step(saga: Declared, old: Definition, step: StepDefinition) -> Iterator[Finding]:
+    """A join needs a mark on each of its inputs that only a version leaves which knows the join (rule 4)."""
     known = [t for t in step.triggers if t in old.outcome_of and not _ended(old, t)]
-    if known and (step.join is Join.ANY or len(known) == len(step.triggers)):
+    if known:
         yield _error(
             saga,
             step.name,

@@ -50,7 +50,7 @@ def ways(definition: Definition) -> Iterator[Way]:
 @QUICK
 @given(seed=SEEDS, data=st.data())
 def test_a_way_that_leaves_a_step_out_is_found(seed: int, data: st.DataObject) -> None:
-    definition = random_definition(seed)
+    definition = random_definition(seed, alternatives=True)
     first, *others = data.draw(st.lists(st.sampled_from(definition.steps), min_size=1, max_size=3))
     covers = [condition for one in others for condition in done_under(definition, one)]
     missed = [
@@ -64,7 +64,7 @@ def test_a_way_that_leaves_a_step_out_is_found(seed: int, data: st.DataObject) -
 @QUICK
 @given(seed=SEEDS)
 def test_what_is_certain_before_a_step(seed: int) -> None:
-    definition = random_definition(seed)
+    definition = random_definition(seed, alternatives=True)
     for step in definition.steps:
         surely = frozenset.intersection(*certain_somewhere(definition, step))
         assert all(
@@ -75,7 +75,7 @@ def test_what_is_certain_before_a_step(seed: int) -> None:
 @QUICK
 @given(seed=SEEDS, data=st.data())
 def test_a_lock_that_is_held_for_sure_may_be_held(seed: int, data: st.DataObject) -> None:
-    definition = random_definition(seed)
+    definition = random_definition(seed, alternatives=True)
     names = st.sampled_from([step.name for step in definition.steps])
     taken, back = data.draw(names), data.draw(names)
     said: dict[str, tuple[Locks | Unlocks, ...]] = {taken: (Locks("l"),)}
@@ -94,5 +94,5 @@ def test_a_lock_that_is_held_for_sure_may_be_held(seed: int, data: st.DataObject
 @given(seed=SEEDS)
 def test_a_definition_alone_can_be_checked(seed: int) -> None:
     """Without classes, handlers or data there is only the graph, in which import leaves no error."""
-    subject = Subject(sagas=(Declared(definition=random_definition(seed)),))
+    subject = Subject(sagas=(Declared(definition=random_definition(seed, alternatives=True)),))
     assert [one for one in check(subject) if one.severity is Severity.ERROR] == []
