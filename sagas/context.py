@@ -25,7 +25,7 @@ R = TypeVar("R")
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventContext:
     """Where an event belongs. ``status`` is the saga's, as the message's header has it.
 
@@ -108,7 +108,7 @@ class _NoPulse(Pulse):
         pass
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext(EventContext):
     """One action of one step of one instance.
 

@@ -49,6 +49,8 @@ class Declaration:
     key_type: str = "string"
     step_timeout_ms: int | None = None
     reuse: str = "never"
+    ends_with: tuple[str, ...] = ()
+    for_outsiders: tuple[str, ...] = ()
 
     def said_by(self, step: StepDefinition) -> Said:
         """What the step says besides its definition."""

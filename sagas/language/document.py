@@ -93,11 +93,16 @@ def _one_or_more(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _different(value: tuple[str, ...]) -> tuple[str, ...]:
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
         raise ValueError("an empty list; name something, or leave it out")
     if len(set(value)) != len(value):
         raise ValueError(f"{', '.join(value)}: each is named once")
+    return value
+
+
+def _different(value: tuple[str, ...]) -> tuple[str, ...]:
+    _each_once(value)
     if len(value) > _SEVERAL_MAX:
         raise ValueError(f"{len(value)} names; at most {_SEVERAL_MAX} can be combined")
     return value
@@ -152,6 +157,7 @@ _Events = Annotated[
 _References = Annotated[
     tuple[_Reference, ...], AfterValidator(_different), BeforeValidator(_one_or_more)
 ]
+_Ends = Annotated[tuple[_EventName, ...], AfterValidator(_each_once), BeforeValidator(_one_or_more)]
 _Errors = Annotated[
     tuple[_ErrorName, ...], AfterValidator(_different), BeforeValidator(_one_or_more)
 ]
@@ -243,6 +249,8 @@ class Document(_Words):
     step_timeout: _SpanOrNever = NEVER
     cancelled_by: _EventName | None = None
     reuse: Literal["never", "after-end", "after-failure", "same-while-running"] = "never"
+    ends_with: _Ends | None = None
+    for_outsiders: _Ends | None = None
     start: StartWords
     tasks: Annotated[dict[_TaskName, TaskWords], Field(min_length=1)]
     events: dict[_EventName, _Fields] = Field(default_factory=dict)

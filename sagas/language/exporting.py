@@ -71,11 +71,6 @@ def declaration_of(saga: type[Saga]) -> Declaration:
     }
     said = {name: reader.said(name, value) for name, value in declared.items()}
     reader.problems.extend(
-        f"{saga.__qualname__}: JSON has no word for {word}."
-        for word in ("ends_with", "for_outsiders")
-        if getattr(saga, word, ())
-    )
-    reader.problems.extend(
         f"the models {' in '.join((*circle, circle[0]))} hold each other without end."
         for circle in circles(reader.held())
     )
@@ -92,7 +87,14 @@ def declaration_of(saga: type[Saga]) -> Declaration:
         key_type=reader.key_type,
         step_timeout_ms=milliseconds_of(saga.step_timeout),
         reuse=Reuse(saga.reuse).value,
+        ends_with=_types(saga.ends_with),
+        for_outsiders=_types(saga.for_outsiders),
     )
+
+
+def _types(marked: type[Event] | tuple[type[Event], ...]) -> tuple[str, ...]:
+    each = marked if isinstance(marked, tuple) else (marked,)
+    return tuple(one.event_type for one in each)
 
 
 def _about(text: str) -> str:

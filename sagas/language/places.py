@@ -42,13 +42,13 @@ class Problem(NamedTuple):
 
 
 class Unreadable(DefinitionError):
-    """A definition that can not be used: ``problems`` says everything that is wrong with it, in the order
+    """A definition that can not be used: ``found`` says everything that is wrong with it, in the order
     of the file.
     """
 
     def __init__(self, problems: Sequence[Problem], name: str = "The definition") -> None:
-        self.problems = tuple(sorted(problems))
-        listed = "\n".join(f"{name}:{problem}" for problem in self.problems)
+        self.found = tuple(sorted(problems))
+        listed = "\n".join(f"{name}:{problem}" for problem in self.found)
         super().__init__(listed)
 
 

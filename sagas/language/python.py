@@ -6,7 +6,7 @@ that somebody has to write, which says so until it is written. Formatted, and ty
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sagas.core.definition import START, Join, StepDefinition, UndoPolicy
@@ -192,10 +192,18 @@ class _Writer:
         if said.reuse != "never":
             reuse = said.reuse.replace("-", "_").upper()
             lines.append(f"    reuse = {self.use('sagas', 'Reuse')}.{reuse}")
+        lines.extend(self._marks("ends_with", said.ends_with))
+        lines.extend(self._marks("for_outsiders", said.for_outsiders))
         for step in definition.steps:
             call = self._start(step) if step.name == START else self._step(step)
             lines.extend(("", *self.layout.lines(f"{step.name} = ", call, depth=1)))
         return lines
+
+    def _marks(self, word: str, types: Sequence[str]) -> list[str]:
+        classes = tuple(self.names.classes[type_] for type_ in types)
+        if len(classes) > 1:
+            return self.layout.lines(f"{word} = ", Call("(", classes), depth=1)
+        return [f"    {word} = {one}" for one in classes]
 
     def _start(self, step: StepDefinition) -> Call:
         parts: list[Part] = [self.names.classes[step.done[0]], f"by={quoted(step.service)}"]

@@ -33,7 +33,7 @@ def read(text: str, name: str = "The definition") -> Declaration:
     try:
         at = located(text)
     except Unreadable as unreadable:
-        raise Unreadable(unreadable.problems, name) from None
+        raise Unreadable(unreadable.found, name) from None
     graph = graph_of(at)
     found = [*at.problems, *graph.problems]
     document: Document | None = None
@@ -110,6 +110,7 @@ def _problems_of_words(at: Located, document: Document, graph: Graph) -> Iterato
                     yield at.problem(("tasks", name, word), told, name=True)
     yield from _problems_of_policies(at, document)
     yield from _problems_of_cancelling(at, document)
+    yield from _problems_of_marks(at, document, graph)
     yield from _problems_of_events(at, document, graph)
     yield from _problems_of_records(at, document)
 
@@ -133,6 +134,17 @@ def _problems_of_cancelling(at: Located, document: Document) -> Iterator[Problem
     if name is not None and name.publisher is None:
         told = f"whose event is {asked}? Write it with its service, such as orders.{asked}."
         yield at.problem(("cancelled_by",), told)
+
+
+def _problems_of_marks(at: Located, document: Document, graph: Graph) -> Iterator[Problem]:
+    """What is said of an event's end, or of outsiders, is said of one of the saga's own."""
+    own = [*graph.emitters, *graph.back]
+    for word in ("ends_with", "for_outsiders"):
+        for said in getattr(document, word) or ():
+            meant = names.found(said, own)
+            if len(meant) != 1:
+                several = f"it may be {' or '.join(meant)}" if meant else names.nearest(said, own)
+                yield at.problem((word,), f"{said} is no one event of the saga; {several}")
 
 
 def _problems_of_events(at: Located, document: Document, graph: Graph) -> Iterator[Problem]:
@@ -232,7 +244,14 @@ def _declared(document: Document, graph: Graph) -> Declaration:
         key_type=document.key_type,
         step_timeout_ms=default_ms,
         reuse=document.reuse,
+        ends_with=_meant(document.ends_with, graph),
+        for_outsiders=_meant(document.for_outsiders, graph),
     )
+
+
+def _meant(said: tuple[str, ...] | None, graph: Graph) -> tuple[str, ...]:
+    own = [*graph.emitters, *graph.back]
+    return tuple(names.found(name, own)[0] for name in said or ())
 
 
 def _whole(events: Mapping[str, Fields], types: list[str]) -> Mapping[str, Fields]:

@@ -43,6 +43,8 @@ def json_of(declaration: Declaration) -> dict[str, Json]:
         "step_timeout": _span(declaration.step_timeout_ms),
         "cancelled_by": None if asked is None else names.outcome_said(asked, publisher=True),
         "reuse": _unless(declaration.reuse, "never"),
+        "ends_with": [names.shortest(type_, types) for type_ in declaration.ends_with],
+        "for_outsiders": [names.shortest(type_, types) for type_ in declaration.for_outsiders],
         "start": _start(definition.start),
         "tasks": {
             name: _task(declaration, by_name[name]) for name in in_order(before) if name != START
@@ -69,7 +71,7 @@ def _kept(words: dict[str, Json]) -> dict[str, Json]:
     return {
         name: value
         for name, value in words.items()
-        if not (value is None or value is False or value == {})
+        if not (value is None or value is False or value in ({}, []))
     }
 
 

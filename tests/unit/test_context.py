@@ -60,5 +60,7 @@ def test_declared_events_are_read() -> None:
         given.read(ShipmentCreated)
 
 
-def test_contexts_have_no_room_for_more() -> None:
+def test_contexts_are_frozen_and_have_no_room_for_more() -> None:
+    with pytest.raises(AttributeError):
+        context().attempt = 2  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
     assert not hasattr(context(), "__dict__")

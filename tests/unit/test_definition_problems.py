@@ -247,7 +247,7 @@ TASK = {"by": "cars", "depends_on": "book_hotel", "done": "VanBooked", "undone":
 def test_every_problem_has_its_place_and_its_words(text: str, pointer: str, words: str) -> None:
     with pytest.raises(Unreadable) as raised:
         read(text)
-    told = [problem for problem in raised.value.problems if words in problem.text]
+    told = [problem for problem in raised.value.found if words in problem.text]
     assert [problem.pointer for problem in told] == [pointer], str(raised.value)
 
 
@@ -363,7 +363,7 @@ def found_in(text: str) -> list[Problem]:
     try:
         read(text)
     except Unreadable as unreadable:
-        return list(unreadable.problems)
+        return list(unreadable.found)
     return []
 
 
