@@ -22,8 +22,8 @@ class Found(NamedTuple):
 
     ``generation`` and ``seq`` are the instance's stamp after the event was decided, 0 for one that came
     from outside. ``mark`` stands for the event where others name it; ``folded`` are the marks of those
-    that had come from outside, and were recorded, when this one was decided. ``deadline_ms`` is what a
-    start brought along, ``stored`` the event as a row has it, ``published_ms`` when it was published.
+    that had come from outside, and were recorded, when this one was decided. ``deadline_ms`` is what it
+    brought along, ``stored`` the event as a row has it, ``published_ms`` when it was published.
     """
 
     fact: Fact
@@ -63,7 +63,7 @@ def refold(definition: Definition, saga_id: str, found: Iterable[Found]) -> Refo
     start = _start_of(saga_id, events, begun={one.fact.id for one in found if one.seq})
     if start is None:
         return None
-    instance = Instance(definition, saga_id, deadline_ms=start.deadline_ms)
+    instance = Instance(definition, saga_id, deadline_ms=_deadline_ms(start, events))
     for fact in [start.fact, *_in_order([one for one in events if one is not start])]:
         instance = evolve(instance, fact)
     stored = {one.fact.id: one.stored for one in events}
@@ -73,6 +73,14 @@ def refold(definition: Definition, saga_id: str, found: Iterable[Found]) -> Refo
         max(one.generation for one in events),
         max(one.seq for one in events),
     )
+
+
+def _deadline_ms(start: Found, events: list[Found]) -> int | None:
+    """What the start brought along, or else what the events say that were decided since: the definition may
+    have got another deadline in the meantime, and the instance keeps the one it has.
+    """
+    known = (one.deadline_ms for one in (start, *(one for one in events if one.seq)))
+    return next((one for one in known if one is not None), None)
 
 
 def _start_of(saga_id: str, events: list[Found], *, begun: Collection[str]) -> Found | None:

@@ -49,12 +49,12 @@ def _both_ways(old: Definition, new: Definition) -> bool:
 
 
 def _next(old: Definition, chance: Random) -> Definition:
-    """Other times and refusals; what is recorded means the same.
-
-    The deadline stays: a row has the one of its start, and a rebuild that of the definition (I13).
+    """Other times and refusals; what is recorded means the same. Of a saga that began under the old version
+    every deadline stays, also when its row is rebuilt under the new one (I13).
     """
     steps = (old.steps[0], *(_changed(old, step, chance) for step in old.steps[1:]))
-    return replace(old, steps=steps)
+    deadline_ms = None if old.deadline_ms is None else 3 * old.deadline_ms
+    return replace(old, steps=steps, deadline_ms=deadline_ms)
 
 
 def _changed(old: Definition, step: StepDefinition, chance: Random) -> StepDefinition:
