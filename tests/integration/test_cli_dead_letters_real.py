@@ -20,13 +20,13 @@ from tests.integration.test_cli_real import DEADLINE_S, Running, place_orders
 DEFECT = """
 
 from sagas.core.handling import Handling
-from sagas.runtime.message_world import MessageWorld
+from sagas.runtime.calling import Calling
 
 if os.environ.get("DEFECT"):
-    def broken(self, *_):
+    def broken(self, *_, **__):
         raise KeyError("unforeseen")
 
-    MessageWorld._triggers = broken
+    Calling._context = broken
 """
 """A defect that nobody foresaw, as a library of a service may have one."""
 
