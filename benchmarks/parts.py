@@ -86,7 +86,7 @@ def parts() -> Mapping[str, Part]:
     shipped = Fact("id", ShipmentCreated.event_type, "create_shipment", Role.DONE, trigger.id)
     position = Position.of(instance)
     state, stored = encode_position(position), change.events[trigger.slot]
-    envelope = decode_event(stored, definition.saga, "o-1")
+    envelope = decode_event(stored, definition.saga, "o-1", trigger)
     headers, body = encode_headers(envelope), envelope.payload
     subscription = Subscription(handlers.shipping, Topics("bench"))
     record = Record("bench.payments.events", 0, 0, b"o-1", body, headers, _AT_MS)
@@ -137,10 +137,11 @@ def _step(payload: bytes, subscription: Subscription) -> Part:
             key = f"o-{next(numbers):08}"
             own = payload.replace(b"o-00000001", key.encode())
             # The deadline of a saga that started long ago has passed: it starts now.
-            _, change = paid(key, own, at_ms=clock.now_ms())
+            instance, change = paid(key, own, at_ms=clock.now_ms())
             finish(table.store(change))
             stored = change.events[PaymentAuthorized.event_type]
-            envelope = decode_event(stored, OrderToNotification.name, key)
+            fact = instance.facts[PaymentAuthorized.event_type]
+            envelope = decode_event(stored, OrderToNotification.name, key, fact)
             headers, body = encode_headers(envelope), envelope.payload
             waiting.append(
                 Record("bench.payments.events", 0, 0, key.encode(), body, headers, _AT_MS)

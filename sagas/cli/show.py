@@ -84,7 +84,7 @@ def _print_json(found: Found, *, payloads: bool) -> None:
             "time": rfc3339(entry.time_ms),
             "since_cause_ms": entry.since_cause_ms,
             **({"epoch": entry.epoch} if entry.epoch else {}),
-            **({"payload": _payload(entry)} if payloads else {}),
+            **({"payload": _payload(entry), "kept": entry.payload is not None} if payloads else {}),
         }
         for entry in view.timeline
     ]
@@ -119,6 +119,8 @@ def _print_json(found: Found, *, payloads: bool) -> None:
 
 
 def _payload(entry: TimelineEntry) -> object:
+    if entry.payload is None:
+        return None
     try:
         return json.loads(entry.payload)
     except (ValueError, RecursionError):
@@ -183,12 +185,17 @@ def _print_mends(out: Console, found: Found) -> None:
         out.print(f"  {mend.command}  # {mend.does}", markup=False, soft_wrap=True)
 
 
+_FORGOTTEN = "(not in the table any more: the topics have it)"
+
+
 def _event(entry: TimelineEntry, *, payloads: bool) -> Text:
     from rich.text import Text
 
     text = Text(printable(entry.event))
     if payloads:
-        shown = printable(json.dumps(_payload(entry), ensure_ascii=False))
+        shown = _FORGOTTEN
+        if entry.payload is not None:
+            shown = printable(json.dumps(_payload(entry), ensure_ascii=False))
         text.append(f"\n{shown}", style="dim")
     return text
 

@@ -313,6 +313,24 @@ class Definition:
         return frozenset(types)
 
     @cached_property
+    def leaves(self) -> frozenset[str]:
+        """The event types that nothing follows, of which no handler is given one: once on Kafka, nobody
+        needs them from the row.
+
+        That a step is done, where that triggers nothing, is read by none and has no undo; and that one is
+        undone, unless it turns the saga back. Answers to a wait are told again, and the start is compared.
+        """
+        needed = {type_ for step in self.steps for type_ in (*step.triggers, *step.reads)}
+        done = (
+            type_
+            for step in self.steps
+            if step is not self.start and not step.waits and step.undone is None
+            for type_ in step.done
+        )
+        undone = (step.undone for step in self.steps if step.undone is not None)
+        return frozenset((*done, *undone)) - needed
+
+    @cached_property
     def is_plain(self) -> bool:
         """Whether every recorded outcome is accepted: no step waits or has an otherwise event."""
         return not any(step.waits or step.otherwise for step in self.steps)

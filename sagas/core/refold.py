@@ -14,7 +14,7 @@ from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
 from sagas.core.starts import run_of
 
-__all__ = ["Found", "Refolded", "refold"]
+__all__ = ["Found", "Refolded", "refold", "refold_upon"]
 
 
 class Found(NamedTuple):
@@ -81,6 +81,24 @@ def _deadline_ms(start: Found, events: list[Found]) -> int | None:
     """
     known = (one.deadline_ms for one in (start, *(one for one in events if one.seq)))
     return next((one for one in known if one is not None), None)
+
+
+def refold_upon(instance: Instance, found: Iterable[Found]) -> Refolded:
+    """What was found, folded upon an instance of whose events some are nowhere else any more.
+
+    They are the oldest: what came later follows in the order of its stamps, and then what has none.
+    """
+    found = list(found)
+    placed = sorted((one for one in found if one.seq), key=lambda one: (one.generation, one.seq))
+    for one in [*placed, *(one for one in found if not one.seq)]:
+        instance = evolve(instance, one.fact)
+    stored = {one.fact.id: one.stored for one in found}
+    return Refolded(
+        instance,
+        {slot: stored[f.id] for slot, f in instance.facts.items() if f.id in stored},
+        max((one.generation for one in found), default=0),
+        max((one.seq for one in found), default=0),
+    )
 
 
 def _start_of(saga_id: str, events: list[Found], *, begun: Collection[str]) -> Found | None:

@@ -219,13 +219,16 @@ class Stamp(NamedTuple):
 class Row(NamedTuple):
     """A saga instance as stored. ``events`` is empty unless asked for: stored bytes by slot.
 
-    ``notes`` are hints of what is under way, by name: no part of the instance, and lost with the table.
+    Of an event that was forgotten there are none; the state has the rest of it. ``notes`` are hints of what
+    is under way, by name: no part of the instance, and lost with the table. ``content`` is the digest of
+    what the start says, empty if it was never told.
     """
 
     stamp: Stamp
     state: bytes
     events: Mapping[str, bytes] = MappingProxyType({})
     notes: Mapping[str, str] = MappingProxyType({})
+    content: str = ""
 
 
 class RowChange(NamedTuple):
@@ -236,6 +239,8 @@ class RowChange(NamedTuple):
     ``expected`` None means that the row must not exist. ``token`` is unique to this change: a change
     that is sent twice, because its reply was lost, is stored once and reported as stored both times,
     unless another change came in between: then the second answer is False, and a reload shows the rest.
+    ``content`` is the digest of what the start says; empty, the row keeps the one it has. Neither has
+    white space.
     """
 
     saga: str
@@ -249,6 +254,7 @@ class RowChange(NamedTuple):
     token: str
     timers_set: Mapping[str, int] = MappingProxyType({})
     timers_cleared: Collection[str] = ()
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +301,14 @@ class SagaTable(Protocol):
         """Apply the change if the row's stamp is as expected: True; else change nothing: False.
 
         Raises TableUnavailable when the outcome is not known: send the same change again.
+        """
+
+    async def forget_events(self, saga: str, saga_id: str, slots: Collection[str]) -> None:
+        """Drop the bytes of recorded events. Changes no stamp, and nothing else of the row.
+
+        Only of events that are known to be on Kafka, and that nobody needs from the row: of a saga that
+        has ended, or of those that nothing follows (``Definition.leaves``). Safe to repeat, and without a
+        row. Raises TableUnavailable.
         """
 
     async def list_sagas(

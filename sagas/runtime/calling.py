@@ -1,7 +1,7 @@
 """What a handler is called with: the events of its action, its context, and its attempts.
 
 Owns which recorded events an action gets, and from where: the message in hand where that is enough, or else
-the row.
+the row, or the topics for what the row keeps no bytes of.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from sagas.context import StepContext
 from sagas.core.definition import START, Direction, Join, StepDefinition
 from sagas.core.enabled import Action
+from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
+from sagas.core.instance import Fact
 from sagas.core.position import Position
+from sagas.core.refold import Found
 from sagas.ports import Row
 from sagas.runtime.attempts import Attempts
 from sagas.runtime.execution import Call, Performed
@@ -29,7 +32,7 @@ __all__ = ["Calling"]
 class Calling:
     """Makes the calls that one message leads to.
 
-    ``row`` reads the row with its events.
+    ``row`` reads the row with its events, ``stored`` what the topics have of the instance, by event id.
     """
 
     def __init__(
@@ -38,11 +41,13 @@ class Calling:
         incoming: Incoming,
         attempts: Attempts,
         row: Callable[[], Awaitable[Row | None]],
+        stored: Callable[[], Awaitable[Mapping[str, Found]]],
     ) -> None:
         self._participant = participant
         self._incoming = incoming
         self._attempts = attempts
         self._row = row
+        self._stored = stored
 
     def has_expired(self, action: Action, at: Position) -> bool:
         """Whether a forward step before the pivot comes too late to be begun."""
@@ -168,18 +173,30 @@ class Calling:
         if needed <= in_hand.keys():
             return in_hand
         row = await self._row()
-        stored = {} if row is None else row.events
-        facts = at.instance.facts
-        return in_hand | {
-            slot: self._decoded(facts[slot].type, stored[slot])
-            for slot in needed - in_hand.keys()
-            if slot in stored
-        }
+        facts, stored = at.instance.facts, dict({} if row is None else row.events)
+        needed -= in_hand.keys()
+        if not needed <= stored.keys():
+            on_topics = await self._stored()
+            for slot in needed - stored.keys():
+                stored[slot] = _found(facts[slot], at, on_topics)
+        return in_hand | {slot: self._decoded(facts[slot], stored[slot]) for slot in needed}
 
-    def _decoded(self, type_: str, stored: bytes) -> Event:
+    def _decoded(self, fact: Fact, stored: bytes) -> Event:
         incoming = self._incoming
-        envelope = decode_event(stored, incoming.saga.name, incoming.saga_id)
-        return decode_payload(incoming.saga.events[type_], type_, envelope.payload)
+        envelope = decode_event(stored, incoming.saga.name, incoming.saga_id, fact)
+        return decode_payload(incoming.saga.events[fact.type], fact.type, envelope.payload)
+
+
+def _found(fact: Fact, at: Position, on_topics: Mapping[str, Found]) -> bytes:
+    """An event's bytes from the topics. Raises InvalidMessage if they have it no more."""
+    found = on_topics.get(fact.id)
+    if found is None:
+        raise InvalidMessage(
+            f"{fact.type} of {at.definition.saga} {at.saga_id!r}, which the handler needs, is neither in the "
+            "saga table, which keeps no payloads of what has ended, nor on the topics any more: do by hand "
+            "what was to be done, and tell the framework with `sagas skip`."
+        )
+    return found.stored
 
 
 def _triggers(step: StepDefinition, events: Mapping[str, Event]) -> tuple[Event, ...]:

@@ -211,6 +211,7 @@ class Dispatch:
             await self._settle(attempts, incoming.control.name, at)
         if _ended_from_outside(at, incoming, participant.service.name):
             await world.tell_end(at)
+        await world.forget_events(at)
         return at
 
     def _handling(self, incoming: Incoming, world: MessageWorld) -> Handling:

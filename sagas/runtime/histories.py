@@ -151,14 +151,17 @@ def _found(incoming: Incoming, published_ms: int) -> Found:
 
 
 def found_in_row(saga: type[Saga], saga_id: str, row: Row) -> tuple[Instance, list[Found]]:
-    """What is left of a row: the instance, and its events, published where the row knows it.
+    """What is left of a row: the instance, and its events, published where the row knows it. Those whose
+    bytes it keeps no more are left out.
 
     Raises ContractViolation and InvalidMessage for a row that another version of the saga has written.
     """
     instance = decode_instance(saga.definition, saga_id, row.state)
     found = []
     for slot, fact in instance.facts.items():
-        envelope = decode_event(row.events[slot], saga.name, saga_id)
+        if slot not in row.events:
+            continue
+        envelope = decode_event(row.events[slot], saga.name, saga_id, fact)
         deadline_ms = envelope.trail.deadline_ms
         found.append(
             Found(

@@ -5,9 +5,12 @@ Owns the two questions and the one look at the topics. Decides nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sagas.core.definition import START, Role
 from sagas.core.durations import span_words
 from sagas.core.position import Position
+from sagas.core.refold import Found
 from sagas.runtime.incoming import Incoming
 from sagas.runtime.patience import Patience
 from sagas.runtime.reception import StartRefused
@@ -60,6 +63,20 @@ class History:
             envelope.seq > 0
             and envelope.generation >= at.generation
             and at.index_of(self._incoming.fact) is None
+        )
+
+    @property
+    def can_restore(self) -> bool:
+        """Whether anything is looked for at all."""
+        return self._restorer is not None
+
+    async def stored(self) -> Mapping[str, Found]:
+        """What the topics have of the instance, by event id."""
+        restorer, incoming = self._restorer, self._incoming
+        if restorer is None:
+            return {}
+        return await self._patience.insist(
+            lambda: restorer.found(incoming.saga_id, self._partition)
         )
 
     async def restored(self) -> bool:

@@ -15,11 +15,12 @@ from sagas.core.enabled import Action
 from sagas.core.framework_events import SagaParked
 from sagas.core.instance import Fact
 from sagas.core.position import Position
-from sagas.ports import OutgoingRecord, Row, RowChange, Stamp
+from sagas.ports import OutgoingRecord, Row, RowChange, Stamp, TableUnavailable
 from sagas.runtime.attempts import Attempts
 from sagas.runtime.calling import Calling
 from sagas.runtime.decisions import payload_of
 from sagas.runtime.execution import Performed
+from sagas.runtime.forgetting import content_of, forgettable
 from sagas.runtime.history import History
 from sagas.runtime.incoming import Incoming
 from sagas.runtime.participant import Participant
@@ -59,9 +60,14 @@ class MessageWorld:
         self._definition = incoming.saga.definition
         self._saga_id = incoming.saga_id
         self._stored: Position | None = None
+        self._stored_here = False
         self._decided: dict[str, Envelope] = {}
         self._performed: Performed | None = None
-        self._calling = Calling(participant, incoming, attempts, self._row_with_events)
+        self._content = ""
+        self._emitted: list[Fact] = []
+        self._calling = Calling(
+            participant, incoming, attempts, self._row_with_events, self._history.stored
+        )
 
     async def load(self) -> Position | None:
         """The row without its events, decoded; put back from the topics if it has lost something.
@@ -119,6 +125,8 @@ class MessageWorld:
         message = self._incoming.fact
         if _is_new(message, before) and stored.index_of(message) is not None:
             events[message.slot] = encode_event(self._incoming.envelope)
+            if self._incoming.starts:
+                self._content = content_of(self._incoming.event)
         if recorded is not None:
             decided = self._decided[recorded.slot] = self._envelope_of(recorded, stored)
             events[recorded.slot] = encode_event(decided)
@@ -134,6 +142,7 @@ class MessageWorld:
             token=at.ids.new(),
             timers_set=timers_set,
             timers_cleared={*cleared, *self._attempts.cleared_by(recorded, stored)},
+            content=self._content,
         )
         if not await at.patience.insist(lambda: at.table.store(change)):
             _log.debug("table.conflict", version=version)
@@ -141,7 +150,7 @@ class MessageWorld:
                 # Somebody else may have recorded it: what is published is what is stored.
                 del self._decided[recorded.slot]
             return None
-        self._stored = stored
+        self._stored, self._stored_here = stored, True
         if recorded is not None:
             self._tell(recorded, stored)
         return stored
@@ -192,8 +201,35 @@ class MessageWorld:
             row = await self._row(events=True)
             if row is None or fact.slot not in row.events:
                 return  # the row went away since: the next load sees it
-            envelope = decode_event(row.events[fact.slot], self._definition.saga, self._saga_id)
+            envelope = decode_event(
+                row.events[fact.slot], self._definition.saga, self._saga_id, fact
+            )
         await self._publish(envelope)
+        self._emitted.append(fact)
+
+    async def forget_events(self, at: Position) -> None:
+        """Drop the bytes of what is on Kafka and nobody needs from the row any more: all that is proven, of
+        a saga that ended here; what was emitted here and nothing follows, of another.
+
+        A hint: where it fails the bytes stay until the row goes. Without a restorer nobody could read them
+        from the topics, and all are kept.
+        """
+        if not self._history.can_restore or self._stored is None:
+            return
+        if at.status.is_terminal and (self._emitted or self._stored_here):
+            slots = forgettable(at.instance, self._at.confirmed)
+        else:
+            leaves, turned_by = self._definition.leaves, at.place.model.turned_by
+            slots = [
+                fact.slot
+                for fact in self._emitted
+                if fact.type in leaves and fact.slot != turned_by
+            ]
+        if slots:
+            try:
+                await self._at.table.forget_events(self._definition.saga, self._saga_id, slots)
+            except TableUnavailable as error:
+                _log.debug("events.kept", error=str(error))
 
     async def tell_end(self, at: Position) -> None:
         """Publish the event in hand again, with the status to which it has led: of a saga that was

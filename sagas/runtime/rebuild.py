@@ -19,12 +19,14 @@ import structlog
 from sagas.core.definition import DEADLINE
 from sagas.core.errors import ContractViolation, InvalidMessage, RetriableError
 from sagas.core.instance import Instance
-from sagas.core.refold import Found, Refolded, refold
+from sagas.core.refold import Found, Refolded, refold, refold_upon
 from sagas.core.saga import Saga
 from sagas.core.timers import PROOF, timers_of
 from sagas.ports import Clock, Ids, Row, RowChange, Stamp, bucket_of
 from sagas.restoring import RestorableTable, TableRebuilding
+from sagas.runtime.forgetting import content_of, kept
 from sagas.runtime.histories import Histories, Portion, found_in_row
+from sagas.runtime.incoming import decode_payload
 from sagas.runtime.waking import Waker
 from sagas.wire.stored import encode_instance
 
@@ -35,6 +37,9 @@ LEASE_MS = 30_000
 
 AT_ONCE = 500
 """So many instances are put back together."""
+
+Left = tuple[Instance | None, Collection[Found]]
+"""What is left of a row: the instance, and its events of which there are bytes."""
 
 _log = structlog.get_logger()
 
@@ -98,18 +103,35 @@ class Means:
         return all(self.is_long_ago(one.published_ms) for one in found if one.starts)
 
     def refolded(
-        self, saga_id: str, found: Collection[Found], left: Collection[Found] | None
+        self, saga_id: str, found: Collection[Found], left: Left | None
     ) -> Refolded | None:
-        """The instance from the topics and what is ``left`` of its row: None without a row, empty for one
-        that can not be read. None where there is no start that is to run.
+        """The instance from the topics and what is ``left`` of its row: None without a row, or without an
+        instance where that can not be read. None where there is no start that is to run.
 
+        Of what the row keeps no bytes of, the topics have them, or had them: then the row is believed.
         Topics keep records longer than they say. What is older than rows are kept is of an instance that
         was forgotten, and whose key may be in use again under the same event ids, unless the row is as old.
         """
-        began_ms = min((one.fact.at_ms for one in left or ()), default=None)
+        instance, kept_ = (None, ()) if left is None else left
+        facts = {} if instance is None else instance.facts
+        began_ms = min((fact.at_ms for fact in facts.values()), default=None)
         if left is None or (began_ms is not None and not self.is_long_ago(began_ms)):
             found = [one for one in found if not self.is_long_ago(one.published_ms)]
-        return refold(self.saga.definition, saga_id, [*found, *(left or ())])
+        found = [*found, *kept_]
+        if instance is not None:
+            there = {one.fact.id for one in found}
+            if any(fact.id not in there for fact in facts.values()):
+                return refold_upon(instance, found)
+        return refold(self.saga.definition, saga_id, found)
+
+    def content(self, refolded: Refolded, row: Row | None) -> str:
+        """The digest of what the start says; the row's own where the start is nowhere any more."""
+        start = self.saga.definition.start.done[0]
+        try:
+            payload = refolded.events[start].partition(b"\n")[2]
+            return content_of(decode_payload(self.saga.events[start], start, payload))
+        except (KeyError, InvalidMessage):
+            return "" if row is None else row.content
 
 
 class Rebuild:
@@ -291,11 +313,11 @@ class _Attempt:
         found = [*self._homeless.pop(saga_id, ()), *found]
         row = await self._row(saga_id)
         stamp = Stamp(0, 0)
-        left: list[Found] | None = None
+        left: Left | None = None
         if row is not None:
-            stamp, left = row.stamp, []
+            stamp, left = row.stamp, (None, ())
             try:
-                _, left = found_in_row(means.saga, saga_id, row)
+                left = found_in_row(means.saga, saga_id, row)
             except (ContractViolation, InvalidMessage, KeyError) as error:
                 self._rebuilt.unreadable += 1
                 _log.warning("rebuild.row_unreadable", saga_id=saga_id, error=str(error))
@@ -305,7 +327,13 @@ class _Attempt:
             return
         generation = max(self._rebuilt.generation, refolded.generation, stamp.generation) + 1
         version = max(refolded.seq, stamp.version) + 1
-        change = change_of(refolded, Stamp(generation, version), token=means.ids.new())
+        change = change_of(
+            refolded,
+            Stamp(generation, version),
+            token=means.ids.new(),
+            content=means.content(refolded, row),
+        )
+        change = change._replace(events=kept(refolded.instance, refolded.events))
         if refolded.instance.phase.is_terminal and means.is_long_ago(change.at_ms):
             return
         if not await self._table.restore(change, self._token):
@@ -337,7 +365,7 @@ def is_under_way(instance: Instance) -> bool:
 
 
 def change_of(
-    refolded: Refolded, stamp: Stamp, *, token: str, expected: Stamp | None = None
+    refolded: Refolded, stamp: Stamp, *, token: str, content: str, expected: Stamp | None = None
 ) -> RowChange:
     """The whole row of an instance that was folded again."""
     instance = refolded.instance._replace(generation=stamp.generation, version=stamp.version)
@@ -355,4 +383,5 @@ def change_of(
         token=token,
         timers_set=timers,
         timers_cleared=names - timers.keys(),
+        content=content,
     )

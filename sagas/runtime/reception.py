@@ -68,7 +68,8 @@ class Reception:
     async def receive(self, incoming: Incoming) -> Incoming | None:
         """The start to go on with; None where there is nothing to be done with it here.
 
-        Where the recorded start says the same, that is the one. A start that may begin a later run is
+        Where the recorded start says the same, that is the one, or there is nothing to be done if its run
+        has ended and keeps it no more. A start that may begin a later run is
         published as the start of that run, which everybody takes up; one that named the run is also gone on
         with at once, so that the row is there before whatever was sent behind it. Safe to repeat: what is
         published has the same id and bytes. Raises StartRefused, where the service is the host.
@@ -76,8 +77,10 @@ class Reception:
         saga = incoming.saga
         runs = Runs(saga, lambda saga_id: self.load(saga.definition.saga, saga_id))
         there = await runs.one(incoming.saga_id)
-        same = there is not None and runs.same(there, incoming.envelope.payload)
-        if there is not None and there.start is not None and same:
+        if there is not None and runs.same(there, incoming.envelope.payload):
+            if there.start is None:
+                _log.debug("start.passed_over", reason="it has begun a run that has ended")
+                return None
             return decode_incoming(there.start, saga, incoming.fact.type)
         if self.service != saga.definition.host:
             _log.debug("start.passed_over", reason="another service decides on it")

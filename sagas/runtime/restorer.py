@@ -64,6 +64,16 @@ class Restorer:
             if (answer := await found) is not None:
                 return answer
 
+    async def found(self, saga_id: str, partition: int | None) -> Mapping[str, Found]:
+        """What that partition of the topics holds of the instance, by event id; changes nothing.
+
+        For what the row does not keep (``forgetting``), which is seldom asked for: each call reads the
+        partition. Raises BrokerUnavailable.
+        """
+        async with self._turn:
+            events = await self._read(partition, {saga_id})
+        return {one.fact.id: one for one in events.get(saga_id, ())}
+
     async def _look(
         self, partition: int | None, asked: Mapping[str, asyncio.Future[bool | None]]
     ) -> None:
@@ -92,12 +102,12 @@ class Restorer:
     async def _restore(self, saga_id: str, found: Collection[Found]) -> bool:
         """One instance, by compare-and-set, under the generation that its row or its bucket has."""
         row = await self._table.load(self._saga.name, saga_id, events=True)
-        left = None if row is None else found_in_row(self._saga, saga_id, row)[1]
+        left = None if row is None else found_in_row(self._saga, saga_id, row)
         refolded = self._means.refolded(saga_id, found, left)
         if refolded is None:
             self._remember(saga_id)
             return False
-        if left is not None and refolded.instance.facts.keys() == {one.fact.slot for one in left}:
+        if left is not None and refolded.instance.facts.keys() == left[0].facts.keys():
             return True  # nothing is missing any more
         await self._store(refolded, row)
         return True  # or somebody else has stored
@@ -117,7 +127,13 @@ class Restorer:
             expected = row.stamp
             stamp = Stamp(max(expected.generation, refolded.generation), expected.version)
         stamp = stamp._replace(version=max(stamp.version, refolded.seq) + VERSIONS_SKIPPED)
-        change = change_of(refolded, stamp, token=self._ids.new(), expected=expected)
+        change = change_of(
+            refolded,
+            stamp,
+            token=self._ids.new(),
+            content=self._means.content(refolded, row),
+            expected=expected,
+        )
         if row is None:
             await self._waker.wake(name, saga_id, stamp.generation)
         if await self._table.store(change):

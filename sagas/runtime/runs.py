@@ -14,6 +14,7 @@ from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.saga import Saga
 from sagas.core.starts import KnownRun, Reuse, saga_id_of
 from sagas.ports import Row
+from sagas.runtime.forgetting import content_of
 from sagas.runtime.incoming import decode_payload
 from sagas.wire.envelope import Envelope
 from sagas.wire.stored import decode_event, decode_instance
@@ -23,12 +24,13 @@ __all__ = ["Run", "Runs", "refusal_words"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run of a key; ``start`` is its recorded start, None where that is not recorded, or was not asked
-    for.
+    """A run of a key; ``start`` is its recorded start, None where that is not recorded, was not asked for,
+    or is kept no more: then ``content`` is the digest of what it says.
     """
 
     instance: Instance
     start: Envelope | None
+    content: str = ""
 
     @property
     def saga_id(self) -> str:
@@ -56,10 +58,11 @@ class Runs:
         if row is None:
             return None
         instance = decode_instance(self._saga.definition, saga_id, row.state)
-        stored = row.events.get(self._saga.definition.start.done[0])
-        if stored is None:
-            return Run(instance, None)
-        return Run(instance, decode_event(stored, self._saga.name, saga_id))
+        start = self._saga.definition.start.done[0]
+        stored, fact = row.events.get(start), instance.facts.get(start)
+        if stored is None or fact is None:
+            return Run(instance, None, row.content)
+        return Run(instance, decode_event(stored, self._saga.name, saga_id, fact))
 
     async def of(self, key: str) -> Sequence[Run]:
         """All runs of a key, the first one first. Each costs a look at the table: one after the other,
@@ -96,12 +99,14 @@ class Runs:
 
     def same(self, run: Run, payload: bytes) -> bool:
         """Whether the run's start says the same: to the contract, not to the byte."""
-        if run.start is None:
-            return False
-        if run.start.payload == payload:
-            return True
         type_ = self._saga.definition.start.done[0]
         model = self._saga.events[type_]
+        if run.start is None:
+            return bool(run.content) and run.content == content_of(
+                decode_payload(model, type_, payload)
+            )
+        if run.start.payload == payload:
+            return True
         try:
             recorded = decode_payload(model, type_, run.start.payload)
         except InvalidMessage:  # written under a contract of which this one can make nothing

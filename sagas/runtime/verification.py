@@ -156,10 +156,12 @@ class Verification:
                     yield self._difference(
                         instance.saga_id, Kind.EVENT_DIFFERS, fact.id, on_topics[slot][0].fact.id
                     )
-                elif all(one.stored != row.events[slot] for one in on_topics[slot]):
+                elif slot in row.events and all(
+                    one.stored != row.events[slot] for one in on_topics[slot]
+                ):
                     said = "other headers or payload"
                     yield self._difference(instance.saga_id, Kind.EVENT_DIFFERS, slot, said)
-            elif fact.published and not self._is_older(fact.at_ms):
+            elif (fact.published or slot not in row.events) and not self._is_older(fact.at_ms):
                 yield self._difference(instance.saga_id, Kind.EVENT_UNJUSTIFIED, slot, "not there")
         for slot, copies in on_topics.items():
             decided = any(one.seq for one in copies)

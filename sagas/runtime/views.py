@@ -32,7 +32,8 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
     """One recorded event. ``since_cause_ms`` is the time from the event that caused it. ``epoch`` is above
-    0 where a compensation was run once more.
+    0 where a compensation was run once more. ``payload`` is None where the table does not keep it any
+    more: of what has ended the topics have it.
     """
 
     event: str
@@ -41,7 +42,7 @@ class TimelineEntry:
     service: str
     time_ms: int
     since_cause_ms: int | None
-    payload: bytes
+    payload: bytes | None
     epoch: int = 0
 
 
@@ -116,27 +117,29 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
     instance = decode_instance(definition, saga_id, row.state)
     try:
         envelopes = {
-            slot: decode_event(stored, definition.saga, saga_id)
-            for slot, stored in row.events.items()
+            slot: decode_event(row.events[slot], definition.saga, saga_id, fact)
+            for slot, fact in instance.facts.items()
+            if slot in row.events
         }
         outstanding = tuple(_ledger(instance, envelopes))
     except (ContractViolation, InvalidMessage) as error:
         raise ContractViolation(f"{definition.saga} {saga_id!r}: {error}") from error
-    times = {envelope.id: envelope.time_ms for envelope in envelopes.values()}
-    timeline = [
-        TimelineEntry(
+    times = {fact.id: fact.at_ms for fact in instance.facts.values()}
+    timeline = []
+    for slot, fact in instance.facts.items():
+        envelope = envelopes.get(slot)
+        source = "" if envelope is None else envelope.source
+        entry = TimelineEntry(
             event=fact.type,
             step=fact.step,
             role=fact.role,
-            service=envelopes[slot].source or definition.by_name[fact.step].service,
-            time_ms=envelopes[slot].time_ms,
-            since_cause_ms=_since(envelopes[slot].time_ms, times.get(fact.cause or "")),
-            payload=envelopes[slot].payload,
+            service=source or definition.by_name[fact.step].service,
+            time_ms=fact.at_ms,
+            since_cause_ms=_since(fact.at_ms, times.get(fact.cause or "")),
+            payload=None if envelope is None else envelope.payload,
             epoch=fact.epoch,
         )
-        for slot, fact in instance.facts.items()
-        if slot in envelopes
-    ]
+        timeline.append(entry)
     return SagaView(
         saga=definition.saga,
         saga_id=saga_id,
@@ -231,7 +234,7 @@ def standing_words(view: SagaView) -> str:
 
 def _why_parked(view: SagaView) -> str:
     for entry in reversed(view.timeline):
-        if entry.role is Role.PARKED:
+        if entry.role is Role.PARKED and entry.payload is not None:
             said = SagaParked.model_validate_json(entry.payload)
             attempts = f" (attempts: {said.attempts})" if said.attempts else ""
             return f", because of {said.step}: {said.error}{attempts}"

@@ -151,7 +151,7 @@ def history_of(saga: type[Saga], view: SagaView, clock: VirtualClock) -> list[Re
     return [
         RecordedEvent(
             entry.service,
-            saga.events[entry.event].model_validate_json(entry.payload),
+            saga.events[entry.event].model_validate_json(entry.payload or b""),
             clock.since_start(entry.time_ms),
         )
         for entry in view.timeline

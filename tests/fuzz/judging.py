@@ -79,7 +79,7 @@ def _check_accepted(incoming: Incoming) -> None:
     """It can be published, stored, read and shown."""
     envelope = incoming.envelope
     stored = encode_event(envelope)
-    assert decode_event(stored, incoming.saga.name, incoming.saga_id) == envelope
+    assert decode_event(stored, incoming.saga.name, incoming.saga_id, incoming.fact) == envelope
     assert decode_headers(encode_headers(envelope), envelope.payload, time_ms=0) == envelope
     assert incoming.saga_id.isprintable()
     assert incoming.fact.id.isprintable()

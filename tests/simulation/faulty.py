@@ -142,6 +142,13 @@ class FaultyTable:
             lambda: self._table.annotate(saga, saga_id, name, note, due_ms=due_ms),
         )
 
+    async def forget_events(self, saga: str, saga_id: str, slots: Collection[str]) -> None:
+        await self._trouble.call(
+            "forget_events",
+            TableUnavailable,
+            lambda: self._table.forget_events(saga, saga_id, slots),
+        )
+
     async def list_timers(self, saga: str, *, limit: int) -> Sequence[Timer]:
         return await self._table.list_timers(saga, limit=limit)
 

@@ -362,8 +362,9 @@ class Storm:
             id_ = dict(record.headers).get("ce_id", b"")
             versions.setdefault(id_, set()).add((record.headers, record.value))
         for key, stored in self._table._rows.items():
-            for event in stored.events.values():
-                envelope = decode_event(event, *key)
+            facts = decode_instance(self.saga.definition, key[1], stored.state).facts
+            for slot, event in stored.events.items():
+                envelope = decode_event(event, *key, facts[slot])
                 told = (encode_headers(envelope), envelope.payload)
                 versions.setdefault(envelope.id.encode(), set()).add(told)
         return [f"{id_!r} has {len(v)} versions: {v}" for id_, v in versions.items() if len(v) > 1]

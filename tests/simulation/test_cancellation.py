@@ -137,7 +137,7 @@ async def test_before_the_pivot_it_turns_the_saga_back_and_breaks_a_period_of_gr
     assert view.status is SagaStatus.COMPENSATED
     recorded = {entry.event: entry.payload for entry in view.timeline}
     assert Regretted.event_type not in recorded
-    cancelled = SagaCancelled.model_validate_json(recorded[SagaCancelled.event_type])
+    cancelled = SagaCancelled.model_validate_json(recorded[SagaCancelled.event_type] or b"")
     assert cancelled == SagaCancelled(by="customers", why=Regretted.event_type)
     assert shop.undone == [Regretted.event_type]
     assert shop.regretted == ["1"]

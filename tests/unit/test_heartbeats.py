@@ -244,7 +244,9 @@ async def test_the_undo_of_a_late_success_is_wanted_though_the_saga_has_ended() 
             instance = evolve(instance, fact)
         ended = Refolded(instance, {}, 1, 0)
         stamp = Stamp(row.stamp.generation, row.stamp.version + 3)
-        assert await env._table.store(change_of(ended, stamp, token="other", expected=row.stamp))
+        assert await env._table.store(
+            change_of(ended, stamp, token="other", content="", expected=row.stamp)
+        )
 
     farm = Farm(work)
     async with SagaTestEnvironment(farm.services) as env:

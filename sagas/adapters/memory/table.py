@@ -22,13 +22,14 @@ __all__ = ["MemorySagaTable"]
 class _Stored:
     """One instance as it stands; changed in place."""
 
-    __slots__ = ("events", "notes", "stamp", "state", "status", "token")
+    __slots__ = ("content", "events", "notes", "stamp", "state", "status", "token")
 
     def __init__(self) -> None:
         self.stamp: Stamp | None = None
         self.state = b""
         self.status = ""
         self.token = ""
+        self.content = ""
         self.events: dict[str, bytes] = {}
         self.notes: dict[str, str] = {}
 
@@ -58,9 +59,8 @@ class MemorySagaTable:
         if stored is None or stored.stamp is None:
             self._markers.look(saga, bucket_of(saga_id))
             return None
-        if events:
-            return Row(stored.stamp, stored.state, dict(stored.events), dict(stored.notes))
-        return Row(stored.stamp, stored.state, notes=dict(stored.notes))
+        recorded = dict(stored.events) if events else {}
+        return Row(stored.stamp, stored.state, recorded, dict(stored.notes), stored.content)
 
     async def store(self, change: RowChange) -> bool:
         """Compare the stamp and apply the change, or tell that this change was the last one."""
@@ -90,6 +90,7 @@ class MemorySagaTable:
         stored.state = change.state
         stored.status = change.status
         stored.token = change.token
+        stored.content = change.content or stored.content
         stored.events.update(change.events)
         if change.timers_cleared or change.timers_set:
             timers = self._timers[bucket_of(change.saga_id)]
@@ -99,6 +100,13 @@ class MemorySagaTable:
             for name, due_ms in change.timers_set.items():
                 timer = Timer(change.saga, change.saga_id, name, due_ms)
                 timers[_member(change.saga, change.saga_id, name)] = timer
+
+    async def forget_events(self, saga: str, saga_id: str, slots: Collection[str]) -> None:
+        """Drop the bytes of recorded events."""
+        stored = self._rows.get((saga, saga_id))
+        if stored is not None:
+            for slot in slots:
+                stored.events.pop(slot, None)
 
     async def list_sagas(
         self, saga: str, *, statuses: Sequence[str], limit: int

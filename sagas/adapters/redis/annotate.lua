@@ -7,7 +7,7 @@
 --
 -- The field n has all notes as JSON, name to text: one field more for a load, and none without notes.
 -- They are hints: where it is damaged it begins anew.
-local row = redis.call('HMGET', KEYS[1], 'v', 'n')
+local row = redis.call('HMGET', KEYS[1], 's', 'n')
 if not row[1] then
   return 0
 end

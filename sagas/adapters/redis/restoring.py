@@ -86,6 +86,7 @@ class Restoring:
             *(token, f"{change.stamp[0]}:{change.stamp[1]}", change.token, change.status),
             *(change.state, change.at_ms, change.saga_id, index),
             *(len(SagaStatus), len(change.timers_cleared), len(change.timers_set), change.saga),
+            change.content,
             *SagaStatus,
             *(member_of(*names, name) for name in change.timers_cleared),
         ]

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sagas.core.definition import Definition
-from sagas.testing.simulation.world import Effect, Servers
+from sagas.core.instance import Fact
+from sagas.testing.simulation.world import Effect, Servers, SimulatedTable
 from sagas.wire.envelope import encode_headers
-from sagas.wire.stored import decode_event
+from sagas.wire.stored import decode_event, decode_instance
 
 __all__ = ["Evidence", "Seen", "Witness"]
 
@@ -106,8 +107,12 @@ class Witness:
         """What is known of one instance."""
         key, story, table = (definition.saga, saga_id), self._servers.story, self._servers.table
         recorded = []
-        for stored in table.events(*key).values():
-            envelope = decode_event(stored, *key)
+        for slot, fact in _facts(definition, saga_id, table).items():
+            stored = table.events(*key).get(slot)
+            if stored is None:  # the row keeps it no more, so it has to be on the topics
+                recorded.append(Seen(fact.id, fact.type, fact.cause or "", b"", 0))
+                continue
+            envelope = decode_event(stored, *key, fact)
             headers = dict(encode_headers(envelope))
             recorded.append(_seen(headers, envelope.payload))
             self._note_version(recorded[-1].id, headers, envelope.payload)
@@ -147,6 +152,13 @@ class Witness:
             if place not in poison:
                 service, reason = headers["dlq-service"], headers["dlq-reason"]
                 yield f"I8: {service} made a good record a dead letter: {reason}"
+
+
+def _facts(definition: Definition, saga_id: str, table: SimulatedTable) -> Mapping[str, Fact]:
+    if table.status(definition.saga, saga_id) is None:
+        return {}
+    state = table.state(definition.saga, saga_id)
+    return decode_instance(definition, saga_id, state).facts
 
 
 def _seen(headers: dict[str, bytes], payload: bytes) -> Seen:

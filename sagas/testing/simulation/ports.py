@@ -79,6 +79,7 @@ class FaultyTable:
     stop = _over_the_line(RestorableTable.stop)
     load = _over_the_line(RestorableTable.load)
     annotate = _over_the_line(RestorableTable.annotate)
+    forget_events = _over_the_line(RestorableTable.forget_events)
     list_sagas = _over_the_line(RestorableTable.list_sagas)
     list_timers = _over_the_line(RestorableTable.list_timers)
     count_sagas = _over_the_line(RestorableTable.count_sagas)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from itertools import count
 
-from sagas.ports import RowChange, SagaTable, Stamp
+from sagas.ports import Row, RowChange, SagaTable, Stamp
 
 SAGA = "OrderFulfilment"
 EVERY_BYTE = bytes(range(256)) + b"\r\n\x00"
@@ -70,6 +70,46 @@ async def test_events_come_only_when_asked_for(table: SagaTable) -> None:
     row = await table.load(SAGA, "o-1")
     assert row is not None
     assert dict(row.events) == {}
+
+
+async def test_forgotten_events_are_gone_and_nothing_else(table: SagaTable) -> None:
+    events = {"start": b"s", "slot: with ünï — and {braces}": b"u", "late": b"l"}
+    await table.store(change(events=events)._replace(content="digest"))
+    await table.annotate(SAGA, "o-1", "retry", "note", due_ms=5)
+    before = await table.load(SAGA, "o-1", events=True)
+    assert before is not None
+    for _ in range(2):
+        await table.forget_events(SAGA, "o-1", ["start", "slot: with ünï — and {braces}", "never"])
+        row = await table.load(SAGA, "o-1", events=True)
+        assert row == before._replace(events={"late": b"l"})
+    assert await listed(table, "RUNNING") == [("o-1", "RUNNING", 1_000)]
+    assert [timer.due_ms for timer in await table.list_timers(SAGA, limit=9)] == [5]
+    assert await table.store(change(expected=Stamp(1, 1), events={"start": b"again"}))
+    row = await table.load(SAGA, "o-1", events=True)
+    assert row is not None
+    assert row.events == {"late": b"l", "start": b"again"}
+
+
+async def test_forgetting_makes_no_row(table: SagaTable) -> None:
+    await table.forget_events(SAGA, "o-1", ["start"])
+    await table.forget_events(SAGA, "o-1", [])
+    assert await table.load(SAGA, "o-1", events=True) is None
+    assert await table.store(change())
+    await table.forget_events(SAGA, "o-1", [])
+
+
+async def test_the_digest_of_the_start_stays_until_another_is_told(table: SagaTable) -> None:
+    def told(row: Row | None) -> str | None:
+        return None if row is None else row.content
+
+    await table.store(change())
+    assert told(await table.load(SAGA, "o-1")) == ""
+    await table.store(change(expected=Stamp(1, 1))._replace(content="digest"))
+    await table.store(change(expected=Stamp(1, 2)))
+    assert told(await table.load(SAGA, "o-1")) == "digest"
+    assert told(await table.load(SAGA, "o-1", events=True)) == "digest"
+    await table.store(change(expected=Stamp(1, 3))._replace(content="other"))
+    assert told(await table.load(SAGA, "o-1")) == "other"
 
 
 async def test_an_empty_state_is_a_row(table: SagaTable) -> None:

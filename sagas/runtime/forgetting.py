@@ -1,0 +1,75 @@
+"""Which recorded events a row keeps no bytes of any more, because the topics have them.
+
+Owns the rule, and the digest that is left of a start. What is asked of the row afterwards is answered from
+its state; who needs a payload all the same reads it from the topics (``Restorer.stored``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from pydantic_core import to_json
+
+from sagas.core.definition import Role
+from sagas.core.events import Event
+from sagas.core.handling import ConfirmedIds
+from sagas.core.instance import Fact, Instance
+
+__all__ = ["content_of", "forgettable", "is_leaf", "kept"]
+
+
+def forgettable(instance: Instance, confirmed: ConfirmedIds) -> list[str]:
+    """The slots of an instance that has ended whose events are proven to be on Kafka, but for what says why
+    it ended as it did.
+
+    Proven is what carries the published mark, what another recorded event names as its cause, and what was
+    acknowledged in this process.
+    """
+    causes = {fact.cause for fact in instance.facts.values()}
+    return [
+        slot
+        for slot, fact in instance.facts.items()
+        if not _says_why(instance, slot, fact)
+        and (fact.published or fact.id in causes or fact.id in confirmed)
+    ]
+
+
+def is_leaf(instance: Instance, fact: Fact) -> bool:
+    """Whether nobody can need the event from the row once it is on Kafka, however the saga goes on."""
+    return fact.type in instance.definition.leaves and fact.slot != instance.turned_by
+
+
+def kept(instance: Instance, events: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Of an instance that is put back from the topics: the events whose bytes its row keeps."""
+    ended = frozenset(forgettable(instance, set()) if instance.phase.is_terminal else ())
+    facts = instance.facts
+    return {
+        slot: stored
+        for slot, stored in events.items()
+        if slot not in ended and not (facts[slot].published and is_leaf(instance, facts[slot]))
+    }
+
+
+_REASONS = frozenset({Role.PARKED, Role.UNDO_FAILED})
+
+
+def _says_why(instance: Instance, slot: str, fact: Fact) -> bool:
+    return slot == instance.turned_by or fact.role in _REASONS
+
+
+def content_of(start: Event) -> str:
+    """The digest of what a start says, to its contract and not to the byte: two that are equal share it."""
+    ordered = to_json(_in_order(start.model_dump()), bytes_mode="base64", fallback=repr)
+    return blake2b(ordered, digest_size=12).hexdigest()
+
+
+def _in_order(value: object) -> object:
+    """The value with its mappings and sets in one order. Sets have another one in each process."""
+    if isinstance(value, Mapping):
+        return [(key, _in_order(value[key])) for key in sorted(value, key=to_json)]
+    if isinstance(value, set | frozenset):
+        return sorted(to_json(_in_order(one)) for one in value)
+    if isinstance(value, list | tuple):
+        return [_in_order(one) for one in value]
+    return value
