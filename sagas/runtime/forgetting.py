@@ -61,7 +61,7 @@ def _says_why(instance: Instance, slot: str, fact: Fact) -> bool:
 def content_of(start: Event) -> str:
     """The digest of what a start says, to its contract and not to the byte: two that are equal share it."""
     ordered = to_json(_in_order(start.model_dump()), bytes_mode="base64", fallback=repr)
-    return blake2b(ordered, digest_size=12).hexdigest()
+    return blake2b(ordered, digest_size=8).hexdigest()
 
 
 def _in_order(value: object) -> object:

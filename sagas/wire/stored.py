@@ -7,7 +7,8 @@ step reads and writes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pydantic_core import from_json, to_json
@@ -65,19 +66,42 @@ def encode_position(position: Position) -> bytes:
 
     The first is phase, turn, steps in flight, parkings, and one short list per recorded event: type, flags,
     cause, and of a framework event step, direction and epoch. Events are named by their numbers, causes
-    that are none by -1, -2 and so on. The second is the deadline, ids, times, and those other causes; all
-    times but the first as milliseconds after it.
+    that are none by -1, -2 and so on. The second is the deadline, ids, times, and those other causes.
+    Every time but the first event's is in milliseconds after it; once the saga has ended, and the row is
+    left alone, our own ids are one text of base64.
     """
     place = position.place
     code = place.code
     if code is None:
         code = place.code = _encode_place(place)
-    times = position.times
-    if len(times) > 1:
+    times, deadline_ms = position.times, position.deadline_ms
+    if times:
         first = times[0]
         times = (first, *[at_ms - first for at_ms in times[1:]])
-    own = (position.deadline_ms, position.ids, times, position.outside)
+        deadline_ms = None if deadline_ms is None else deadline_ms - first
+    ids = _packed(position.ids) if place.status.is_terminal else position.ids
+    own = (deadline_ms, ids, times, position.outside)
     return code + b"\n" + to_json(own)
+
+
+def _packed(ids: Sequence[str]) -> Sequence[str]:
+    """Ids of thirty-two hex digits each as one text, three fifths as long; others as they are."""
+    digits = "".join(ids)
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError:
+        return ids
+    if raw.hex() != digits or any(len(one) != _DIGITS for one in ids):
+        return ids
+    return b2a_base64(raw, newline=False).decode()
+
+
+def _unpacked(packed: str) -> list[str]:
+    digits = a2b_base64(packed, strict_mode=True).hex()
+    return [digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS)]
+
+
+_DIGITS = 32
 
 
 def _encode_place(place: Place) -> bytes:
@@ -140,9 +164,12 @@ def decode_position(
         if place is None:
             place = places.keep(code, _decode_place(definition, saga_id, code))
         deadline_ms, ids, times, outside = from_json(own)
-        if type(times) is list and len(times) > 1:
+        if type(ids) is str:
+            ids = _unpacked(ids)
+        if type(times) is list and times:
             first = times[0]
             times = [first, *[first + after_ms for after_ms in times[1:]]]
+            deadline_ms = None if deadline_ms is None else first + deadline_ms
         _check_own(place, deadline_ms, ids, times, outside)
     except (ValueError, TypeError) as error:
         seen = printable(f"{type(error).__name__}: {error}", chars_max=200)
