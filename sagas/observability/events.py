@@ -24,6 +24,7 @@ class LogEvent(StrEnum):
     RETRY_SCHEDULED = "retry.scheduled"
     STEP_ABANDONED = "step.abandoned"
     NOTE_LOST = "note.lost"
+    EVENTS_KEPT = "events.kept"
     RECORD_UNKNOWN_TYPE = "record.unknown_type"
     MESSAGE_DEAD_LETTERED = "message.dead_lettered"
     TABLE_CONFLICT = "table.conflict"

@@ -177,7 +177,10 @@ class Calling:
         needed -= in_hand.keys()
         if not needed <= stored.keys():
             on_topics = await self._stored()
-            for slot in needed - stored.keys():
+            for slot in sorted(needed - stored.keys()):
+                if slot == at.instance.turned_by and facts[slot].id not in on_topics:
+                    needed.discard(slot)  # it is told for information
+                    continue
                 stored[slot] = _found(facts[slot], at, on_topics)
         return in_hand | {slot: self._decoded(facts[slot], stored[slot]) for slot in needed}
 
@@ -194,7 +197,7 @@ def _found(fact: Fact, at: Position, on_topics: Mapping[str, Found]) -> bytes:
         raise InvalidMessage(
             f"{fact.type} of {at.definition.saga} {at.saga_id!r}, which the handler needs, is neither in the "
             "saga table, which keeps no payloads of what has ended, nor on the topics any more: do by hand "
-            "what was to be done, and tell the framework with `sagas skip`."
+            "what its handler would have done."
         )
     return found.stored
 

@@ -32,6 +32,7 @@ from sagas.runtime.verification import Difference, Verification
 from sagas.runtime.waking import Waker
 from sagas.runtime.worker import WorkerSettings
 from sagas.wire.envelope import Trail, decode_headers, encode_headers
+from sagas.wire.headers import Headers
 from sagas.wire.stored import decode_event, decode_instance
 from sagas.wire.topics import Topics
 from tests.simulation.built import Books, Participants, saga_of
@@ -356,15 +357,23 @@ class Storm:
         return decode_incoming(envelope, self.saga, envelope.type).fact
 
     def _differing(self) -> list[str]:
-        """An event has the same bytes wherever it is: on the log each time, and in the table."""
-        versions: dict[bytes, set[tuple[Any, ...]]] = {}
+        """An event has the same bytes wherever it is: on the log each time, and in the table.
+
+        What was decided again after a loss says so by its generation.
+        """
+        versions: dict[tuple[bytes, bytes], set[tuple[Any, ...]]] = {}
         for record in self._records():
-            id_ = dict(record.headers).get("ce_id", b"")
-            versions.setdefault(id_, set()).add((record.headers, record.value))
+            versions.setdefault(_told(record.headers), set()).add((record.headers, record.value))
         for key, stored in self._table._rows.items():
             facts = decode_instance(self.saga.definition, key[1], stored.state).facts
             for slot, event in stored.events.items():
                 envelope = decode_event(event, *key, facts[slot])
-                told = (encode_headers(envelope), envelope.payload)
-                versions.setdefault(envelope.id.encode(), set()).add(told)
+                headers = encode_headers(envelope)
+                versions.setdefault(_told(headers), set()).add((headers, envelope.payload))
         return [f"{id_!r} has {len(v)} versions: {v}" for id_, v in versions.items() if len(v) > 1]
+
+
+def _told(headers: Headers) -> tuple[bytes, bytes]:
+    """An event's id, and the table's generation under which it was decided."""
+    values = dict(headers)
+    return values.get("ce_id", b""), values.get("ce_sagagen", b"")
