@@ -11,7 +11,6 @@ from hashlib import blake2b
 
 from pydantic_core import to_json
 
-from sagas.core.definition import Role
 from sagas.core.events import Event
 from sagas.core.handling import ConfirmedIds
 from sagas.core.instance import Fact, Instance
@@ -51,11 +50,11 @@ def kept(instance: Instance, events: Mapping[str, bytes]) -> Mapping[str, bytes]
     }
 
 
-_REASONS = frozenset({Role.PARKED, Role.UNDO_FAILED})
-
-
 def _says_why(instance: Instance, slot: str, fact: Fact) -> bool:
-    return slot == instance.turned_by or fact.role in _REASONS
+    """What an operator asks of a saga that went wrong, months later: what turned it back, what the framework
+    recorded, and who has intervened.
+    """
+    return slot == instance.turned_by or fact.type not in instance.definition.outcome_of
 
 
 def content_of(start: Event) -> str:

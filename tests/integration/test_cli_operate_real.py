@@ -319,7 +319,7 @@ def test_a_step_is_skipped_that_was_done_by_hand(shop: Shop) -> None:
     assert done["after"] == "COMPLETED"
     timeline = shop.json("show", "o3", "--payloads")["timeline"]
     (skipped,) = [one for one in timeline if one["event"] == "shipping.CustomerNotified.v1"]
-    assert skipped["payload"] == {"order_id": "o3", "channel": "phone"}
+    assert (skipped["payload"], skipped["kept"]) == (None, False), "the topics have it"
 
 
 def test_an_undo_is_skipped_by_the_key_alone(shop: Shop) -> None:
