@@ -59,8 +59,14 @@ def _says_why(instance: Instance, slot: str, fact: Fact) -> bool:
 
 def content_of(start: Event) -> str:
     """The digest of what a start says, to its contract and not to the byte: two that are equal share it."""
-    ordered = to_json(_in_order(start.model_dump()), bytes_mode="base64", fallback=repr)
+    said: object = start.model_dump()
+    if not _PLAIN.issuperset(map(type, start.__dict__.values())):
+        said = _in_order(said)
+    ordered = to_json(said, bytes_mode="base64", fallback=repr)
     return blake2b(ordered, digest_size=8).hexdigest()
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def _in_order(value: object) -> object:

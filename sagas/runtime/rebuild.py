@@ -311,16 +311,8 @@ class _Attempt:
     async def _put_back_one(self, saga_id: str, found: Iterable[Found]) -> None:
         means = self._means
         found = [*self._homeless.pop(saga_id, ()), *found]
-        row = await self._row(saga_id)
-        stamp = Stamp(0, 0)
-        left: Left | None = None
-        if row is not None:
-            stamp, left = row.stamp, (None, ())
-            try:
-                left = found_in_row(means.saga, saga_id, row)
-            except (ContractViolation, InvalidMessage, KeyError) as error:
-                self._rebuilt.unreadable += 1
-                _log.warning("rebuild.row_unreadable", saga_id=saga_id, error=str(error))
+        row, left = await self._what_is_there(saga_id)
+        stamp = Stamp(0, 0) if row is None else row.stamp
         refolded = means.refolded(saga_id, found, left)
         if refolded is None:
             self._homeless[saga_id] = found
@@ -343,12 +335,18 @@ class _Attempt:
         if is_under_way(refolded.instance):
             await means.waker.wake(self._saga, saga_id, generation)
 
-    async def _row(self, saga_id: str) -> Row | None:
-        """What is there: nobody but this rebuilder changes it."""
+    async def _what_is_there(self, saga_id: str) -> tuple[Row | None, Left | None]:
+        """The row, which nobody but this rebuilder changes, and what can be read of it."""
+        row = None
         try:
-            return await self._table.load(self._saga, saga_id, events=True)
+            row = await self._table.load(self._saga, saga_id, events=True)
+            return row, None if row is None else found_in_row(self._means.saga, saga_id, row)
         except TableRebuilding:
-            return None
+            return None, None
+        except (ContractViolation, InvalidMessage, KeyError) as error:
+            self._rebuilt.unreadable += 1
+            _log.warning("rebuild.row_unreadable", saga_id=saga_id, error=str(error))
+            return row, (None, ())
 
     def _superseded(self) -> Superseded:
         return Superseded(
