@@ -23,8 +23,6 @@ __all__ = ["AtRest", "at_rest", "memory_in_flight"]
 
 _LATE = "shipping"
 _TIMEOUT_S = 120.0
-_FIRST = 200
-"""So many orders come before the measurement: connections and scripts cost Redis half a megabyte once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,10 @@ async def at_rest(setup: Setup, servers: Servers, directory: Path, *, waiting: i
         driving(system) as driver,
     ):
         system.start([service for service in SERVICES if service != _LATE])
-        await driver.place(_FIRST)
-        await _seen(system, consumer, _FIRST, "payments.")
+        # A tenth comes before the measurement: connections and scripts cost Redis half a megabyte once.
+        first = max(1, waiting // 10)
+        await driver.place(first)
+        await _seen(system, consumer, first, "payments.")
         few = await _bytes(servers)
         await driver.place(waiting)
         await _seen(system, consumer, waiting, "payments.")
@@ -59,8 +59,8 @@ async def at_rest(setup: Setup, servers: Servers, directory: Path, *, waiting: i
         start_s = time.perf_counter() - started
         await driver.finished(_TIMEOUT_S)
         ended = await _settled(servers)
-    empty = few - _FIRST * live
-    return AtRest(live, (ended - empty) / (_FIRST + waiting), start_s, workers_kb)
+    empty = few - first * live
+    return AtRest(live, (ended - empty) / (first + waiting), start_s, workers_kb)
 
 
 async def memory_in_flight(

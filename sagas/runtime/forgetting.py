@@ -1,7 +1,7 @@
 """Which recorded events a row keeps no bytes of any more, because the topics have them.
 
 Owns the rule, and the digest that is left of a start. What is asked of the row afterwards is answered from
-its state; who needs a payload all the same reads it from the topics (``Restorer.stored``).
+its state; who needs a payload all the same reads it from the topics (``Restorer.found``).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import structlog
 
 from sagas.core.refold import Found, Refolded
 from sagas.ports import Row, Stamp
+from sagas.runtime.forgetting import kept
 from sagas.runtime.histories import found_in_row
 from sagas.runtime.rebuild import Means, change_of
 
@@ -44,6 +45,7 @@ class Restorer:
         self._ids = means.ids
         self._turn = asyncio.Lock()
         self._asked: dict[int | None, dict[str, asyncio.Future[bool | None]]] = {}
+        self._wanted: dict[int | None, dict[str, asyncio.Future[Mapping[str, Found] | None]]] = {}
         self._not_found: dict[str, int] = {}
         self._not_before_ms = 0
 
@@ -67,12 +69,31 @@ class Restorer:
     async def found(self, saga_id: str, partition: int | None) -> Mapping[str, Found]:
         """What that partition of the topics holds of the instance, by event id; changes nothing.
 
-        For what the row does not keep (``forgetting``), which is seldom asked for: each call reads the
-        partition. Raises BrokerUnavailable.
+        For what the row does not keep (``forgetting``), which is seldom asked for: a look reads the
+        partition, and those asked for meanwhile share the next one. Raises BrokerUnavailable.
         """
-        async with self._turn:
-            events = await self._read(partition, {saga_id})
-        return {one.fact.id: one for one in events.get(saga_id, ())}
+        while True:
+            wanted = self._wanted.setdefault(partition, {})
+            found = wanted.setdefault(saga_id, asyncio.get_running_loop().create_future())
+            async with self._turn:
+                if not found.done():
+                    await self._find(partition, self._wanted.pop(partition, {}))
+            if (answer := await found) is not None:
+                return answer
+
+    async def _find(
+        self,
+        partition: int | None,
+        wanted: Mapping[str, asyncio.Future[Mapping[str, Found] | None]],
+    ) -> None:
+        try:
+            events = await self._read(partition, wanted.keys())
+            for saga_id, future in wanted.items():
+                future.set_result({one.fact.id: one for one in events.get(saga_id, ())})
+        finally:
+            for future in wanted.values():
+                if not future.done():
+                    future.set_result(None)  # whoever looked has failed: the others look themselves
 
     async def _look(
         self, partition: int | None, asked: Mapping[str, asyncio.Future[bool | None]]
@@ -135,6 +156,7 @@ class Restorer:
             expected=expected,
         )
         if row is None:
+            change = change._replace(events=kept(instance, refolded.events))
             await self._waker.wake(name, saga_id, stamp.generation)
         if await self._table.store(change):
             _log.warning("saga.rebuilt", status=change.status, version=stamp.version)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import islice
 
 from sagas.core.errors import ContractViolation, InvalidMessage
-from sagas.core.instance import Instance, SagaStatus
+from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.refold import Found, refold
 from sagas.core.timers import PROOF, timers_of
 from sagas.ports import Row, Timer, bucket_of
@@ -156,9 +156,7 @@ class Verification:
                     yield self._difference(
                         instance.saga_id, Kind.EVENT_DIFFERS, fact.id, on_topics[slot][0].fact.id
                     )
-                elif slot in row.events and all(
-                    one.stored != row.events[slot] for one in on_topics[slot]
-                ):
+                elif all(_differs(one, fact, row.events.get(slot)) for one in on_topics[slot]):
                     said = "other headers or payload"
                     yield self._difference(instance.saga_id, Kind.EVENT_DIFFERS, slot, said)
             elif (fact.published or slot not in row.events) and not self._is_older(fact.at_ms):
@@ -241,3 +239,10 @@ class Verification:
 
     def _difference(self, saga_id: str, kind: Kind, table: str, topics: str) -> Difference:
         return Difference(self._saga.name, saga_id, kind, table, topics)
+
+
+def _differs(one: Found, fact: Fact, stored: bytes | None) -> bool:
+    """Whether a copy on the topics is not as the row has it, or had it."""
+    if (one.fact.cause, one.fact.at_ms) != (fact.cause, fact.at_ms):
+        return True
+    return stored is not None and one.stored != stored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from sagas.ports import OutgoingRecord, Record, Row, TableUnavailable, TopicPart
 from sagas.runtime.histories import Histories
 from sagas.runtime.operator import Operator
 from sagas.runtime.rebuild import Means, Rebuild
+from sagas.runtime.restorer import Restorer
 from sagas.runtime.verification import Verification
 from sagas.runtime.waking import Waker
 from tests.simulation.forgetful import ForgetfulTable
@@ -53,10 +55,13 @@ class Short(MemoryBroker):
     """Its topics may have lost what they held, to those who read them again."""
 
     lost: str = ""
+    looks = 0
 
     async def read_partitions(
         self, partitions: Collection[TopicPartition]
     ) -> AsyncIterator[Record]:
+        self.looks += 1
+        await asyncio.sleep(0.1)
         async for record in super().read_partitions(partitions):
             if record.topic != self.lost:
                 yield record
@@ -306,5 +311,28 @@ def test_what_the_topics_have_no_more_is_said_in_words() -> None:
         letter, *_ = world.dead("till")
         assert "till.Paid.v1 of purchase 'p', which the handler needs" in letter["dlq-reason"]
         assert "do by hand what its handler would have done" in letter["dlq-reason"]
+
+    run(main())
+
+
+def test_those_that_ask_meanwhile_share_the_next_look() -> None:
+    async def main() -> None:
+        world, table = world_of()
+        ids = [f"p{number}" for number in range(5)]
+        async with world.running(till(), depot()):
+            for saga_id in ids:
+                await ended(world, saga_id)
+        restorer, broker = Restorer(means_of(world, table)), world.broker
+        assert isinstance(broker, Short)
+        broker.looks = 0
+        alone = await restorer.found("p0", None)
+        looks = broker.looks
+        found = await asyncio.gather(*(restorer.found(saga_id, None) for saga_id in ids))
+        assert broker.looks == 3 * looks, "the first one looks for itself, then one for all others"
+        assert found[0] == alone
+        assert [sorted(one.fact.type for one in events.values()) for events in found] == [
+            ["depot.Shipped.v1", "front.Placed.v1", "till.Paid.v1"]
+        ] * 5
+        assert await restorer.found("nobody", None) == {}
 
     run(main())
