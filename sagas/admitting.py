@@ -22,7 +22,7 @@ from sagas.core.saga import Saga
 from sagas.ports import Listed, SagaTable
 from sagas.ports.definitions import DefinitionBook
 from sagas.settings import SagaSettings
-from sagas.wire.stored import decode_event
+from sagas.wire.stored import fingerprint_of
 
 __all__ = ["UNKNOWN", "NotAdmitted", "admit", "count_definitions", "definition_book", "live_count"]
 
@@ -89,9 +89,6 @@ async def _fingerprint(table: SagaTable, listed: Listed) -> str:
     """A row that is damaged says nothing; `sagas show` tells what is wrong with it."""
     try:
         row = await table.load(listed.saga, listed.saga_id, events=True)
-        events = [] if row is None else row.events.values()
-        envelopes = [decode_event(stored, listed.saga, listed.saga_id) for stored in events]
+        return (None if row is None else fingerprint_of(row.events.values())) or UNKNOWN
     except ContractViolation:
         return UNKNOWN
-    said = [(one.time_ms, one.fingerprint) for one in envelopes if one.fingerprint is not None]
-    return min(said)[1] if said else UNKNOWN

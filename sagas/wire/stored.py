@@ -8,7 +8,7 @@ step reads and writes it.
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from pydantic_core import from_json, to_json
@@ -41,6 +41,7 @@ __all__ = [
     "encode_event",
     "encode_instance",
     "encode_position",
+    "fingerprint_of",
 ]
 
 _FRAMEWORK_ROLES = {
@@ -348,3 +349,16 @@ def decode_event(stored: bytes, saga: str, saga_id: str, fact: Fact) -> Envelope
             f"An event in the saga table is damaged ({seen}). What is in it was not written by this "
             "framework; Kafka has the saga's events."
         ) from error
+
+
+def fingerprint_of(stored: Iterable[bytes]) -> str | None:
+    """The definition under which the first of a row's events was recorded, as they say: None if none does.
+
+    For whoever has not that definition, so that the state tells nothing. Raises ContractViolation.
+    """
+    envelopes = [decode_event(one, "", "", _NOBODYS) for one in stored]
+    said = ((one.generation, one.seq, one.fingerprint) for one in envelopes if one.fingerprint)
+    return min(said, default=(0, 0, None))[2]
+
+
+_NOBODYS = Fact("", "", "", Role.DONE)
