@@ -21,11 +21,11 @@ BUDGETS = {
     "encode headers": Counts(220, 17),
     "decode headers": Counts(415, 44),
     "receive": Counts(182, 7),
-    "encode position": Counts(36, 2),
-    "decode position": Counts(245, 16),
+    "encode position": Counts(103, 2),
+    "decode position": Counts(312, 16),
     "encode event": Counts(69, 2),
     "filter a record": Counts(70, 5),
-    "handle a step": Counts(5_900, 215),
+    "handle a step": Counts(6_200, 215),
 }
 
 
