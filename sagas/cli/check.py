@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from sagas.checks import Finding, Subject, declared
+from sagas.checks import Deployed, Finding, Subject, declared
 from sagas.checks import check as find
+from sagas.cli.declared import deployed_of
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.findings import (
     as_findings,
@@ -37,6 +38,27 @@ _WIDE = 90
 """Columns of a terminal from which the compensations have room, too."""
 
 
+_RetentionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--retention",
+        metavar="SPAN",
+        help="How long topics keep records at least, such as 14d. Default: what \\[tool.sagas] says.",
+        show_default=False,
+    ),
+]
+_AgainstOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against",
+        metavar="FILE|MODULE",
+        help="A saga as it is deployed, an exported JSON file or a module: whether this one finishes what "
+        "that one has begun, and reads what it has written. May be repeated.",
+        show_default=False,
+    ),
+]
+
+
 @dataclass(slots=True)
 class _Findings:
     sagas: list[type[Saga]] = field(default_factory=list)
@@ -44,6 +66,7 @@ class _Findings:
     problems: list[str] = field(default_factory=list)
     refused: list[Finding] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    deployed: dict[str, Deployed] = field(default_factory=dict)
     misplaced: bool = False
 
 
@@ -59,15 +82,8 @@ def check(
     ] = None,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings end with 1, too.")] = False,
-    retention: Annotated[
-        str | None,
-        typer.Option(
-            "--retention",
-            metavar="SPAN",
-            help="How long topics keep records at least, such as 14d. Default: what \\[tool.sagas] says.",
-            show_default=False,
-        ),
-    ] = None,
+    retention: _RetentionOption = None,
+    against: _AgainstOption = None,
     explain_code: Annotated[
         str | None,
         typer.Option(
@@ -86,7 +102,8 @@ def check(
 ) -> None:
     """Check sagas and services; needs no server. Ends with 1 if there is something to mend.
 
-    Example: [bold]sagas check events.orders:Ordering --strict[/bold]
+    Example: [bold]sagas check events.orders:Ordering --strict[/bold], and before a deployment
+    [bold]sagas check --against deployed.json[/bold]
     """
     if transitions:
         from sagas.core.transitions import render
@@ -102,8 +119,14 @@ def check(
     found = _find(opened, names)
     kept_ms = _kept_ms(retention, opened)
     sagas = tuple(map(declared, found.sagas))
+    found.deployed = {entry: _deployed(entry, opened, found) for entry in against or ()}
     found.findings = find(
-        Subject(sagas=sagas, services=tuple(found.services), retention_ms=kept_ms)
+        Subject(
+            sagas=sagas,
+            services=tuple(found.services),
+            deployed=tuple(found.deployed.values()),
+            retention_ms=kept_ms,
+        )
     )
     if as_json or output is Output.JSON:
         _print_json(found, opened.directory)
@@ -111,6 +134,20 @@ def check(
         _print_tables(found, opened.directory)
     if found.problems or failing(found.findings, strict=strict):
         raise typer.Exit(ExitCode.USAGE if found.misplaced else ExitCode.FINDINGS)
+
+
+def _deployed(entry: str, project: Project, found: _Findings) -> Deployed:
+    """What runs, of a saga that is checked. Raises CommandError for another one."""
+    deployed = deployed_of(entry, project)
+    name = deployed.definition.saga
+    here = [saga.name for saga in found.sagas]
+    if name not in here and not found.problems:
+        raise CommandError(
+            ExitCode.USAGE,
+            f"{entry} is the saga {name}, and checked is {' and '.join(here) or 'no saga'}: compare a saga "
+            "with its own deployed version.",
+        )
+    return deployed
 
 
 def _kept_ms(given: str | None, project: Project) -> int | None:
@@ -179,6 +216,14 @@ def _print_json(found: _Findings, directory: Path) -> None:
                 {"name": service.name, "sagas": [saga.name for saga in service.sagas]}
                 for service in found.services
             ],
+            "deployed": [
+                {
+                    "from": entry,
+                    "saga": one.definition.saga,
+                    "fingerprint": one.definition.fingerprint,
+                }
+                for entry, one in found.deployed.items()
+            ],
             "problems": found.problems,
             "findings": findings_json([*found.refused, *found.findings], directory),
         }
@@ -234,6 +279,13 @@ def _print_tables(found: _Findings, directory: Path) -> None:
                     f"{name}: {', '.join(absent)} not among the services of this project.",
                     soft_wrap=True,
                 )
+    for entry, one in found.deployed.items():
+        deployed = one.definition
+        out.print(
+            f"{deployed.saga}: against {entry}, {deployed.fingerprint}.",
+            markup=False,
+            soft_wrap=True,
+        )
     print_findings(out, found.findings, directory)
     for problem in found.problems:
         out.print(f"problem: {problem}", style="red", markup=False, soft_wrap=True)

@@ -14,10 +14,11 @@ from sagas.core.errors import DefinitionError
 from sagas.core.saga import Saga
 
 if TYPE_CHECKING:
+    from sagas.checks import Deployed
     from sagas.cli.project import Project
     from sagas.language.declaration import Declaration
 
-__all__ = ["definition_of", "is_file", "opened", "read_file", "saga_of"]
+__all__ = ["definition_of", "deployed_of", "is_file", "opened", "read_file", "saga_of"]
 
 _BYTES_MAX = 1_000_000
 
@@ -53,6 +54,19 @@ def definition_of(entry: str, project: Path | None) -> tuple[Definition, Declara
         return saga.definition, declaration_of(saga)
     except DefinitionError:
         return saga.definition, None
+
+
+def deployed_of(entry: str, project: Project) -> Deployed:
+    """The saga of a module, or of a JSON file, as it runs somewhere. Raises CommandError and Unreadable."""
+    from sagas.checks import Deployed
+    from sagas.language.models import schemas_of
+
+    if is_file(entry):
+        declaration = read_file(Path(entry))
+        return Deployed(declaration.definition, schemas_of(declaration))
+    saga = saga_of(entry, project)
+    schemas = {type_: event.model_json_schema() for type_, event in saga.events.items()}
+    return Deployed(saga.definition, schemas)
 
 
 def read_file(path: Path) -> Declaration:

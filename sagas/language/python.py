@@ -17,6 +17,7 @@ from sagas.language.fields import FieldType, NoDefault
 from sagas.language.graph import in_order
 from sagas.language.identifiers import Identifiers, ModuleNames, names_of, snake
 from sagas.language.layout import Call, Layout, Part, columns, quoted
+from sagas.language.models import LIMITS
 from sagas.language.spans import span_ms
 
 __all__ = ["module_of"]
@@ -31,18 +32,6 @@ _WORDS = {
     "time": ("datetime", "time"),
     "uuid": ("uuid", "UUID"),
     "decimal": ("decimal", "Decimal"),
-}
-_LIMITS = {
-    "minLength": "min_length",
-    "minItems": "min_length",
-    "minimum": "ge",
-    "maximum": "le",
-    "maxLength": "max_length",
-    "maxItems": "max_length",
-    "multipleOf": "multiple_of",
-    "exclusiveMinimum": "gt",
-    "exclusiveMaximum": "lt",
-    "pattern": "pattern",
 }
 _SPANS = (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000))
 
@@ -150,7 +139,7 @@ class _Writer:
         if not kind.limits:
             return plain
         limits = tuple(
-            f"{_LIMITS[name]}={quoted(value) if isinstance(value, str) else repr(value)}"
+            f"{LIMITS[name]}={quoted(value) if isinstance(value, str) else repr(value)}"
             for name, value in kind.limits
         )
         annotated, limit = self.use("typing", "Annotated"), self.use("pydantic", "Field")
