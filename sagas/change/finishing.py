@@ -3,7 +3,8 @@
 Owns the question and its answer. Each state that the old definition can reach is taken over as its row would
 be: what is recorded stays, what it means is what the new definition says. From there everything that can
 happen under the new one is walked. Messages that were handled before the change do not come again, so a
-service runs something that only the change has enabled no sooner than another event wakes it.
+service runs something that only the change has enabled no sooner than another event wakes it, and never by
+an event of which no row is sure to say that it was published (rule 4).
 """
 
 from __future__ import annotations
@@ -14,10 +15,17 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sagas.change.walking import actions, identity, moves, walk
-from sagas.core.definition import Definition, Direction, Outcome, Role
+from sagas.core.definition import (
+    STEP_TIMED_OUT,
+    Definition,
+    Direction,
+    Outcome,
+    Role,
+    StepDefinition,
+)
 from sagas.core.enabled import Action
 from sagas.core.evolve import evolve
-from sagas.core.instance import Instance, SagaStatus
+from sagas.core.instance import Fact, Instance, SagaStatus
 
 __all__ = ["STATES_MAX", "Finishing", "Hindrance", "Place", "finishing"]
 
@@ -72,19 +80,25 @@ class Finishing:
 @dataclass(frozen=True, slots=True)
 class _Node:
     """``awake`` are the services that a message wakes after the change, ``effects`` the steps that the old
-    definition would undo.
+    definition would undo. ``blocked`` are steps that follow a recorded event of which no row says yet that it
+    was published; those events are ``unmarked``.
     """
 
     instance: Instance
     awake: frozenset[str]
     effects: frozenset[str]
+    blocked: frozenset[str]
+    unmarked: frozenset[str]
 
     def runs(self, action: Action) -> bool:
-        return action.step.service in self.awake
+        """Whether a service does this: it is awake, and knows that what the step follows was published."""
+        step = action.step
+        blocked = action.direction is Direction.FORWARD and step.name in self.blocked
+        return step.service in self.awake and not blocked
 
     @property
     def key(self) -> tuple[object, ...]:
-        return (*identity(self.instance), self.awake, self.effects)
+        return (*identity(self.instance), self.awake, self.effects, self.blocked, self.unmarked)
 
 
 @dataclass(slots=True)
@@ -129,10 +143,13 @@ def _place(state: Instance, new: Definition, ground: _Ground) -> Place:
     strange = _strange(state, new)
     if strange is not None:
         return Place(*shown, 1, Hindrance.UNKNOWN, strange, recorded)
+    unmarked = list(_unmarked(state, new))
     first = _Node(
         state._replace(definition=new),
         awake=frozenset(_woken(state, new)),
         effects=frozenset(_effects(state)),
+        blocked=frozenset(step for step, _ in unmarked),
+        unmarked=frozenset(type_ for _, type_ in unmarked),
     )
     found = _hindered(first, ground)
     if found is None:
@@ -154,6 +171,13 @@ def _open(state: Instance) -> Iterator[str]:
 
 def _strange(state: Instance, new: Definition) -> str | None:
     """What of the row the new definition does not know, or takes for something else."""
+    old = state.definition
+    if old.key != new.key:
+        return f"the key was {old.key}, and what is recorded has no {new.key}"
+    for step in old.steps:
+        after = new.by_name.get(step.name)
+        if after is not None and after.service != step.service and _matters(state, step):
+            return f"{step.name} was {step.service}'s, and {after.service} knows nothing of what was done"
     for fact in state.facts.values():
         if fact.step not in new.by_name:
             return f"the step {fact.step} is gone, and {_short(fact.type)} is recorded of it"
@@ -165,6 +189,13 @@ def _strange(state: Instance, new: Definition) -> str | None:
             return f"{_short(fact.type)}, which is recorded, was {_told(meant)} and now is {_told(means)}"
     gone = sorted(name for name in state.in_flight if name not in new.by_name)
     return f"the step {gone[0]} is gone, and was in flight" if gone else None
+
+
+def _matters(state: Instance, step: StepDefinition) -> bool:
+    """Whether a service has begun the step, and has not ended all that it may have to do with it."""
+    if not state.triggered(step):
+        return False
+    return not state.resolved(step) or (step.undone is not None and not state.past_pivot)
 
 
 def _told(outcome: Outcome) -> str:
@@ -186,6 +217,38 @@ def _woken(state: Instance, new: Definition) -> Iterator[str]:
             awaited = set(recorded[-1:])
         if awaited <= wakes:
             yield step.service
+
+
+def _unmarked(state: Instance, new: Definition) -> Iterator[tuple[str, str]]:
+    """The steps that follow a recorded event which they can not know to be published, with the event.
+
+    They know it if it is on its way to their service or if they have followed it before, and if a step that
+    followed it has ended: that write has marked it.
+    """
+    old = state.definition
+    marked = {type_ for fact in state.facts.values() for type_ in _marked_by(fact, old)}
+    coming = {
+        (action.step.service, type_)
+        for action in actions(state)
+        if action.direction is Direction.FORWARD
+        for type_ in action.step.triggers
+    }
+    for step in new.steps:
+        before = old.by_name.get(step.name)
+        followed = () if before is None or before.service != step.service else before.triggers
+        for type_ in step.triggers:
+            known = type_ in marked or type_ in followed or (step.service, type_) in coming
+            if type_ in state.facts and not known:
+                yield step.name, type_
+
+
+def _marked_by(fact: Fact, definition: Definition) -> tuple[str, ...]:
+    """The triggers that a service had in hand when it wrote this; timers and undos prove none."""
+    step = definition.by_name.get(fact.step)
+    forward = fact.direction is Direction.FORWARD and not fact.assumed
+    if step is None or step.waits or not forward or fact.type == STEP_TIMED_OUT:
+        return ()
+    return step.triggers
 
 
 def _effects(state: Instance) -> Iterator[str]:
@@ -227,7 +290,7 @@ def _explore(first: _Node, ground: _Ground) -> None:
         found = ground.after[node.key] = []
         goes_on = False
         for move in moves(node.instance, node.runs):
-            after = _after(node, move.fact.type, evolve(node.instance, move.fact))
+            after = _after(node, move.fact)
             goes_on = goes_on or not move.asked
             if after.key == node.key:
                 continue
@@ -240,10 +303,17 @@ def _explore(first: _Node, ground: _Ground) -> None:
             ground.wrong[node.key] = wrong
 
 
-def _after(node: _Node, type_: str, instance: Instance) -> _Node:
-    wakes = instance.definition.wakes
-    woken = {service for service in instance.definition.services if type_ in wakes[service]}
-    return _Node(instance, node.awake | woken, node.effects)
+def _after(node: _Node, fact: Fact) -> _Node:
+    instance = evolve(node.instance, fact)
+    wakes, steps = instance.definition.wakes, instance.definition.by_name
+    woken = {service for service in instance.definition.services if fact.type in wakes[service]}
+    unmarked = node.unmarked.difference(_marked_by(fact, instance.definition))
+    blocked = frozenset(
+        name
+        for name in node.blocked
+        if steps[name].service not in woken or not unmarked.isdisjoint(steps[name].triggers)
+    )
+    return _Node(instance, node.awake | woken, node.effects, blocked, unmarked)
 
 
 def _wrong(node: _Node, *, goes_on: bool) -> tuple[Hindrance, str] | None:

@@ -1,4 +1,5 @@
-"""S16 against the semantics: random sagas of which the definition changes half-way, at any moment.
+"""S16, and the walk of `sagas diff`, against the semantics: random sagas of which the definition changes
+half-way, at any moment.
 
 Workers of the new definition go on with what the old one has recorded. What was handled does not come again;
 what was not is read by those whom the new definition wakes. Whenever the check finds nothing, the saga ends.
@@ -14,6 +15,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from sagas.change.finishing import finishing
 from sagas.checks import Declared, Deployed, Severity, Subject
 from sagas.checks.versions import finishable
 from sagas.core.definition import Definition, StepDefinition
@@ -172,6 +174,43 @@ def test_what_is_said_to_be_finishable_finishes(seed: int, after: int, alternati
         model = run(old, new, seed + schedule, after)
         assert model.row is not None
         assert model.row.phase.is_terminal, (model.changed_at, model.trace)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=SEEDS, after=st.integers(0, 25), alternatives=st.booleans())
+def test_what_is_walked_to_its_end_finishes(seed: int, after: int, alternatives: bool) -> None:
+    """The walk sees fewer dangers than the rules: neither two versions at work, nor stored outcomes."""
+    old = random_definition(seed, alternatives=alternatives)
+    new = changes(random.Random(seed), old)
+    kept = {t for step in new.steps for t, _ in step.outcomes}
+    answered = all(t in kept for step in old.steps for t, _ in step.outcomes)
+    assume(old != new and not problems(new) and answered)
+    assume(finishing(old, new, states_max=1_500).can_finish)
+    for schedule in range(5):
+        model = run(old, new, seed + schedule, after)
+        assert model.row is not None
+        assert model.row.phase.is_terminal, (model.changed_at, model.trace)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=SEEDS, alternatives=st.booleans())
+def test_the_rules_are_the_stricter_of_the_two(seed: int, alternatives: bool) -> None:
+    """`sagas check --against` never lets pass what `sagas diff` reports."""
+    old = random_definition(seed, alternatives=alternatives)
+    new = changes(random.Random(seed), old)
+    assume(not problems(new) and not errors(old, new))
+    outlook = finishing(old, new, states_max=1_500)
+    assert [place for place in outlook.places if place.hindrance] == []
+
+
+def test_what_was_proven_by_mistake_is_so_no_more() -> None:
+    """Joins, and steps behind one of two ends, may never know that what they follow was published."""
+    for seed in (47, 181, 226):
+        old = random_definition(seed, alternatives=seed % 2 == 0)
+        new = changes(random.Random(seed), old)
+        assert not finishing(old, new).can_finish
+        ends = [run(old, new, seed + 1000 * s, n).row for s in range(6) for n in range(0, 26, 3)]
+        assert any(row is not None and not row.phase.is_terminal for row in ends)
 
 
 def test_what_is_reported_can_be_stuck() -> None:

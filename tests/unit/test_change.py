@@ -68,7 +68,6 @@ def test_every_place_of_the_order_saga_is_looked_at() -> None:
         step_with("reserve_stock", refused=("inventory.StockUnavailable.v1", "inventory.Odd.v1")),
         step_with("capture_payment", reads=()),
         replace(OLD, steps=(OLD.steps[0], *OLD.steps[:0:-1])),
-        added(triggers=("orders.ReceiptConfirmed.v1",)),
     ],
 )
 def test_what_instances_do_not_meet_lets_them_finish(new: Definition) -> None:
@@ -128,6 +127,36 @@ def test_a_new_step_behind_what_has_happened_already_is_woken_by_nobody() -> Non
     found = hindrances(finishing(OLD, new))
     assert found["RUNNING: an answer to confirm_receipt"] is Hindrance.ASLEEP
     assert "RUNNING: shipping to perform create_shipment" not in found
+
+
+def test_a_new_step_behind_one_of_two_ends_may_have_missed_it() -> None:
+    """Nobody followed the event, so no row says that it was published, and who read it has forgotten it."""
+    found = hindrances(finishing(OLD, added(triggers=("orders.ReceiptConfirmed.v1",))))
+    assert found == {"RUNNING: notifications to perform notify_customer": Hindrance.ASLEEP}
+
+
+def test_a_new_step_behind_the_only_end_meets_nobody() -> None:
+    last = without("notify_customer")
+    thank = StepDefinition(
+        name="thank",
+        service="notifications",
+        triggers=("orders.ReceiptConfirmed.v1",),
+        done=("notifications.Thanked.v1",),
+    )
+    audit = replace(thank, name="audit", triggers=("orders.ReceiptAssumed.v1",), done=("n.A.v1",))
+    assert finishing(last, replace(last, steps=(*last.steps, thank, audit))).can_finish
+
+
+def test_another_participant_knows_nothing_of_what_was_begun() -> None:
+    found = hindrances(finishing(OLD, step_with("reserve_stock", service="orders")))
+    assert found["RUNNING: inventory to perform reserve_stock"] is Hindrance.UNKNOWN
+    assert found["RUNNING: payments to perform authorize_payment"] is Hindrance.UNKNOWN
+    assert "RUNNING: an answer to confirm_receipt" not in found
+
+
+def test_another_key_is_in_no_event_that_is_recorded() -> None:
+    outlook = finishing(OLD, replace(OLD, key="id"))
+    assert {place.hindrance for place in outlook.places} == {Hindrance.UNKNOWN}
 
 
 def test_a_step_whose_trigger_is_another_now_is_woken_by_neither() -> None:
