@@ -67,7 +67,7 @@ def generate(
 
 def schema_text() -> str:
     """The JSON Schema of definitions as it is kept and printed."""
-    from sagas.language.document import schema
+    from sagas.language.schema import schema
 
     return f"{json.dumps(schema(), indent=2)}\n"
 

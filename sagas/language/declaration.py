@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sagas.core.definition import Definition, StepDefinition
-from sagas.language.document import RetryWords
+from sagas.language.document import DataWords, RetryWords
 from sagas.language.fields import FieldType
 
 __all__ = ["UNSAID", "Declaration", "Fields", "Said"]
@@ -23,16 +23,17 @@ Fields = Mapping[str, FieldType]
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a task says of itself that its definition does not show: whether it speaks of its timeout and
-    of its undo, and how it is tried again.
+    of its undo, how it is tried again, and what it does with its participant's data.
     """
 
     timeout: bool = False
     undone: bool = False
     retry: RetryWords | None = None
+    data: tuple[DataWords, ...] = ()
 
 
 UNSAID: Final = Said()
-"""Of a task that says nothing of these."""
+"""Of a task, or the start, that says nothing of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

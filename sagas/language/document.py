@@ -1,7 +1,8 @@
 """The JSON form of a declaration, as it is written: every word that it knows, and the shape of each.
 
-Owns what can be said of one place alone; the JSON Schema is generated from here. What the places have to do
-with each other is judged by ``sagas.language.graph`` and, as for every definition, by the core.
+Owns what can be said of one place alone; the JSON Schema is made of it (``sagas.language.schema``). What the
+places have to do with each other is judged by ``sagas.language.graph`` and, as for every
+definition, by the core.
 """
 
 from __future__ import annotations
@@ -20,17 +21,27 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    model_validator,
 )
 from pydantic_core import core_schema
 
+from sagas.core.data import Guard
 from sagas.core.events import Event
 from sagas.core.kinds import UndoPolicy
 from sagas.core.saga import Saga
 from sagas.core.starts import Reuse
-from sagas.language.fields import LIMITS, WORDS, FieldType, field_type
+from sagas.language.fields import FieldType, field_type
 from sagas.language.spans import NEVER, SPAN, span_ms, span_said
 
-__all__ = ["NOTHING", "Document", "RetryWords", "StartWords", "TaskWords", "schema"]
+__all__ = [
+    "FIELD_TYPE",
+    "NOTHING",
+    "DataWords",
+    "Document",
+    "RetryWords",
+    "StartWords",
+    "TaskWords",
+]
 
 NOTHING: Final = "nothing"
 """Said with ``undone`` of a task that has no effect to undo."""
@@ -39,7 +50,8 @@ _NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 _EVENT = rf"({_NAME}\.)?[A-Z][A-Za-z0-9]*(\.v[1-9][0-9]*)?"
 _TASK = r"[a-z][A-Za-z0-9_]*"
 _ERROR = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
-_FIELD_TYPE = "FieldType"
+FIELD_TYPE: Final = "FieldType"
+"""What stands in a JSON Schema of the model where that of a field belongs."""
 _SEVERAL_MAX = 6
 """So many events can be combined in one place; the types of the Python form end there."""
 _SAGA_WORDS = ("start", "definition", "events", "ended", "name", "key", "retries")
@@ -93,9 +105,20 @@ def _one_or_more(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+def _one_or_more_objects(value: object) -> object:
+    if isinstance(value, dict):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _some(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if not value:
         raise ValueError("an empty list; name something, or leave it out")
+    return value
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    _some(value)
     if len(set(value)) != len(value):
         raise ValueError(f"{', '.join(value)}: each is named once")
     return value
@@ -161,6 +184,11 @@ _Ends = Annotated[tuple[_EventName, ...], AfterValidator(_each_once), BeforeVali
 _Errors = Annotated[
     tuple[_ErrorName, ...], AfterValidator(_different), BeforeValidator(_one_or_more)
 ]
+_DataNames = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    AfterValidator(_some),
+    BeforeValidator(_one_or_more),
+]
 _TaskName = Annotated[
     str, _Form(_TASK, "the name of a task, such as reserve_stock", _TAKEN, "saga")
 ]
@@ -181,7 +209,7 @@ class _FieldForm:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"description": _FIELD_TYPE}
+        return {"description": FIELD_TYPE}
 
 
 _Fields = dict[_FieldName, Annotated[FieldType, _FieldForm()]]
@@ -193,6 +221,45 @@ class _Words(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class DataWords(_Words):
+    """What a task does with its participant's data, for ``sagas check``: one of reads, writes, locks and
+    unlocks, and of the first two what makes that safe.
+    """
+
+    reads: _DataNames | None = None
+    writes: _DataNames | None = None
+    locks: _DataNames | None = None
+    unlocks: _DataNames | None = None
+    guard: Literal["commutative", "reread", "version-file", "by-value"] | None = None
+    own: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> DataWords:
+        """Raises ValueError in words."""
+        said = [word for word in _ACCESSES if getattr(self, word) is not None]
+        if len(said) != 1:
+            seen = " and ".join(said) or "none"
+            raise ValueError(f"expected one of {', '.join(_ACCESSES)}, and found {seen}")
+        if said[0] in _LOCKING and (self.guard or self.own):
+            raise ValueError(f"{said[0]} needs no guard and no own; leave them out")
+        return self
+
+    @property
+    def access(self) -> tuple[str, tuple[str, ...]]:
+        """The word that is said, and the names of what it is said of."""
+        return next((word, names) for word in _ACCESSES if (names := getattr(self, word)))
+
+
+_LOCKING = ("locks", "unlocks")
+_ACCESSES = ("reads", "writes", *_LOCKING)
+assert {one.value for one in Guard} == {  # noqa: S101 - said twice
+    *("commutative", "reread", "version-file", "by-value"),
+}
+_Data = Annotated[
+    tuple[DataWords, ...], AfterValidator(_some), BeforeValidator(_one_or_more_objects)
+]
+
+
 class StartWords(_Words):
     """How the saga begins: whose event starts it, and which event takes it back."""
 
@@ -201,6 +268,7 @@ class StartWords(_Words):
     undone: _Outcome | None = None
     if_undo_fails: _Policy = "block"
     state: _State | None = None
+    data: _Data | None = None
 
 
 class RetryWords(_Words):
@@ -232,6 +300,7 @@ class TaskWords(_Words):
     timeout: _SpanOrNever | None = None
     retry: RetryWords | None = None
     state: _State | None = None
+    data: _Data | None = None
 
 
 class Document(_Words):
@@ -260,79 +329,3 @@ class Document(_Words):
 assert {one.value for one in Reuse} == {  # noqa: S101 - said twice
     *("never", "after-end", "after-failure", "same-while-running"),
 }
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of the JSON form, for editors and other programs."""
-    found = _tidied(Document.model_json_schema(mode="validation"))
-    numbers = {name: {"type": "number"} for name in LIMITS["number"]}
-    sizes = ("minLength", "maxLength", "minItems", "maxItems")
-    limits = {**numbers, **{name: {"type": "integer", "minimum": 0} for name in sizes}}
-    type_ = {"$ref": "#/$defs/FieldType"}
-    properties = {
-        "type": type_,
-        "map": type_,
-        "enum": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-        "optional": {"type": "boolean"},
-        "default": {"type": ["string", "number", "boolean", "array"]},
-        "pattern": {"type": "string"},
-        **limits,
-    }
-    words = "|".join(WORDS)
-    found["$defs"]["FieldType"] = {
-        "description": "A word, the name of a record, a list of one type, or an object with limits.",
-        "anyOf": [
-            {"type": "string", "pattern": rf"^({words}|[A-Z][A-Za-z0-9]*)\??$"},
-            {"type": "array", "items": type_, "minItems": 1, "maxItems": 1},
-            {
-                "type": "object",
-                "properties": properties,
-                "additionalProperties": False,
-                "oneOf": [{"required": [name]} for name in ("type", "map", "enum")],
-            },
-        ],
-    }
-    for words_ in (found, *found["$defs"].values()):
-        for name in (
-            "depends_on",
-            "depends_on_any_of",
-            "done",
-            "refused",
-            "reads",
-            "on",
-            "never_on",
-        ):
-            if name in words_.get("properties", {}):
-                _also_one(words_["properties"][name])
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A saga in JSON",
-        **found,
-    }
-
-
-def _tidied(found: Any) -> Any:
-    """Without what only pydantic needs, and with what a field can be in its places."""
-    if isinstance(found, list):
-        return [_tidied(part) for part in found if part != {"type": "null"}]
-    if not isinstance(found, dict):
-        return found
-    if found == {"description": _FIELD_TYPE}:
-        return {"$ref": f"#/$defs/{_FIELD_TYPE}"}
-    kept = {
-        name: _tidied(part)
-        for name, part in found.items()
-        if name not in {"title", "propertyNames"} and (name, part) != ("default", None)
-    }
-    if "patternProperties" in kept:
-        kept["additionalProperties"] = False
-    if len(kept.get("anyOf", ())) == 1:
-        kept.update(kept.pop("anyOf")[0])
-    return kept
-
-
-def _also_one(property_: dict[str, Any]) -> None:
-    """A list of one may be written as the one."""
-    several = dict(property_)
-    property_.clear()
-    property_["anyOf"] = [several["items"], several]

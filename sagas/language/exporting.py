@@ -14,21 +14,24 @@ import types
 import typing
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from sagas.core.data import Data, Reads, Writes
 from sagas.core.durations import milliseconds_of
 from sagas.core.errors import DefinitionError
 from sagas.core.events import Event
+from sagas.core.personal import PERSONAL
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga
 from sagas.core.starts import Reuse
 from sagas.core.steps import Start, Step, Wait
 from sagas.language.declaration import Declaration, Fields, Said
-from sagas.language.document import RetryWords
+from sagas.language.document import DataWords, RetryWords
 from sagas.language.fields import NO_DEFAULT, FieldType, in_order_of_words
 from sagas.language.graph import circles
 from sagas.language.spans import span_said
@@ -47,8 +50,6 @@ _WORDS: Mapping[Any, str] = {
     decimal.Decimal: "decimal",
 }
 _KEYS: Mapping[Any, str] = {str: "string", int: "integer", uuid.UUID: "uuid"}
-_NO_WORD = ("data",)
-"""What a step may say in Python and not in JSON."""
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
     (annotated_types.Ge, "ge", "minimum"),
     (annotated_types.Gt, "gt", "exclusiveMinimum"),
@@ -155,7 +156,7 @@ class _Reader:
         default = (
             NO_DEFAULT if field.is_required() or optional else self._default(field.default, kind)
         )
-        return FieldType(kind.word, kind.of, kind.choices, kind.limits, optional, default)
+        return replace(kind, optional=optional, default=default)
 
     def _default(self, value: Any, kind: FieldType) -> Any:
         value = () if kind.word == "list" and list(value) == [] else value
@@ -176,9 +177,8 @@ class _Reader:
             annotation, *more = get_args(annotation)
             metadata = [*(m for one in more for m in _metadata(one)), *metadata]
         kind = self._plain(annotation)
-        limits = tuple(_limit(one, kind.word) for one in _flat(metadata))
-        named = dict(one for one in limits if one is not None)
-        return FieldType(kind.word, kind.of, kind.choices, in_order_of_words(named))
+        limits = dict(_limit(one, kind.word) for one in _flat(metadata) if one is not PERSONAL)
+        return replace(kind, limits=in_order_of_words(limits), personal=PERSONAL in metadata)
 
     def _plain(self, annotation: Any) -> FieldType:
         origin, given = get_origin(annotation), get_args(annotation)
@@ -220,11 +220,6 @@ class _Reader:
     def said(self, name: str, value: Any) -> Said:
         """What a step says of itself besides its definition."""
         waits, retry = isinstance(value, Wait), None
-        for word in _NO_WORD:
-            if getattr(value, word, ()):
-                self.problems.append(
-                    f"{self.saga.__qualname__}.{name}: JSON has no word for {word}=."
-                )
         timeout = value.timeout is not None and not (
             waits and milliseconds_of(value.timeout) is None
         )
@@ -234,7 +229,15 @@ class _Reader:
             except (_Unsayable, ValidationError) as error:
                 self.problems.append(f"{self.saga.__qualname__}.{name}: {error}")
         undone = value.says_undone and not waits and not isinstance(value, Start)
-        return Said(timeout=timeout, undone=undone, retry=retry)
+        return Said(timeout=timeout, undone=undone, retry=retry, data=tuple(map(_data, value.data)))
+
+
+def _data(said: Data) -> DataWords:
+    access: dict[str, Any] = {type(said).__name__.lower(): said.names}
+    if isinstance(said, Reads | Writes):
+        guard: Any = None if said.guard is None else said.guard.value
+        return DataWords(**access, guard=guard, own=said.own)
+    return DataWords(**access)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
@@ -258,7 +261,7 @@ def _flat(metadata: list[Any]) -> Iterator[Any]:
             yield one
 
 
-def _limit(given: Any, word: str) -> tuple[str, Any] | None:
+def _limit(given: Any, word: str) -> tuple[str, Any]:
     for kind, attribute, name in _BOUNDS:
         if isinstance(given, kind):
             return name, getattr(given, attribute)

@@ -64,7 +64,8 @@ _FORMS: Final = (
 @dataclass(frozen=True, slots=True)
 class FieldType:
     """``word`` is one of ``WORDS``, the name of a record, or ``list``, ``map`` or ``enum``; ``of`` is what a
-    list or a map holds, ``choices`` the texts of an enum. ``optional`` may be absent or null.
+    list or a map holds, ``choices`` the texts of an enum. ``optional`` may be absent or null, ``personal``
+    says something about a person.
     """
 
     word: str
@@ -73,6 +74,7 @@ class FieldType:
     limits: tuple[tuple[str, int | float | str], ...] = ()
     optional: bool = False
     default: Json | NoDefault | tuple[()] = NO_DEFAULT
+    personal: bool = False
 
     def records(self) -> Iterator[str]:
         """The records that it names."""
@@ -124,6 +126,9 @@ def _detailed(given: dict[str, object]) -> FieldType:
     head = heads.pop()
     value = given.pop(head)
     optional, default = given.pop("optional", False), given.pop("default", NO_DEFAULT)
+    personal = given.pop("personal", False)
+    if not isinstance(personal, bool):
+        raise ValueError(f"personal is {personal!r}; write true, or leave it out")  # noqa: TRY004 - pydantic takes it
     if not isinstance(optional, bool):
         raise ValueError(f"optional is {optional!r}; write true, or leave it out")  # noqa: TRY004 - pydantic takes it
     match head:
@@ -133,10 +138,15 @@ def _detailed(given: dict[str, object]) -> FieldType:
             found = FieldType("enum", choices=_choices(value))
         case _:
             found = field_type(value)
-    if found.limits or not isinstance(found.default, NoDefault):
-        raise ValueError("a type in a type; write its limits in one object")
+    if found.limits or found.personal or not isinstance(found.default, NoDefault):
+        raise ValueError("a type in a type; write all that is said of it in one object")
     limits = dict(_limit(found.word, *one) for one in given.items())
-    found = replace(found, limits=in_order_of_words(limits), optional=found.optional or optional)
+    found = replace(
+        found,
+        limits=in_order_of_words(limits),
+        optional=found.optional or optional,
+        personal=personal,
+    )
     return found if isinstance(default, NoDefault) else _with_default(found, default)
 
 
@@ -159,7 +169,7 @@ def _limit(word: str, name: str, value: object) -> tuple[str, int | float | str]
     fitting = LIMITS.get(word, ())
     if name not in fitting:
         takes = f"it takes {', '.join(fitting)}" if fitting else "it takes no limits"
-        raise ValueError(f"{word} knows no {name!r}; {takes}, default and optional")
+        raise ValueError(f"{word} knows no {name!r}; {takes}, default, optional and personal")
     if name == "pattern":
         return name, _pattern(value)
     whole = isinstance(value, int) and not isinstance(value, bool)
@@ -209,7 +219,7 @@ def _with_default(found: FieldType, default: object) -> FieldType:
 
 def said(field: FieldType) -> Json:
     """The shortest JSON of a field: ``field_type`` of it is the field again."""
-    plain = not field.limits and isinstance(field.default, NoDefault)
+    plain = not field.limits and not field.personal and isinstance(field.default, NoDefault)
     if field.word == "list" and field.of is not None and plain and not field.optional:
         return [said(field.of)]
     if field.word not in {"list", "map", "enum"} and plain:
@@ -223,6 +233,8 @@ def said(field: FieldType) -> Json:
     else:
         found = {"type": field.word}
     found.update(field.limits)
+    if field.personal:
+        found["personal"] = True
     if field.optional:
         found["optional"] = True
     if isinstance(field.default, tuple):

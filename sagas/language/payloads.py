@@ -42,8 +42,9 @@ def _changed(name: str, old: Fields, new: Fields) -> Iterator[str]:
 
 
 def _bare(kind: FieldType) -> FieldType:
-    """The field without what it is where it is absent."""
-    return replace(kind, default=NO_DEFAULT, optional=False)
+    """The field without what it is where it is absent, and without what no payload shows."""
+    of = None if kind.of is None else _bare(kind.of)
+    return replace(kind, of=of, default=NO_DEFAULT, optional=False, personal=False)
 
 
 def _told(kind: FieldType) -> str:

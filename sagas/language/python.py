@@ -7,12 +7,12 @@ that somebody has to write, which says so until it is written. Formatted, and ty
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sagas.core.definition import START, Join, StepDefinition, UndoPolicy
 from sagas.core.saga import kebab_case
 from sagas.language.declaration import Declaration, Fields
-from sagas.language.document import RetryWords
+from sagas.language.document import DataWords, RetryWords
 from sagas.language.fields import FieldType, NoDefault
 from sagas.language.graph import in_order
 from sagas.language.identifiers import Identifiers, ModuleNames, names_of, snake
@@ -135,6 +135,12 @@ class _Writer:
             yield from self.layout.field(name, part, _default(kind), optional=kind.optional)
 
     def _type(self, kind: FieldType) -> Part:
+        limited = self._limited(kind)
+        return (
+            Call(f"{self.use('sagas', 'Personal')}[", (limited,), "]") if kind.personal else limited
+        )
+
+    def _limited(self, kind: FieldType) -> Part:
         plain = self._plain(kind)
         if not kind.limits:
             return plain
@@ -228,11 +234,26 @@ class _Writer:
         word = self.use("sagas", "Wait" if step.waits else "Step")
         return Call(f"{word}(", tuple(parts), spread=True)
 
-    def _rest(self, step: StepDefinition) -> Iterator[str]:
+    def _rest(self, step: StepDefinition) -> Iterator[Part]:
         if step.if_undo_fails is not UndoPolicy.BLOCK:
             yield f"if_undo_fails={self.use('sagas', step.if_undo_fails.name)}"
         if step.state is not None:
             yield f"state={quoted(step.state)}"
+        data = tuple(map(self._data, self.declaration.said_by(step).data))
+        if len(data) == 1:
+            yield replace(data[0], opening=f"data={data[0].opening}")
+        elif data:
+            yield Call("data=(", data)
+
+    def _data(self, words: DataWords) -> Call:
+        word, named = words.access
+        parts = list(map(quoted, named))
+        if words.guard is not None:
+            guard = words.guard.replace("-", "_").upper()
+            parts.append(f"guard={self.use('sagas', 'Guard')}.{guard}")
+        if words.own:
+            parts.append("own=True")
+        return Call(f"{self.use('sagas', word.capitalize())}(", tuple(parts))
 
     def _undone(self, step: StepDefinition) -> str:
         return (
@@ -281,7 +302,8 @@ class _Writer:
                 service = self.use("sagas", "Service")
                 made.append(f"{self.names.services[name]} = {service}({quoted(name)})")
                 self.public.append(self.names.services[name])
-        yield made
+        if made:
+            yield made
         for step in definition.steps:
             yield from self._handlers(step)
 

@@ -17,7 +17,7 @@ from sagas.core.definition import START, Definition, Join, StepDefinition, StepK
 from sagas.core.validation import problems
 from sagas.language import names
 from sagas.language.declaration import Declaration, Fields, Said
-from sagas.language.document import NOTHING, Document, RetryWords, StartWords, TaskWords
+from sagas.language.document import NOTHING, DataWords, Document, RetryWords, StartWords, TaskWords
 from sagas.language.graph import Graph, circles, graph_of
 from sagas.language.places import Located, Path, Problem, Unreadable, located
 from sagas.language.spans import NEVER, span_ms
@@ -40,7 +40,7 @@ def read(text: str, name: str = "The definition") -> Declaration:
     try:
         document = Document.model_validate(at.value)
     except ValidationError as error:
-        found.extend(at.problem(*_told(one)) for one in error.errors(include_url=False))
+        found.extend(_placed(at, *_told(one)) for one in error.errors(include_url=False))
     else:
         found.extend(_problems_of_words(at, document, graph))
     if document is None or found:
@@ -59,6 +59,15 @@ def _once(found: list[Problem]) -> list[Problem]:
 # --- what pydantic says, at its place and in words -------------------------------------------------
 
 
+def _placed(at: Located, path: Path, text: str) -> Problem:
+    """The problem at its place, also where the one stands for a list of one."""
+    found: Path = ()
+    for part in path:
+        if part != 0 or (*found, part) in at.values:
+            found = (*found, part)
+    return at.problem(found, text)
+
+
 def _told(error: ErrorDetails) -> tuple[Path, str]:
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     match error["type"]:
@@ -74,6 +83,8 @@ def _told(error: ErrorDetails) -> tuple[Path, str]:
             return path, f"{error['msg'].removeprefix('Value error, ')}."
         case "dict_type" | "model_type":
             return path, f"expected an object in {{}}, and found {_seen(error)}."
+        case "tuple_type" if path[-1] == "data":
+            return path, f"expected an object in {{}}, or a list of them, and found {_seen(error)}."
         case "tuple_type":
             return path, f"expected a text, or a list of texts, and found {_seen(error)}."
         case _:
@@ -91,6 +102,8 @@ def _words_of(path: Path) -> list[str]:
             model = StartWords
         case ("tasks", _, "retry", _):
             model = RetryWords
+        case ("tasks", _, "data", _, _) | ("start", "data", _, _):
+            model = DataWords
         case ("tasks", _, _):
             model = TaskWords
         case _:
@@ -235,9 +248,7 @@ def _declared(document: Document, graph: Graph) -> Declaration:
             *(document.saga, document.key, (start, *steps), deadline_ms),
             cancelled_by=whole[-1] if whole else None,
         ),
-        said={
-            name: said for name, task in document.tasks.items() if (said := _said(task)) != Said()
-        },
+        said={name: said for name, said in _all_said(document).items() if said != Said()},
         events=_whole(document.events, types),
         records=document.records,
         about=document.about,
@@ -290,10 +301,15 @@ def _step(name: str, task: TaskWords, graph: Graph, default_ms: int | None) -> S
     )
 
 
+def _all_said(document: Document) -> dict[str, Said]:
+    start = Said(data=document.start.data or ())
+    return {START: start, **{name: _said(task) for name, task in document.tasks.items()}}
+
+
 def _said(task: TaskWords) -> Said:
     timeout = task.timeout is not None and not (task.waits and task.timeout == NEVER)
     retry = None if task.retry in {None, RetryWords()} else task.retry
-    return Said(timeout=timeout, undone=task.undone is not None, retry=retry)
+    return Said(timeout, task.undone is not None, retry, task.data or ())
 
 
 def _problems_of_saga(at: Located, made: Declaration, document: Document) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ import json
 from sagas.core.definition import START, Join, StepDefinition, UndoPolicy
 from sagas.language import names
 from sagas.language.declaration import Declaration
-from sagas.language.document import NOTHING, RetryWords
+from sagas.language.document import NOTHING, DataWords, RetryWords
 from sagas.language.fields import said as field_said
 from sagas.language.graph import in_order
 from sagas.language.places import Json
@@ -43,9 +43,13 @@ def json_of(declaration: Declaration) -> dict[str, Json]:
         "step_timeout": _span(declaration.step_timeout_ms),
         "cancelled_by": None if asked is None else names.outcome_said(asked, publisher=True),
         "reuse": _unless(declaration.reuse, "never"),
-        "ends_with": [names.shortest(type_, types) for type_ in declaration.ends_with],
-        "for_outsiders": [names.shortest(type_, types) for type_ in declaration.for_outsiders],
-        "start": _start(definition.start),
+        "ends_with": _one_or_more(
+            [names.shortest(type_, types) for type_ in declaration.ends_with]
+        ),
+        "for_outsiders": _one_or_more(
+            [names.shortest(type_, types) for type_ in declaration.for_outsiders]
+        ),
+        "start": _start(declaration, definition.start),
         "tasks": {
             name: _task(declaration, by_name[name]) for name in in_order(before) if name != START
         },
@@ -83,7 +87,7 @@ def _span(ms: int | None) -> str | None:
     return None if ms is None else span_said(ms)
 
 
-def _start(step: StepDefinition) -> dict[str, Json]:
+def _start(declaration: Declaration, step: StepDefinition) -> dict[str, Json]:
     return _kept(
         {
             "by": step.service,
@@ -91,6 +95,7 @@ def _start(step: StepDefinition) -> dict[str, Json]:
             "undone": NOTHING if step.undone is None else names.outcome_said(step.undone),
             "if_undo_fails": _unless(step.if_undo_fails, UndoPolicy.BLOCK),
             "state": step.state,
+            "data": _data(declaration.said_by(step).data),
         }
     )
 
@@ -116,6 +121,7 @@ def _task(declaration: Declaration, step: StepDefinition) -> dict[str, Json]:
             "timeout": (_span(step.timeout_ms) or NEVER) if said.timeout else None,
             "retry": None if said.retry is None else _retry(said.retry),
             "state": step.state,
+            "data": _data(said.data),
         }
     )
 
@@ -148,6 +154,14 @@ def _retry(words: RetryWords) -> dict[str, Json]:
     for name, value in words.model_dump(exclude_defaults=True).items():
         found[name] = _one_or_more(list(value)) if isinstance(value, tuple) else value
     return found
+
+
+def _data(said: tuple[DataWords, ...]) -> Json:
+    found: list[Json] = []
+    for one in said:
+        word, named = one.access
+        found.append(_kept({word: _one_or_more(list(named)), "guard": one.guard, "own": one.own}))
+    return found[0] if len(found) == 1 else found
 
 
 def _laid_out(value: Json, depth: int, before: int) -> str:

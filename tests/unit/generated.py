@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sagas.core.definition import START, Definition, StepDefinition, StepKind
 from sagas.core.saga import Saga
 from sagas.language.declaration import Declaration, Said
-from sagas.language.document import RetryWords
+from sagas.language.document import DataWords, RetryWords
 from sagas.language.fields import NO_DEFAULT, FieldType, in_order_of_words
 from tests.simulation.definitions import random_definition
 
@@ -74,6 +74,7 @@ _texts = st.text(
     st.characters(codec="latin-1", categories=("L", "N", "P", "S", "Zs")) | st.sampled_from("漢字"),
     max_size=30,
 )
+_named = st.lists(_texts.filter(bool), min_size=1, max_size=3).map(tuple)
 _sizes = st.dictionaries(
     st.sampled_from(["minLength", "maxLength"]), st.integers(0, 10**6), max_size=2
 )
@@ -87,6 +88,22 @@ _choices = st.lists(_texts, min_size=1, max_size=5, unique=True).map(
 )
 
 
+_data = st.lists(
+    st.one_of(
+        st.builds(
+            DataWords,
+            reads=_named,
+            guard=st.sampled_from([None, "reread", "by-value"]),
+            own=st.booleans(),
+        ),
+        st.builds(DataWords, writes=_named, guard=st.sampled_from(["commutative", "version-file"])),
+        st.builds(DataWords, locks=_named),
+        st.builds(DataWords, unlocks=_named),
+    ),
+    max_size=3,
+).map(tuple)
+
+
 def _limited(word: str, limits: Mapping[str, int]) -> FieldType:
     return FieldType(word, limits=in_order_of_words(limits))
 
@@ -97,9 +114,13 @@ _kinds = st.recursive(
         _choices,
         st.just(FieldType("Line")),
         _sizes.map(lambda limits: _limited("string", limits)),
+        _sizes.map(lambda limits: replace(_limited("string", limits), personal=True)),
+        _plain.map(lambda kind: replace(kind, personal=True)),
         _ranges.map(lambda limits: _limited("integer", limits)),
     ),
-    lambda inner: st.builds(FieldType, st.sampled_from(["list", "map"]), of=inner),
+    lambda inner: st.builds(
+        FieldType, st.sampled_from(["list", "map"]), of=inner, personal=st.booleans()
+    ),
     max_leaves=3,
 )
 _names = st.from_regex(r"\A[a-z][a-z0-9_]{0,25}[a-z]\Z").map(lambda name: f"{name}_x")
@@ -137,6 +158,10 @@ _retries = st.builds(
 ).filter(lambda words: words != RetryWords())
 
 
+def _some_of(types: list[str]) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(types), max_size=2, unique=True).map(tuple)
+
+
 @st.composite
 def declarations(draw: st.DrawFn) -> Declaration:
     """A declaration whose definition the checks accept, with events of any content."""
@@ -154,6 +179,7 @@ def declarations(draw: st.DrawFn) -> Declaration:
             timeout=timeout and step.name != START,
             undone=(must or step.otherwise is not None) and not step.waits and step.name != START,
             retry=draw(st.none() | _retries) if not step.waits and step.name != START else None,
+            data=draw(_data),
         )
         if step.undone is None and step.if_undo_fails != "block":
             step = replace(step, if_undo_fails=type(step.if_undo_fails)("block"))  # noqa: PLW2901
@@ -179,5 +205,7 @@ def declarations(draw: st.DrawFn) -> Declaration:
         about=draw(st.none() | st.just('A "saga" of\nC:\\ chance.\n\nIt ends "well"')),
         key_type=draw(st.sampled_from(["string", "integer", "uuid"])),
         step_timeout_ms=step_timeout_ms,
+        ends_with=draw(_some_of(types)),
+        for_outsiders=draw(_some_of(types)),
         reuse=draw(st.sampled_from(["never", "after-failure"])),
     )

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sagas.language.document import schema
 from sagas.language.places import Problem, Unreadable
 from sagas.language.reading import read
+from sagas.language.schema import schema
 from sagas.language.writing import written
 
 ROOT = Path(__file__).resolve().parents[2]
