@@ -105,7 +105,11 @@ def saga_of(entry: str, project: Project) -> type[Saga]:
     ]
     if len(found) == 1:
         return project.saga(f"{entry}:{found[0]}")
-    seen = f"the sagas {', '.join(found)}" if found else "no saga"
+    if not found:
+        raise CommandError(
+            ExitCode.USAGE, f"The module {entry} declares no saga; name one that does."
+        )
     raise CommandError(
-        ExitCode.USAGE, f"The module {entry} declares {seen}; name one, such as {entry}:Ordering."
+        ExitCode.USAGE,
+        f"The module {entry} declares the sagas {', '.join(found)}; name one: {entry}:{found[0]}.",
     )

@@ -112,5 +112,6 @@ def _write(text: str, to: Path, *, force: bool) -> None:
             )
         to.write_text(text, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(ExitCode.USAGE, f"{to} can not be written: {error}.") from error
+        why = error.reason if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise CommandError(ExitCode.USAGE, f"{to} can not be written: {why}.") from error
     typer.echo(f"{to}: written.", err=True)

@@ -202,7 +202,9 @@ def _put(text: str, file: Path | None) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CommandError(ExitCode.USAGE, f"{file} can not be written: {error}.") from error
+        raise CommandError(
+            ExitCode.USAGE, f"{file} can not be written: {error.strerror}."
+        ) from error
 
 
 def _put_all(folder: Path, files: Mapping[str, str]) -> None:

@@ -113,7 +113,8 @@ def _end(file: Path, text: str, *, check: bool) -> None:
         if not current and not check:
             file.write_text(text, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(ExitCode.USAGE, f"{file} can not be written: {error}.") from error
+        why = error.reason if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise CommandError(ExitCode.USAGE, f"{file} can not be written: {why}.") from error
     if check and not current:
         raise CommandError(
             ExitCode.DIFFERENCES,

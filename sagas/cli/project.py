@@ -161,6 +161,11 @@ class Project:
         return getattr(module, attribute)
 
     def _import(self, name: str, entry: str) -> ModuleType:
+        if entry.endswith(".json"):
+            raise CommandError(
+                ExitCode.USAGE,
+                f"{entry} is a JSON definition, and no module; `sagas generate {entry}` makes one of it.",
+            )
         directory = str(self.directory)
         if directory not in sys.path:
             sys.path.insert(0, directory)

@@ -171,7 +171,7 @@ def _written_to(file: Path | None) -> Iterator[Callable[[Report], None]]:
         opened = file.open("a", encoding="utf-8")
     except OSError as error:
         raise CommandError(
-            ExitCode.USAGE, f"--report {file} can not be written: {error}."
+            ExitCode.USAGE, f"--report {file} can not be written: {error.strerror}."
         ) from error
     with opened:
 

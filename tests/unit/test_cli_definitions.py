@@ -100,7 +100,7 @@ def test_a_module_with_several_sagas_or_none_is_told_so(tmp_path: Path) -> None:
     ended = project.sagas("export", "definition", "shop.orders")
     assert ended.code == ExitCode.USAGE
     assert ended.only_line == (
-        "error: The module shop.orders declares no saga; name one, such as shop.orders:Ordering."
+        "error: The module shop.orders declares no saga; name one that does."
     )
     assert project.sagas("export", "definition", "shop.nowhere").code == ExitCode.USAGE
 

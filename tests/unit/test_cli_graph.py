@@ -88,6 +88,7 @@ def test_a_module_with_several_sagas(shop: Project) -> None:
     ("source", "said"),
     [
         ("shop.orders", "The module shop.orders declares no saga"),
+        ("ordering.json", "is a JSON definition, and no module; `sagas generate ordering.json`"),
         ("shop.nothing", "there is no module 'shop.nothing'"),
         ("shop/ordering.py", "names no module"),
         ("shop.ordering:Order", "has no 'Order'"),
@@ -140,7 +141,7 @@ def test_marked_parts_are_drawn_anew(shop: Project, tmp_path: Path) -> None:
             MARKED,
             "The marks in README.md say what is drawn",
         ),
-        (("--write", "no/such/place.svg"), "", "can not be written"),
+        (("--write", "no/such/place.svg"), "", "can not be written: No such file or directory."),
     ],
 )
 def test_marks_that_can_not_be_drawn(
