@@ -279,13 +279,12 @@ def _print_tables(found: _Findings, directory: Path) -> None:
                     f"{name}: {', '.join(absent)} not among the services of this project.",
                     soft_wrap=True,
                 )
-    for entry, one in found.deployed.items():
-        deployed = one.definition
-        out.print(
-            f"{deployed.saga}: against {entry}, {deployed.fingerprint}.",
-            markup=False,
-            soft_wrap=True,
-        )
+    checked = [saga.name for saga in found.sagas]
+    for entry, deployed in found.deployed.items():
+        name, fingerprint = deployed.definition.saga, deployed.definition.fingerprint
+        if name in checked:
+            told = f"{name}: against {entry}, {fingerprint}."
+            out.print(told, markup=False, soft_wrap=True)
     print_findings(out, found.findings, directory)
     for problem in found.problems:
         out.print(f"problem: {problem}", style="red", markup=False, soft_wrap=True)

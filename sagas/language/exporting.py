@@ -21,7 +21,7 @@ import annotated_types
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from sagas.core.data import Data, Reads, Writes
+from sagas.core.data import Data, Locks, Reads, Unlocks, Writes
 from sagas.core.durations import milliseconds_of
 from sagas.core.errors import DefinitionError
 from sagas.core.events import Event
@@ -50,6 +50,7 @@ _WORDS: Mapping[Any, str] = {
     decimal.Decimal: "decimal",
 }
 _KEYS: Mapping[Any, str] = {str: "string", int: "integer", uuid.UUID: "uuid"}
+_ACCESSES = ((Reads, "reads"), (Writes, "writes"), (Locks, "locks"), (Unlocks, "unlocks"))
 _BOUNDS: tuple[tuple[type, str, str], ...] = (
     (annotated_types.Ge, "ge", "minimum"),
     (annotated_types.Gt, "gt", "exclusiveMinimum"),
@@ -233,7 +234,8 @@ class _Reader:
 
 
 def _data(said: Data) -> DataWords:
-    access: dict[str, Any] = {type(said).__name__.lower(): said.names}
+    word = next(word for kind, word in _ACCESSES if isinstance(said, kind))
+    access: dict[str, Any] = {word: said.names}
     if isinstance(said, Reads | Writes):
         guard: Any = None if said.guard is None else said.guard.value
         return DataWords(**access, guard=guard, own=said.own)
