@@ -62,6 +62,6 @@ def _changed(old: Definition, step: StepDefinition, chance: Random) -> StepDefin
     if old.kinds[step.name] is StepKind.COMPENSATABLE and not step.waits and chance.random() < 0.5:
         refused = (*refused, f"svc.Odd{step.name.capitalize()}.v1")
     timeout_ms = step.timeout_ms
-    if chance.random() < 0.5:
+    if chance.random() < 0.5 and not step.waits:  # what has no time to answer in gets an answer
         timeout_ms = chance.choice([2_000, 9_000])
     return replace(step, refused=refused, timeout_ms=timeout_ms)
