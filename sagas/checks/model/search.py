@@ -1,0 +1,225 @@
+"""Breadth first over everything that can happen, so that what is found is found on the shortest way."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sagas.checks.model.bounds import Bounds
+from sagas.checks.model.moves import Move, Moves, State
+from sagas.checks.model.participants import ALL_GUARDS, Guards
+from sagas.core.definition import Definition
+
+__all__ = ["Counterexample", "Result", "explore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """The shortest way to what must not be, and what it breaks."""
+
+    moves: tuple[Move, ...]
+    violations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was explored, and what was found.
+
+    ``complete``: every state within the bounds was looked at. Only then is anything proven, and only if
+    there is no ``counterexample``. ``cyclic``: states that may come again; from each an end is reachable.
+    """
+
+    saga: str
+    bounds: Bounds
+    states: int
+    transitions: int
+    depth: int
+    ends: dict[str, int]
+    complete: bool
+    cyclic: int = 0
+    counterexample: Counterexample | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether everything holds in everything that the bounds allow."""
+        return self.complete and self.counterexample is None
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The graph so far. Parents are where a state was first reached from."""
+
+    states: list[State] = field(default_factory=list)
+    numbers: dict[State, int] = field(default_factory=dict)
+    parents: array[int] = field(default_factory=lambda: array("q"))
+    depths: array[int] = field(default_factory=lambda: array("l"))
+    sources: array[int] = field(default_factory=lambda: array("q"))
+    targets: array[int] = field(default_factory=lambda: array("q"))
+    good: list[int] = field(default_factory=list)
+
+    def add(self, state: State, parent: int) -> int:
+        number = self.numbers.get(state)
+        if number is None:
+            number = self.numbers[state] = len(self.states)
+            self.states.append(state)
+            self.parents.append(parent)
+            self.depths.append(0 if parent < 0 else self.depths[parent] + 1)
+        return number
+
+
+def explore(
+    definition: Definition,
+    bounds: Bounds | None = None,
+    *,
+    guards: Guards = ALL_GUARDS,
+    told: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Look at everything that the bounds allow, until something is broken.
+
+    ``told`` hears now and then how many states were looked at, and how many are known.
+    """
+    return _Search(definition, bounds or Bounds(), guards, told).run()
+
+
+class _Search:
+    def __init__(
+        self,
+        definition: Definition,
+        bounds: Bounds,
+        guards: Guards,
+        told: Callable[[int, int], None] | None,
+    ) -> None:
+        self._definition, self._bounds, self._told = definition, bounds, told
+        self._moves = Moves(definition, bounds, guards)
+        self._seen = _Seen()
+        self._ends: dict[str, int] = {}
+        self._judged: dict[tuple[int, int, int], tuple[str, ...]] = {}
+
+    def run(self) -> Result:
+        while True:
+            self._moves.spent.begin()
+            self._seen, self._ends = _Seen(), {}
+            result = self._round()
+            if self._moves.spent.holds():
+                return result
+
+    def _round(self) -> Result:
+        seen, number = self._seen, 0
+        seen.add(self._moves.initial(), -1)
+        while number < len(seen.states):
+            if number >= self._bounds.states_max:
+                return self._result(number, complete=False)
+            if self._told is not None and number % 2000 == 0:
+                self._told(number, len(seen.states))
+            found = self._look(number)
+            number += 1
+            if found is not None:
+                return self._result(number, complete=False, found=found)
+        return self._endless(number)
+
+    def _look(self, number: int) -> Counterexample | None:
+        """Where a state leads; what is broken there, or on the way there."""
+        seen, state, moved = self._seen, self._seen.states[number], False
+        for move, after in self._moves.of(state):
+            moved = True
+            if move.violations:
+                return Counterexample((*self._way(number), move), move.violations)
+            target = seen.add(after, number)
+            seen.sources.append(number)
+            seen.targets.append(target)
+        if moved:
+            return None
+        broken = self._judge(state)
+        if broken:
+            return Counterexample(tuple(self._way(number)), broken)
+        seen.good.append(number)
+        return None
+
+    def _judge(self, state: State) -> tuple[str, ...]:
+        key = (state.row, state.stores, state.log)
+        broken = self._judged.get(key)
+        end = self._moves.end(state)
+        if broken is None:
+            broken = self._judged[key] = tuple(self._moves.stretches.invariants.broken(end))
+        status = "" if end.row is None else end.row.status.value
+        self._ends[status] = self._ends.get(status, 0) + 1
+        return broken
+
+    def _way(self, number: int) -> Iterator[Move]:
+        """The moves to a state, on the way on which it was first reached."""
+        way = [number]
+        while (number := self._seen.parents[number]) >= 0:
+            way.append(number)
+        way.reverse()
+        for before, after in zip(way, way[1:], strict=False):
+            state, wanted = self._seen.states[before], self._seen.states[after]
+            yield next(move for move, found in self._moves.of(state) if found == wanted)
+
+    def _endless(self, looked_at: int) -> Result:
+        """Whether an end can be reached from everywhere, and how many states may come again."""
+        reaching = _reaching(self._seen)
+        lost = next((n for n in range(len(self._seen.states)) if not reaching[n]), None)
+        if lost is not None:
+            why = ("I1: from here no end can be reached any more",)
+            found = Counterexample(tuple(self._way(lost)), why)
+            return self._result(looked_at, complete=True, found=found)
+        return self._result(looked_at, complete=True, cyclic=_cyclic(self._seen))
+
+    def _result(
+        self,
+        looked_at: int,
+        *,
+        complete: bool,
+        cyclic: int = 0,
+        found: Counterexample | None = None,
+    ) -> Result:
+        return Result(
+            self._definition.saga,
+            self._bounds,
+            looked_at,
+            len(self._seen.sources),
+            max(self._seen.depths),
+            dict(sorted(self._ends.items())),
+            complete,
+            cyclic,
+            found,
+        )
+
+
+def _reaching(seen: _Seen) -> bytearray:
+    """For each state whether an end is reachable from it."""
+    before: list[list[int]] = [[] for _ in seen.states]
+    for source, target in zip(seen.sources, seen.targets, strict=True):
+        before[target].append(source)
+    reaching, waiting = bytearray(len(seen.states)), list(seen.good)
+    for end in seen.good:
+        reaching[end] = 1
+    while waiting:
+        for source in before[waiting.pop()]:
+            if not reaching[source]:
+                reaching[source] = 1
+                waiting.append(source)
+    return reaching
+
+
+def _cyclic(seen: _Seen) -> int:
+    """How many states are on a cycle, or between two: what is left when ends are taken away, again and
+    again, and then beginnings.
+    """
+    left = bytearray(b"\1") * len(seen.states)
+    for sources, targets in ((seen.sources, seen.targets), (seen.targets, seen.sources)):
+        counts, before = [0] * len(seen.states), [[] for _ in seen.states]
+        for source, target in zip(sources, targets, strict=True):
+            if left[source] and left[target]:
+                counts[source] += 1
+                before[target].append(source)
+        waiting = [n for n, count in enumerate(counts) if left[n] and not count]
+        while waiting:
+            gone = waiting.pop()
+            left[gone] = 0
+            for source in before[gone]:
+                counts[source] -= 1
+                if not counts[source]:
+                    waiting.append(source)
+    return sum(left)
