@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 from typing import Final
 
 from sagas.core.errors import ContractViolation
@@ -23,6 +24,8 @@ class Fault(StrEnum):
     """A worker dies between any two of its calls; what it had in hand comes again."""
     TIMER = "timer"
     """A timer is due at any moment at which it is set, and not only when nothing else happens."""
+    EARLY = "early"
+    """An answer from outside comes before the wait that it answers is triggered."""
     FAILURE = "failure"
     """A compensation, the pivot, or what follows it fails for good, so that an operator is needed. That a
     step before the pivot does is no fault, but one of its outcomes.
@@ -67,6 +70,11 @@ class Bounds:
         """The faults that happen once each."""
         return tuple(one for one in FAULTS if one in self.faults and one is not Fault.REORDERING)
 
+    @property
+    def choices(self) -> tuple[tuple[Fault, ...], ...]:
+        """Which faults an execution may have; what is allowed by another choice is not among them."""
+        return tuple(combinations(self.counted, min(self.at_once, len(self.counted))))
+
     def __str__(self) -> str:
         """In words, for the end of a report."""
         counted = ", ".join(self.counted)
@@ -78,6 +86,6 @@ class Bounds:
         )
         return (
             f"{faults}; {order}; each handler done, refused, otherwise or failing for good, with its "
-            f"effect or without; each wait answered at any moment, or not at all where its time can be up; "
+            f"effect or without; each wait answered, or its time up; "
             f"{self.repairs} resumptions of a parked saga"
         )

@@ -7,8 +7,8 @@ may still go wrong. Nothing else is remembered of how it came about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
 from sagas.checks.model.bounds import Bounds, Fault
 from sagas.checks.model.continuations import ABSENT, Asked, Node
@@ -62,10 +62,18 @@ class Move(NamedTuple):
 
 
 class Moves:
-    """The moves of one definition within bounds."""
+    """The moves of one definition within bounds.
+
+    Unless ``reduced`` also those are kept that can change nothing, and nothing is put together.
+    """
 
     def __init__(
-        self, definition: Definition, bounds: Bounds, guards: Guards = ALL_GUARDS
+        self,
+        definition: Definition,
+        bounds: Bounds,
+        guards: Guards = ALL_GUARDS,
+        *,
+        reduced: bool = True,
     ) -> None:
         places_of(definition).forget()
         self.definition = definition
@@ -75,15 +83,22 @@ class Moves:
         self._register = self.stretches.register
         self._services = {name: index for index, name in enumerate(definition.services)}
         self._bit = {fault: 1 << index for index, fault in enumerate(bounds.counted)}
+        self._kept: dict[tuple[Any, ...], tuple[Any, Any, Any]] = {}
+        self._reduced = reduced
         self._checks = guards.checks_stamps
         self._in_order = Fault.REORDERING not in bounds.faults
         self._waits = tuple(step for step in definition.steps if step.waits)
 
-    def initial(self) -> State:
-        """The start is published, and nobody has seen it yet."""
+    def begin(self) -> None:
+        """A round begins, with what is known from those before."""
+        self.spent.begin()
+        self._kept.clear()
+
+    def initial(self, faults: Iterable[Fault]) -> State:
+        """The start is published, and nobody has seen it yet; each of ``faults`` may still happen, once."""
         start = self.definition.start.done[0]
         message = self._register.event(Fact(start, start, START, Role.DONE))
-        at_once = self._bounds.at_once if self._bit else 0
+        bits = [self._bit[fault] for fault in faults]
         return State(
             ABSENT,
             self._sorted(self._register.sent(message)),
@@ -91,8 +106,8 @@ class Moves:
             self.stretches.initial,
             1 << message,
             (0,) * len(self._services),
-            sum(self._bit.values()) if at_once else 0,
-            at_once,
+            sum(bits),
+            len(bits),
             0,
             self._bounds.repairs,
         )
@@ -107,17 +122,38 @@ class Moves:
             yield move, self._settled(after)
 
     def _settled(self, state: State) -> State:
-        """Without the messages that can change nothing any more."""
-        if state.row == ABSENT or not state.sent:
+        """Without what can change nothing any more."""
+        if state.row == ABSENT or not self._reduced:
             return state
         dies = self._may(state, Fault.CRASH)
-        left = [d for d in state.sent if not self._is_spent(state, d, dies=dies)]
-        return state if len(left) == len(state.sent) else state._replace(sent=tuple(left))
+        key = (state.row, state.sent, state.running, state.memory, dies)
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = self._left(state, dies=dies)
+        sent, running, memory = found
+        return State(
+            *(state.row, sent, running, state.stores, state.log, memory, *state[6:]),
+        )
 
-    def _is_spent(self, state: State, delivery: int, *, dies: bool) -> bool:
+    def _left(self, state: State, *, dies: bool) -> tuple[Any, Any, Any]:
+        row, memory = state.row, state.memory
+        if any(memory):
+            memory = tuple(
+                known and self.spent.kept(service, known, row)
+                for service, known in zip(self._services, memory, strict=True)
+            )
+        sent = tuple(d for d in state.sent if not self._is_spent(d, memory, row, dies=dies))
+        running = tuple(one for one in state.running if not self._is_over(one, row))
+        return sent, running, memory
+
+    def _is_spent(self, delivery: int, memory: tuple[int, ...], row: int, *, dies: bool) -> bool:
         one = self._register.deliveries.values[delivery]
-        memory = 0 if dies or one.copy else state.memory[self._services[one.service]]
-        return self.spent.is_spent((delivery, memory), state.row)
+        known = 0 if dies or one.copy else memory[self._services[one.service]]
+        return self.spent.is_spent(self.stretches.continuations.root(delivery, known), row)
+
+    def _is_over(self, handling: tuple[int, bool], row: int) -> bool:
+        node = self.stretches.continuations.nodes[handling[0]]
+        return node.asked is Asked.LOAD and self.spent.is_spent(node, row)
 
     def _all(self, state: State) -> Iterator[tuple[Move, State]]:
         yield from self._deliveries(state)
@@ -170,8 +206,7 @@ class Moves:
     ) -> Iterator[tuple[Move, State]]:
         memory = 0 if one.copy else rest.memory[self._services[one.service]]
         node = self.stretches.continuations.root(number, memory)
-        who = f"another worker of {one.service}" if one.copy else one.service
-        words = f"{who} {verb} {self._register.name(one.message)}"
+        words = f"{self._worker(one)} {verb} {self._register.name(one.message)}"
         yield from self._gone_on(rest, node, changed=False, words=words)
 
     def _continuations(self, state: State) -> Iterator[tuple[Move, State]]:
@@ -180,12 +215,22 @@ class Moves:
             rest = state._replace(running=running)
             node = self.stretches.continuations.nodes[number]
             one = self._register.deliveries.values[node.delivery]
-            name = self._register.name(one.message)
-            who = f"another worker of {one.service}" if one.copy else one.service
-            yield from self._gone_on(rest, node, changed=changed, words=f"{who} goes on with {name}")
+            yield from self._gone_on(rest, node, changed=changed, words=self.going_on(number))
             if self._may(state, Fault.CRASH):
                 crashed = self._crashed(self._spent(rest, Fault.CRASH), node)
-                yield Move(f"{who} dies with {name} in hand", one.service, ()), crashed
+                name = self._register.name(one.message)
+                words = f"{self._worker(one)} dies with {name} in hand"
+                yield Move(words, one.service, ()), crashed
+
+    def going_on(self, node: int) -> str:
+        """What it is called when a handling goes on from a node."""
+        delivery = self.stretches.continuations.nodes[node].delivery
+        one = self._register.deliveries.values[delivery]
+        return f"{self._worker(one)} goes on with {self._register.name(one.message)}"
+
+    @staticmethod
+    def _worker(one: Delivery) -> str:
+        return f"another worker of {one.service}" if one.copy else one.service
 
     def _gone_on(
         self, rest: State, node: Node, *, changed: bool, words: str
@@ -204,7 +249,25 @@ class Moves:
             if stretch.died and stretch.fault is not None and rest.at_once < 2:  # noqa: PLR2004
                 continue
             after = self._after(rest, node, one, stretch)
+            if self._reduced and stretch.node is not None and self._is_no_news(rest, stretch):
+                alone = after._replace(running=rest.running)
+                for move, end in self._gone_on(
+                    alone, stretch.node, changed=stretch.changed, words=words
+                ):
+                    yield move._replace(calls=(*stretch.calls, *move.calls)), end
+                continue
             yield Move(words, one.service, stretch.calls, stretch.violations), after
+
+    @staticmethod
+    def _is_no_news(rest: State, stretch: Stretch) -> bool:
+        """Whether all that others could notice of a stretch is there already: what was emitted is under way
+        to everybody. Then nobody needs to come before what follows: it were as if it had begun later.
+        """
+        if stretch.node is None or stretch.node.asked is not Asked.STORE:
+            return False
+        if stretch.performed or stretch.stored or stretch.published & ~rest.log:
+            return False
+        return set(stretch.sent) <= set(rest.sent)
 
     def _is_rivalled(self, rest: State, node: Node, one: Delivery) -> bool:
         """Whether another worker of the service is, or may soon be, at work on the saga."""
@@ -298,12 +361,16 @@ class Moves:
     def _answers(self, state: State, at: Position) -> Iterator[tuple[Move, State]]:
         """Somebody outside completes or refuses a step that waits, triggered or not."""
         for index, step in enumerate(self._waits):
+            early = not at.place.model.triggered(step)
+            if early and not self._may(state, Fault.EARLY):
+                continue
+            spent = self._spent(state, Fault.EARLY) if early else state
             if state.answered >> index & 1 or at.place.model.resolved(step):
                 continue
             for type_, role in self._kinds_of_answer(step):
                 message = self._register.event(Fact(f"outside/{type_}", type_, step.name, role))
                 sent = self._sorted((*state.sent, *self._register.sent(message)))
-                after = state._replace(
+                after = spent._replace(
                     sent=sent,
                     log=state.log | 1 << message,
                     answered=state.answered | 1 << index,

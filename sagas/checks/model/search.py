@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
-from sagas.checks.model.bounds import Bounds
+from sagas.checks.model.bounds import Bounds, Fault
 from sagas.checks.model.moves import Move, Moves, State
 from sagas.checks.model.participants import ALL_GUARDS, Guards
 from sagas.core.definition import Definition
 
-__all__ = ["Counterexample", "Result", "explore"]
+__all__ = ["Counterexample", "Result", "Run", "Told", "explore"]
+
+
+_LOOK_AGAIN: Final = 1000
+"""After so many states it is looked at what they rely on, and told how far things are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +28,45 @@ class Counterexample:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What was explored, and what was found.
+class Run:
+    """What was explored with some faults, each at most once in an execution.
 
-    ``complete``: every state within the bounds was looked at. Only then is anything proven, and only if
-    there is no ``counterexample``. ``cyclic``: states that may come again; from each an end is reachable.
+    ``complete``: every state was looked at. ``cyclic``: states that may come again; from each an end can be
+    reached, so executions end unless some message is for ever passed over.
     """
 
-    saga: str
-    bounds: Bounds
+    faults: tuple[Fault, ...]
     states: int
     transitions: int
     depth: int
-    ends: dict[str, int]
+    ends: Mapping[str, int]
     complete: bool
     cyclic: int = 0
     counterexample: Counterexample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was explored of a saga, and what was found: one run for each choice of faults."""
+
+    saga: str
+    bounds: Bounds
+    runs: tuple[Run, ...]
+
+    @property
+    def states(self) -> int:
+        """How many states were looked at."""
+        return sum(run.states for run in self.runs)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything within the bounds was looked at. Only then is anything proven."""
+        return all(run.complete for run in self.runs)
+
+    @property
+    def counterexample(self) -> Counterexample | None:
+        """What was found; no execution with these faults breaks something sooner."""
+        return next((run.counterexample for run in self.runs if run.counterexample), None)
 
     @property
     def proven(self) -> bool:
@@ -73,45 +101,70 @@ def explore(
     bounds: Bounds | None = None,
     *,
     guards: Guards = ALL_GUARDS,
-    told: Callable[[int, int], None] | None = None,
+    told: Callable[[Told], None] | None = None,
 ) -> Result:
     """Look at everything that the bounds allow, until something is broken.
 
-    ``told`` hears now and then how many states were looked at, and how many are known.
+    An execution with at most one fault has one kind of fault: each kind has a run of its own, which is much
+    less than one run with all of them would be. So it is with each two, or three. ``told`` hears now and
+    then how far things are.
     """
-    return _Search(definition, bounds or Bounds(), guards, told).run()
+    bounds = bounds or Bounds()
+    runs, left = [], bounds.states_max
+    for faults in bounds.choices:
+        search = _Search(Moves(definition, bounds, guards), faults, left, told)
+        run = search.run()
+        runs.append(run)
+        left -= run.states
+        if not run.complete or run.counterexample is not None:
+            break
+    return Result(definition.saga, bounds, tuple(runs))
+
+
+class Told(NamedTuple):
+    """How far things are: with which faults, how many states were looked at, how many are waiting."""
+
+    faults: tuple[Fault, ...]
+    states: int
+    waiting: int
 
 
 class _Search:
+    """One run."""
+
     def __init__(
         self,
-        definition: Definition,
-        bounds: Bounds,
-        guards: Guards,
-        told: Callable[[int, int], None] | None,
+        moves: Moves,
+        faults: tuple[Fault, ...],
+        states_max: int,
+        told: Callable[[Told], None] | None,
     ) -> None:
-        self._definition, self._bounds, self._told = definition, bounds, told
-        self._moves = Moves(definition, bounds, guards)
+        self._faults, self._states_max, self._told = faults, states_max, told
+        self._moves = moves
         self._seen = _Seen()
         self._ends: dict[str, int] = {}
         self._judged: dict[tuple[int, int, int], tuple[str, ...]] = {}
 
-    def run(self) -> Result:
+    def run(self) -> Run:
         while True:
-            self._moves.spent.begin()
+            self._moves.begin()
             self._seen, self._ends = _Seen(), {}
-            result = self._round()
-            if self._moves.spent.holds():
-                return result
+            run = self._round()
+            if run is not None and self._moves.spent.still_holds():
+                return run
 
-    def _round(self) -> Result:
+    def _round(self) -> Run | None:
+        """None: what this round relies on has turned out to be wrong."""
         seen, number = self._seen, 0
-        seen.add(self._moves.initial(), -1)
+        seen.add(self._moves.initial(self._faults), -1)
         while number < len(seen.states):
-            if number >= self._bounds.states_max:
+            if number >= self._states_max:
                 return self._result(number, complete=False)
-            if self._told is not None and number % 2000 == 0:
-                self._told(number, len(seen.states))
+            if number % _LOOK_AGAIN == 0:
+                if self._told is not None:
+                    self._told(Told(self._faults, number, len(seen.states) - number))
+                if not self._moves.spent.still_holds():
+                    return None
             found = self._look(number)
             number += 1
             if found is not None:
@@ -156,7 +209,7 @@ class _Search:
             state, wanted = self._seen.states[before], self._seen.states[after]
             yield next(move for move, found in self._moves.of(state) if found == wanted)
 
-    def _endless(self, looked_at: int) -> Result:
+    def _endless(self, looked_at: int) -> Run:
         """Whether an end can be reached from everywhere, and how many states may come again."""
         reaching = _reaching(self._seen)
         lost = next((n for n in range(len(self._seen.states)) if not reaching[n]), None)
@@ -173,10 +226,9 @@ class _Search:
         complete: bool,
         cyclic: int = 0,
         found: Counterexample | None = None,
-    ) -> Result:
-        return Result(
-            self._definition.saga,
-            self._bounds,
+    ) -> Run:
+        return Run(
+            self._faults,
             looked_at,
             len(self._seen.sources),
             max(self._seen.depths),

@@ -46,6 +46,7 @@ class Stretch(NamedTuple):
     remembered: int
     sent: tuple[int, ...]
     node: Node | None
+    performed: bool
     died: bool
     dead_letter: bool
     fault: Fault | None
@@ -68,6 +69,7 @@ class _Going:
     sent: tuple[int, ...] = ()
     fault: Fault | None = None
     noticed: bool = False
+    performed: bool = False
     begins: bool = True
     calls: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
@@ -84,6 +86,7 @@ class _Going:
             self.remembered,
             self.sent,
             node,
+            self.performed,
             died,
             dead_letter,
             self.fault,
@@ -196,6 +199,7 @@ class Stretches:
                 stores=self.stores.number(answer.stores),
                 fault=going.fault or answer.fault,
                 noticed=True,
+                performed=True,
                 begins=False,
                 calls=(*going.calls, name + answer.words),
                 violations=going.violations + broken,
