@@ -21,6 +21,7 @@ from sagas.cli.findings import (
     findings_json,
     print_findings,
 )
+from sagas.cli.model import Explored, bounds_of, explored, model_json, print_model
 from sagas.cli.options import Output, OutputOption, ProjectOption
 from sagas.core.definition import START, Join, StepDefinition
 from sagas.core.errors import DefinitionError
@@ -67,6 +68,7 @@ class _Findings:
     refused: list[Finding] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     deployed: dict[str, Deployed] = field(default_factory=dict)
+    explored: list[Explored] = field(default_factory=list)
     misplaced: bool = False
 
 
@@ -96,6 +98,27 @@ def check(
     transitions: Annotated[
         bool, typer.Option("--transitions", help="Print what every event does in every situation.")
     ] = False,
+    model: Annotated[
+        bool,
+        typer.Option(
+            "--model", help="Look at everything that can happen to one instance, within bounds."
+        ),
+    ] = False,
+    states: Annotated[
+        int, typer.Option("--states", min=1, help="With --model: look at so many states at most.")
+    ] = 1_000_000,
+    faults: Annotated[
+        str | None,
+        typer.Option(
+            "--faults",
+            metavar="NAMES",
+            help="With --model: only these, with commas; none for none. Default: all.",
+            show_default=False,
+        ),
+    ] = None,
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, help="With --model: so many faults in an execution.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
     output: OutputOption = Output.TABLE,
     project: ProjectOption = None,
@@ -128,11 +151,15 @@ def check(
             retention_ms=kept_ms,
         )
     )
-    if as_json or output is Output.JSON:
+    quiet = as_json or output is Output.JSON
+    if model:
+        found.explored = explored(found.sagas, bounds_of(faults, states, at_once), quiet=quiet)
+    if quiet:
         _print_json(found, opened.directory)
     else:
         _print_tables(found, opened.directory)
-    if found.problems or failing(found.findings, strict=strict):
+    unproven = not all(result.proven for _, result in found.explored)
+    if unproven or found.problems or failing(found.findings, strict=strict):
         raise typer.Exit(ExitCode.USAGE if found.misplaced else ExitCode.FINDINGS)
 
 
@@ -226,6 +253,7 @@ def _print_json(found: _Findings, directory: Path) -> None:
             ],
             "problems": found.problems,
             "findings": findings_json([*found.refused, *found.findings], directory),
+            "model": model_json(found.explored),
         }
     )
 
@@ -286,6 +314,7 @@ def _print_tables(found: _Findings, directory: Path) -> None:
             told = f"{name}: against {entry}, {fingerprint}."
             out.print(told, markup=False, soft_wrap=True)
     print_findings(out, found.findings, directory)
+    print_model(out, found.explored)
     for problem in found.problems:
         out.print(f"problem: {problem}", style="red", markup=False, soft_wrap=True)
     out.print(_summary(found), soft_wrap=True)
@@ -306,7 +335,9 @@ def _summary(found: _Findings) -> str:
         f"{_counted(len(found.sagas), 'saga')}, {_counted(len(found.services), 'service')} checked"
     )
     problems = _counted(len(found.problems), "problem") if found.problems else ""
-    told = ", ".join(one for one in (problems, counted(found.findings)) if one)
+    unproven = sum(not result.proven for _, result in found.explored)
+    model = f"{_counted(unproven, 'saga')} not proven" if unproven else ""
+    told = ", ".join(one for one in (problems, model, counted(found.findings)) if one)
     return f"{checked}: {told or 'ok'}."
 
 

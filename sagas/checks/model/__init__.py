@@ -5,9 +5,9 @@ Pure: no clock, no servers, no handlers; never run at import.
 """
 
 from sagas.checks.model.bounds import FAULTS, Bounds, Fault
-from sagas.checks.model.moves import Move
 from sagas.checks.model.participants import ALL_GUARDS, Guards
 from sagas.checks.model.search import Counterexample, Result, Run, Told, explore
+from sagas.checks.model.states import Move
 from sagas.checks.model.story import mermaid, pytest_module, replay
 
 __all__ = [

@@ -71,6 +71,11 @@ class Bounds:
         return tuple(one for one in FAULTS if one in self.faults and one is not Fault.REORDERING)
 
     @property
+    def any_order(self) -> bool:
+        """Whether messages come in any order."""
+        return Fault.REORDERING in self.faults
+
+    @property
     def choices(self) -> tuple[tuple[Fault, ...], ...]:
         """Which faults an execution may have; what is allowed by another choice is not among them."""
         return tuple(combinations(self.counted, min(self.at_once, len(self.counted))))
@@ -78,14 +83,12 @@ class Bounds:
     def __str__(self) -> str:
         """In words, for the end of a report."""
         counted = ", ".join(self.counted)
-        faults = f"at most {self.at_once} of {counted} in an execution" if counted else "no fault"
+        faults = f"of {counted} at most {self.at_once} in an execution" if counted else "no fault"
         order = (
-            "messages in any order"
-            if Fault.REORDERING in self.faults
-            else "messages of one topic in their order"
+            "messages in any order" if self.any_order else "messages of one topic in their order"
         )
         return (
-            f"{faults}; {order}; each handler done, refused, otherwise or failing for good, with its "
-            f"effect or without; each wait answered, or its time up; "
-            f"{self.repairs} resumptions of a parked saga"
+            f"{faults}; {order}; each handler done, refused or otherwise, and before the pivot failing for "
+            "good, with its effect or without; each wait answered, or its time up; every timer due once "
+            f"nothing else happens; {self.repairs} resumptions of a parked saga"
         )

@@ -74,9 +74,7 @@ class _World:
         return 0
 
     def event_id(self, emission: Emission, cause: Fact) -> str:
-        return slot_of(
-            emission.type, emission.step, emission.direction, cause.id, emission.epoch
-        )
+        return slot_of(emission.type, emission.step, emission.direction, cause.id, emission.epoch)
 
 
 _WORLD = _World()
@@ -227,7 +225,9 @@ class Continuations:
             return ActionResult(*answer), version
         else:
             return None, version
-        return (None if row == ABSENT else self._register.rows.values[row].stamped(1, version)), version
+        return (
+            None if row == ABSENT else self._register.rows.values[row].stamped(1, version)
+        ), version
 
     def _resume(self, node: Node, coroutine: Coroutine[Any, Any, Position], value: Any) -> None:
         try:

@@ -5,7 +5,8 @@ The numbers are those of the invariants in docs/guides/model-checker.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from sagas.checks.model.participants import Stores
@@ -54,10 +55,12 @@ class Invariants:
 
     # --- whenever a handler is run ---------------------------------------------------------------------
 
-    def acting(self, action: Action, at: Position, on_log: Set[str]) -> Iterator[str]:
+    def acting(self, action: Action, at: Position, on_log: AbstractSet[str]) -> Iterator[str]:
         """I3, I10: nobody acts without a cause, or on one that is not durable. ``on_log`` has ids."""
         step = action.step
-        triggers = [trigger in on_log or f"outside/{trigger}" in on_log for trigger in step.triggers]
+        triggers = [
+            trigger in on_log or f"outside/{trigger}" in on_log for trigger in step.triggers
+        ]
         triggered = any(triggers) if step.join == "any" else all(triggers)
         if action.direction is Direction.FORWARD:
             if not triggered:
@@ -69,7 +72,7 @@ class Invariants:
         if step.triggers and not triggered:
             yield f"I3: {step.name} is undone, and nothing had triggered it"
 
-    def undoing(self, name: str, stores: Stores, on_log: Set[str]) -> Iterator[str]:
+    def undoing(self, name: str, stores: Stores, on_log: AbstractSet[str]) -> Iterator[str]:
         """I5: what came before a step is undone after it. ``stores`` are those before the undo."""
         if self._is_left(self._definition.by_name[name], on_log):
             return
@@ -79,7 +82,7 @@ class Invariants:
                 yield f"I5: {before} was undone before {name}, which followed it"
 
     @staticmethod
-    def _is_left(step: StepDefinition, types: Set[str]) -> bool:
+    def _is_left(step: StepDefinition, types: AbstractSet[str]) -> bool:
         return step.otherwise is not None and step.otherwise in types
 
     # --- at the end ------------------------------------------------------------------------------------
@@ -117,8 +120,8 @@ class Invariants:
             if undone and past and not left:
                 yield f"I7: {step.name} is undone past a pivot"
 
-    def _completed(  # noqa: PLR0917 - the books of one step
-        self, end: End, step: StepDefinition, types: Set[str], done: int, undone: int
+    def _completed(
+        self, end: End, step: StepDefinition, types: AbstractSet[str], done: int, undone: int
     ) -> Iterator[str]:
         left = self._is_left(step, types)
         required = not step.waits and not left and self._is_due(step, types)
@@ -130,13 +133,11 @@ class Invariants:
             yield f"I2: the saga completed without {step.name}"
         if done and not required and not left and step.name != START:
             yield f"I11: {step.name} took effect, but what triggers it never counted"
-        timed_out = any(
-            fact.type == STEP_TIMED_OUT and fact.step == step.name for fact in end.log
-        )
-        if timed_out and end.row is not None and not end.row.past_pivot:
+        timed_out = any(fact.type == STEP_TIMED_OUT and fact.step == step.name for fact in end.log)
+        if timed_out and end.row is not None and not end.row.place.past_pivot:
             yield f"I11: the saga completed although the time of {step.name} was up"
 
-    def _is_due(self, step: StepDefinition, types: Set[str]) -> bool:
+    def _is_due(self, step: StepDefinition, types: AbstractSet[str]) -> bool:
         """Whether what triggers the step is on the log, and counts."""
         there = set(types)
         for other in self._definition.steps:
@@ -169,6 +170,6 @@ class Invariants:
                     yield f"I8: {end.row.fact(number).type} is recorded and was never emitted"
 
 
-def _meets(step: StepDefinition, types: Set[str]) -> bool:
+def _meets(step: StepDefinition, types: AbstractSet[str]) -> bool:
     present = [trigger in types for trigger in step.triggers]
     return any(present) if step.join == "any" else all(present)

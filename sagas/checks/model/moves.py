@@ -8,7 +8,7 @@ may still go wrong. Nothing else is remembered of how it came about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sagas.checks.model.bounds import Bounds, Fault
 from sagas.checks.model.continuations import ABSENT, Asked, Node
@@ -16,49 +16,17 @@ from sagas.checks.model.invariants import End
 from sagas.checks.model.participants import ALL_GUARDS, Guards
 from sagas.checks.model.register import Delivery
 from sagas.checks.model.spent import Spent
+from sagas.checks.model.states import Move, State
 from sagas.checks.model.stretches import Stretch, Stretches
 from sagas.core.controls import Cancel, Control, Park, Resume, TimerDue
-from sagas.core.definition import START, UNDO_FAILED, Definition, Direction, Role, StepDefinition
+from sagas.core.definition import START, Definition, Role, StepDefinition
 from sagas.core.instance import Fact, SagaStatus
 from sagas.core.position import Position, places_of
 
-__all__ = ["Move", "Moves", "State"]
+__all__ = ["Moves"]
 
 _LATER_MS: Final = 2**60
 """Later than anything is due."""
-
-
-class State(NamedTuple):
-    """Everything that matters of a world, in small numbers.
-
-    ``sent`` are deliveries; ``running`` are handlings, each with whether the row has changed since it knew
-    it; ``memory`` has a set of messages for each service. ``faults`` are those that may still happen, as
-    bits, and ``at_once`` how many of them. ``answered`` are the waits that have had their answer, as bits.
-    """
-
-    row: int
-    sent: tuple[int, ...]
-    running: tuple[tuple[int, bool], ...]
-    stores: int
-    log: int
-    memory: tuple[int, ...]
-    faults: int
-    at_once: int
-    answered: int
-    repairs: int
-
-
-class Move(NamedTuple):
-    """What happened: in a line, and call by call. ``service`` is whose worker moved, if it was one."""
-
-    words: str
-    service: str | None
-    calls: tuple[str, ...]
-    violations: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """The move in one line; no two moves of a state have the same."""
-        return "; ".join((self.words, *self.calls))
 
 
 class Moves:
@@ -86,7 +54,7 @@ class Moves:
         self._kept: dict[tuple[Any, ...], tuple[Any, Any, Any]] = {}
         self._reduced = reduced
         self._checks = guards.checks_stamps
-        self._in_order = Fault.REORDERING not in bounds.faults
+        self._in_order = not bounds.any_order
         self._waits = tuple(step for step in definition.steps if step.waits)
 
     def begin(self) -> None:
@@ -117,7 +85,7 @@ class Moves:
     def of(self, state: State) -> Iterator[tuple[Move, State]]:
         """Every move, and where it leads. None: the state is an end."""
         for move, after in self._all(state):
-            if after.row != state.row and state.row != ABSENT:
+            if state.row not in {after.row, ABSENT}:
                 self.spent.follows(state.row, after.row)
             yield move, self._settled(after)
 
@@ -167,7 +135,9 @@ class Moves:
             return
         yield from self._answers(state, at)
         if self._may(state, Fault.CANCEL) and at.place.model.phase is SagaStatus.RUNNING:
-            yield self._ordered(self._spent(state, Fault.CANCEL), "cancel", Cancel(), "is cancelled")
+            yield self._ordered(
+                self._spent(state, Fault.CANCEL), "cancel", Cancel(), "is cancelled"
+            )
         if at_rest and at.status is SagaStatus.PARKED and state.repairs:
             state = state._replace(repairs=state.repairs - 1)
             yield self._ordered(state, "resume", Resume(), "is resumed by an operator")
@@ -237,10 +207,8 @@ class Moves:
     ) -> Iterator[tuple[Move, State]]:
         """The state after each stretch. ``rest`` is without the handling."""
         one = self._register.deliveries.values[node.delivery]
-        fine = self._is_rivalled(rest, node, one)
-        found = self.stretches.of(
-            node, rest.row, rest.stores, rest.log, changed=changed, fine=fine
-        )
+        fine = self._is_rivalled(rest, one)
+        found = self.stretches.of(node, rest.row, rest.stores, rest.log, changed=changed, fine=fine)
         for stretch in found:
             if stretch.died and not self._may(rest, Fault.CRASH):
                 continue
@@ -269,7 +237,7 @@ class Moves:
             return False
         return set(stretch.sent) <= set(rest.sent)
 
-    def _is_rivalled(self, rest: State, node: Node, one: Delivery) -> bool:
+    def _is_rivalled(self, rest: State, one: Delivery) -> bool:
         """Whether another worker of the service is, or may soon be, at work on the saga."""
         if one.copy:
             return True
@@ -341,11 +309,11 @@ class Moves:
                 words = f"the timer {source.name} is due"
                 yield self._ordered(spent, f"timer {source.name}", due, words)
 
-    def _ordered(
-        self, state: State, name: str, control: Control, words: str
-    ) -> tuple[Move, State]:
+    def _ordered(self, state: State, name: str, control: Control, words: str) -> tuple[Move, State]:
         """A control message under a name that is not used yet: two of a kind are not the same."""
-        used = {self._register.name(self._register.deliveries.values[d].message) for d in state.sent}
+        used = {
+            self._register.name(self._register.deliveries.values[d].message) for d in state.sent
+        }
         nodes, deliveries = self.stretches.continuations.nodes, self._register.deliveries.values
         used |= {
             self._register.name(deliveries[nodes[n].delivery].message) for n, _ in state.running
@@ -408,5 +376,7 @@ class Moves:
         sent = tuple(dict.fromkeys(sent))
         deliveries = self._register.deliveries.values
         return tuple(
-            sorted(sent, key=lambda d: (deliveries[d].service, deliveries[d].topic, deliveries[d].copy))
+            sorted(
+                sent, key=lambda d: (deliveries[d].service, deliveries[d].topic, deliveries[d].copy)
+            )
         )

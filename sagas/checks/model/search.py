@@ -5,11 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from sagas.checks.model.bounds import Bounds, Fault
-from sagas.checks.model.moves import Move, Moves, State
+from sagas.checks.model.moves import Moves
 from sagas.checks.model.participants import ALL_GUARDS, Guards
+from sagas.checks.model.states import Move, State
 from sagas.core.definition import Definition
 
 __all__ = ["Counterexample", "Result", "Run", "Told", "explore"]
@@ -205,7 +207,7 @@ class _Search:
         while (number := self._seen.parents[number]) >= 0:
             way.append(number)
         way.reverse()
-        for before, after in zip(way, way[1:], strict=False):
+        for before, after in pairwise(way):
             state, wanted = self._seen.states[before], self._seen.states[after]
             yield next(move for move, found in self._moves.of(state) if found == wanted)
 
@@ -261,7 +263,8 @@ def _cyclic(seen: _Seen) -> int:
     """
     left = bytearray(b"\1") * len(seen.states)
     for sources, targets in ((seen.sources, seen.targets), (seen.targets, seen.sources)):
-        counts, before = [0] * len(seen.states), [[] for _ in seen.states]
+        counts = [0] * len(seen.states)
+        before: list[list[int]] = [[] for _ in seen.states]
         for source, target in zip(sources, targets, strict=True):
             if left[source] and left[target]:
                 counts[source] += 1

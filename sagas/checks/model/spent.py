@@ -75,9 +75,7 @@ class Spent:
         if found is None:
             found = memory
             for message in range(memory.bit_length()):
-                if memory >> message & 1 and self._stays(
-                    (service, message), row, self._is_silent
-                ):
+                if memory >> message & 1 and self._stays((service, message), row, self._is_silent):
                     self._relied_memory.add((service, message, row))
                     found &= ~(1 << message)
             self._kept[service, memory, row] = found
@@ -139,7 +137,9 @@ class Spent:
         if self._size() == self._known:
             return True
         self._learn()
-        return all(self._stays(number, row, self._is_inert) for number, row in self._relied_nodes) and all(
+        return all(
+            self._stays(number, row, self._is_inert) for number, row in self._relied_nodes
+        ) and all(
             self._stays((service, message), row, self._is_silent)
             for service, message, row in self._relied_memory
         )

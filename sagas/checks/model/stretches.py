@@ -74,9 +74,7 @@ class _Going:
     calls: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
 
-    def ended(
-        self, node: Node | None, *, died: bool = False, dead_letter: bool = False
-    ) -> Stretch:
+    def ended(self, node: Node | None, *, died: bool = False, dead_letter: bool = False) -> Stretch:
         return Stretch(
             self.row,
             self.stored,
@@ -142,7 +140,9 @@ class Stretches:
                     case Asked.PERFORM:
                         for one in reversed(list(self._performed(going))):
                             waiting.append(one)
-                            if one.node.asked is not Asked.STORE:  # else others may come before that
+                            if (
+                                one.node.asked is not Asked.STORE
+                            ):  # else others may come before that
                                 yield one.ended(None, died=True)
                         break
                 going.begins = False
