@@ -155,9 +155,19 @@ class _Search:
             if run is not None and self._moves.spent.still_holds():
                 return run
 
+    def _learned(self, *, holds: bool) -> bool:
+        """Whether what this round relies on still holds. If not, it goes on all the same, with what is known
+        now: the next one will have to learn less.
+        """
+        if holds:
+            holds = self._moves.spent.still_holds()
+        if not holds and self._moves.spent.has_learned():
+            self._moves.begin()
+        return holds
+
     def _round(self) -> Run | None:
         """None: what this round relies on has turned out to be wrong."""
-        seen, number = self._seen, 0
+        seen, number, holds = self._seen, 0, True
         seen.add(self._moves.initial(self._faults), -1)
         while number < len(seen.states):
             if number >= self._states_max:
@@ -165,13 +175,12 @@ class _Search:
             if number % _LOOK_AGAIN == 0:
                 if self._told is not None:
                     self._told(Told(self._faults, number, len(seen.states) - number))
-                if not self._moves.spent.still_holds():
-                    return None
+                holds = self._learned(holds=holds)
             found = self._look(number)
             number += 1
             if found is not None:
-                return self._result(number, complete=False, found=found)
-        return self._endless(number)
+                return self._result(number, complete=False, found=found) if holds else None
+        return self._endless(number) if holds else None
 
     def _look(self, number: int) -> Counterexample | None:
         """Where a state leads; what is broken there, or on the way there."""

@@ -40,6 +40,7 @@ class Spent:
         self._relied_nodes: set[tuple[int, int]] = set()
         self._relied_memory: set[tuple[str, int, int]] = set()
         self._known = (0, 0)
+        self._stale = False
 
     def follows(self, row: int, after: int) -> None:
         """One row was seen to follow another."""
@@ -119,6 +120,7 @@ class Spent:
         self._relied_nodes.clear()
         self._relied_memory.clear()
         self._kept.clear()
+        self._stale = False
         self._learn()
 
     def _learn(self) -> None:
@@ -137,9 +139,15 @@ class Spent:
         if self._size() == self._known:
             return True
         self._learn()
-        return all(
+        holds = all(
             self._stays(number, row, self._is_inert) for number, row in self._relied_nodes
         ) and all(
             self._stays((service, message), row, self._is_silent)
             for service, message, row in self._relied_memory
         )
+        self._stale = not holds
+        return holds
+
+    def has_learned(self) -> bool:
+        """Whether more is known than what was concluded is based on."""
+        return self._stale or self._size() != self._known

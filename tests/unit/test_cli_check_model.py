@@ -1,0 +1,43 @@
+"""``sagas check --model``: how the model checker's verdict is told, and how the command ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli_project import write_project
+
+
+def _checked(directory: Path, *arguments: str) -> tuple[int, str, str]:
+    ended = write_project(directory).sagas("check", "shop.ordering:Ordering", "--model", *arguments)
+    return ended.code, ended.out, ended.err
+
+
+def test_a_proof_is_told_with_its_bounds(tmp_path: Path) -> None:
+    code, out, _ = _checked(tmp_path, "--faults", "crash,reordering")
+    assert "proven within these bounds" in out
+    assert "of crash at most 1 in an execution; messages in any order" in out
+    assert code == 0
+
+
+def test_a_limit_is_no_proof_and_ends_with_1(tmp_path: Path) -> None:
+    code, out, _ = _checked(tmp_path, "--states", "20")
+    assert "nothing is proven. 20 states were looked at, which is the limit" in out
+    assert "1 saga not proven" in out
+    assert code == 1
+
+
+def test_scripts_get_json(tmp_path: Path) -> None:
+    code, out, _ = _checked(tmp_path, "--faults", "none", "--json")
+    model = json.loads(out)["model"]
+    assert [(one["proven"], one["complete"], one["counterexample"]) for one in model] == [
+        (True, True, None)
+    ]
+    assert model[0]["states"] == sum(run["states"] for run in model[0]["runs"])
+    assert code == 0
+
+
+def test_a_fault_that_there_is_not_is_wrong_usage(tmp_path: Path) -> None:
+    code, _, error = _checked(tmp_path, "--faults", "flood")
+    assert "There is no fault 'flood'" in error
+    assert code == 2
