@@ -21,7 +21,17 @@ from sagas.cli.findings import (
     findings_json,
     print_findings,
 )
-from sagas.cli.model import Explored, bounds_of, explored, model_json, print_model
+from sagas.cli.model import (
+    AtOnceOption,
+    Explored,
+    FaultsOption,
+    ModelOption,
+    StatesOption,
+    bounds_of,
+    explored,
+    model_json,
+    print_model,
+)
 from sagas.cli.options import Output, OutputOption, ProjectOption
 from sagas.core.definition import START, Join, StepDefinition
 from sagas.core.errors import DefinitionError
@@ -71,6 +81,11 @@ class _Findings:
     explored: list[Explored] = field(default_factory=list)
     misplaced: bool = False
 
+    @property
+    def unproven(self) -> int:
+        """Of how many sagas the model checker was asked, and could not prove everything."""
+        return sum(not result.proven for _, result in self.explored)
+
 
 def check(
     names: Annotated[
@@ -98,27 +113,10 @@ def check(
     transitions: Annotated[
         bool, typer.Option("--transitions", help="Print what every event does in every situation.")
     ] = False,
-    model: Annotated[
-        bool,
-        typer.Option(
-            "--model", help="Look at everything that can happen to one instance, within bounds."
-        ),
-    ] = False,
-    states: Annotated[
-        int, typer.Option("--states", min=1, help="With --model: look at so many states at most.")
-    ] = 1_000_000,
-    faults: Annotated[
-        str | None,
-        typer.Option(
-            "--faults",
-            metavar="NAMES",
-            help="With --model: only these, with commas; none for none. Default: all.",
-            show_default=False,
-        ),
-    ] = None,
-    at_once: Annotated[
-        int, typer.Option("--at-once", min=1, help="With --model: so many faults in an execution.")
-    ] = 1,
+    model: ModelOption = False,
+    states: StatesOption = 1_000_000,
+    faults: FaultsOption = None,
+    at_once: AtOnceOption = 1,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
     output: OutputOption = Output.TABLE,
     project: ProjectOption = None,
@@ -140,15 +138,13 @@ def check(
 
     opened = open_named(project, named=bool(names))
     found = _find(opened, names)
-    kept_ms = _kept_ms(retention, opened)
-    sagas = tuple(map(declared, found.sagas))
     found.deployed = {entry: _deployed(entry, opened, found) for entry in against or ()}
     found.findings = find(
         Subject(
-            sagas=sagas,
+            sagas=tuple(map(declared, found.sagas)),
             services=tuple(found.services),
             deployed=tuple(found.deployed.values()),
-            retention_ms=kept_ms,
+            retention_ms=_kept_ms(retention, opened),
         )
     )
     quiet = as_json or output is Output.JSON
@@ -158,8 +154,7 @@ def check(
         _print_json(found, opened.directory)
     else:
         _print_tables(found, opened.directory)
-    unproven = not all(result.proven for _, result in found.explored)
-    if unproven or found.problems or failing(found.findings, strict=strict):
+    if found.unproven or found.problems or failing(found.findings, strict=strict):
         raise typer.Exit(ExitCode.USAGE if found.misplaced else ExitCode.FINDINGS)
 
 
@@ -335,7 +330,7 @@ def _summary(found: _Findings) -> str:
         f"{_counted(len(found.sagas), 'saga')}, {_counted(len(found.services), 'service')} checked"
     )
     problems = _counted(len(found.problems), "problem") if found.problems else ""
-    unproven = sum(not result.proven for _, result in found.explored)
+    unproven = found.unproven
     model = f"{_counted(unproven, 'saga')} not proven" if unproven else ""
     told = ", ".join(one for one in (problems, model, counted(found.findings)) if one)
     return f"{checked}: {told or 'ok'}."

@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.core.errors import ContractViolation
@@ -18,8 +20,37 @@ if TYPE_CHECKING:
     from sagas.checks.model import Bounds, Result, Run, Told
     from sagas.core.saga import Saga
 
-__all__ = ["Explored", "bounds_of", "explored", "model_json", "print_model"]
+__all__ = [
+    "AtOnceOption",
+    "Explored",
+    "FaultsOption",
+    "ModelOption",
+    "StatesOption",
+    "bounds_of",
+    "explored",
+    "model_json",
+    "print_model",
+]
 
+ModelOption = Annotated[
+    bool,
+    typer.Option("--model", help="Look at everything that can happen to one instance, too."),
+]
+StatesOption = Annotated[
+    int, typer.Option("--states", min=1, help="With --model: so many states of a saga at most.")
+]
+FaultsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--faults",
+        metavar="NAMES",
+        help="With --model: only these, with commas; none for none. Default: all.",
+        show_default=False,
+    ),
+]
+AtOnceOption = Annotated[
+    int, typer.Option("--at-once", min=1, help="With --model: so many faults in an execution.")
+]
 Explored = tuple["type[Saga]", "Result"]
 
 
