@@ -17,6 +17,8 @@ from sagas.checks.model import (
     pytest_module,
     replay,
 )
+from sagas.checks.model.moves import Moves
+from sagas.checks.model.search import _Search
 from sagas.core import decide, enabled, position
 from sagas.core.decide import Decision, Emission
 from sagas.core.definition import (
@@ -219,3 +221,23 @@ def test_random_sagas_that_import_takes_are_proven(seed: int) -> None:
     definition = random_definition(seed, alternatives=seed % 2 > 0)
     result = explore(definition, Bounds(states_max=15_000))
     assert result.proven, (result.states, result.counterexample)
+
+
+def _ends(definition: Definition, fault: str, *, reduced: bool) -> set[tuple[object, ...]]:
+    """Every end within the bounds: what is recorded, and what participants have."""
+    bounds = Bounds.of(["reordering", fault], states_max=60_000)
+    moves = Moves(definition, bounds, reduced=reduced)
+    run = _Search(moves, bounds.counted, bounds.states_max, None)
+    assert run.run().complete
+    rows, stores = moves.stretches.register.rows.values, moves.stretches.stores.values
+    return {
+        (frozenset(rows[row].ids), rows[row].status, stores[number])
+        for row, number, _ in run._judged
+    }
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "reordering"])
+@pytest.mark.parametrize("seed", [2, 5, 10, 12])
+def test_what_is_left_out_reaches_no_other_end(seed: int, fault: str) -> None:
+    definition = random_definition(seed, alternatives=seed % 2 > 0)
+    assert _ends(definition, fault, reduced=True) == _ends(definition, fault, reduced=False)
