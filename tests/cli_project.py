@@ -150,7 +150,13 @@ class Project:
     directory: Path
 
     def write(self, name: str, text: str) -> None:
-        (self.directory / name).write_text(text)
+        """Write a file. Python tells a changed module from its compiled one by size and second, which a test
+        may both keep.
+        """
+        path = self.directory / name
+        path.write_text(text)
+        for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+            compiled.unlink()
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Only what a test says: nothing of the developer's own settings."""

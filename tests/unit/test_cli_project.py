@@ -144,7 +144,8 @@ def test_check_shows_the_sagas(shop: Project) -> None:
 
 def test_check_as_json(shop: Project) -> None:
     found = json.loads(shop.sagas("check", "--output", "json").out)
-    assert found.keys() == {"sagas", "services", "problems", "findings"}
+    names = {"sagas", "services", "deployed", "problems", "findings", "model"}
+    assert found.keys() == names
     (saga,) = found["sagas"]
     assert saga.keys() == {"name", "key", "fingerprint", "services", "steps"}
     assert saga["services"] == ["orders", "inventory", "payments"]
