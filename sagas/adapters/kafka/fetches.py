@@ -53,24 +53,14 @@ class Seldom:
         (self._busy.add if with_records else self._busy.discard)(of)
 
 
-_APART_S = 0.005
-"""A fetch costs as much as handling several messages. Of those that one broker is sent, each begins so much
-later than the one before: what comes in between comes together. A broker that has had nothing to say for so
-long, as nearly always at tens of sagas a second, is asked at once."""
-
-
 def swift(client: AIOKafkaClient, seldom: Seldom) -> None:
     """Let this client's fetches be cheap. Call it before the client starts."""
-    send, begun = client.send, dict[Any, float]()
+    send = client.send
 
     async def swift_send(node_id: Any, request: Any, **how: Any) -> Any:
         if type(request) is not FetchRequest:
             return await send(node_id, request, **how)
-        loop = asyncio.get_running_loop()
-        too_early_s = begun.get(node_id, 0.0) + _APART_S - loop.time()
-        if too_early_s > 0:
-            await asyncio.sleep(too_early_s)
-        now = begun[node_id] = loop.time()
+        now = asyncio.get_running_loop().time()
         asked = seldom.without(request._topics, of=node_id, now=now)
         response = await send(node_id, _Swift(request, asked), **how)
         seldom.answered(of=node_id, with_records=_has_records(response))
