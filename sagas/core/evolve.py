@@ -11,7 +11,7 @@ from sagas.core.definition import START, Definition, Role, StepDefinition
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.transitions import TRANSITIONS, Arrival, Effect, Situation
 
-__all__ = ["arrival_of", "deadline_with", "evolve", "situation_of"]
+__all__ = ["arrival_of", "deadline_after", "evolve", "situation_of"]
 
 
 def evolve(instance: Instance, fact: Fact) -> Instance:
@@ -29,9 +29,10 @@ def evolve(instance: Instance, fact: Fact) -> Instance:
     effect = _effect(instance, fact)
     if effect is Effect.ABSORB:
         return instance
-    recorded = instance._replace(facts={**instance.facts, slot: fact})
-    if fact.step == START and fact.role is Role.DONE:
-        recorded = _with_deadline(recorded, fact)
+    recorded = instance._replace(
+        facts={**instance.facts, slot: fact},
+        deadline_ms=deadline_after(instance.definition, instance.deadline_ms, fact),
+    )
     match effect:
         case Effect.PARK:
             return recorded._replace(parked=(*recorded.parked, slot))
@@ -43,17 +44,15 @@ def evolve(instance: Instance, fact: Fact) -> Instance:
             return _settle(_refused_before(instance, recorded))
 
 
-def _with_deadline(recorded: Instance, start: Fact) -> Instance:
-    """The deadline that came with the start, or else the saga's own."""
-    if recorded.deadline_ms is not None:
-        return recorded
-    return recorded._replace(deadline_ms=deadline_with(recorded.definition, start))
-
-
-def deadline_with(definition: Definition, start: Fact) -> int | None:
-    """When the time of a saga is up whose start brought no deadline along, in ms since the epoch."""
+def deadline_after(definition: Definition, deadline_ms: int | None, fact: Fact) -> int | None:
+    """The deadline of an instance, in ms since the epoch, that records one more event: a start that brought
+    none along has the saga's own.
+    """
     own_ms = definition.deadline_ms
-    return None if own_ms is None else start.at_ms + own_ms
+    starts = fact.step == START and fact.role is Role.DONE
+    if deadline_ms is not None or own_ms is None or not starts:
+        return deadline_ms
+    return fact.at_ms + own_ms
 
 
 def _effect(instance: Instance, fact: Fact) -> Effect:

@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 from weakref import WeakSet
 
 from sagas.core.decide import ActionResult, Decision, decide
-from sagas.core.definition import DEADLINE, START, Definition
+from sagas.core.definition import DEADLINE, Definition
 from sagas.core.enabled import Action, answered_early, enabled, must_store, unproven
-from sagas.core.evolve import deadline_with, evolve
+from sagas.core.evolve import deadline_after, evolve
 from sagas.core.instance import Fact, Instance, SagaStatus, is_told_apart
 from sagas.core.timers import TimerSource, timer_sources
 
@@ -54,18 +54,8 @@ class Place:
     """
 
     __slots__ = (
-        *(
-            "code",
-            "decisions",
-            "enabled",
-            "facts",
-            "folded",
-            "folds",
-            "model",
-            "past_pivot",
-            "sources",
-        ),
-        *("outside", "slots", "status", "stores", "timer_changes", "unproven"),
+        *("code", "decisions", "enabled", "facts", "folded", "folds", "model", "outside"),
+        *("past_pivot", "slots", "sources", "status", "stores", "timer_changes", "unproven"),
     )
 
     def __init__(self, model: Instance) -> None:
@@ -274,9 +264,6 @@ class Position(NamedTuple):
             return Position.of(evolve(self.instance, fact))
         if not appends:
             return self._replace(place=after)
-        deadline_ms = self.deadline_ms
-        if deadline_ms is None and fact.step == START:
-            deadline_ms = deadline_with(self.definition, fact)
         return Position(
             self.definition,
             self.saga_id,
@@ -284,7 +271,7 @@ class Position(NamedTuple):
             (*self.ids, fact.id),
             (*self.times, fact.at_ms),
             (*self.outside, fact.cause or "") if is_outside else self.outside,
-            deadline_ms,
+            deadline_after(self.definition, self.deadline_ms, fact),
             self.generation,
             self.version,
             self.heartbeats,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from sagas.core.decide import ActionResult, ResultKind, decide
-from sagas.core.definition import StepDefinition
+from sagas.core.definition import SAGA_CANCELLED, Role, StepDefinition
 from sagas.core.enabled import answered_early, enabled, must_store, unproven
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact
@@ -115,3 +116,17 @@ def test_places_are_shared_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     places_of(definition).forget()
     assert Position.of(one.instance) is not None
     assert Position.of(one.instance).instance == one.instance
+
+
+def test_only_a_start_brings_a_deadline_to_an_instance_without_one() -> None:
+    """It began under a definition that had none; an operator's word has its time from the saga, too."""
+    before = random_definition(1)
+    after = replace(before, deadline_ms=9_000)
+    start = Fact("s", before.start.done[0], "start", Role.DONE, at_ms=100)
+    began = Position.new(before, "1", None).fold(start)
+    at = decode_position(after, "1", encode_position(began))
+    cancelled = Fact("c", SAGA_CANCELLED, "start", Role.CANCELLED, at_ms=700)
+    assert at.deadline_ms is None
+    assert at.fold(cancelled).instance == evolve(at.instance, cancelled)
+    assert at.fold(cancelled).deadline_ms is None
+    assert Position.new(after, "1", None).fold(start).deadline_ms == 9_100
