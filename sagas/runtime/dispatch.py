@@ -70,7 +70,7 @@ class Dispatch:
         saga; observers see it again. Nothing is raised but a cancellation. To be run as a task of its
         own: what it binds for the logs stays bound.
         """
-        have_in_hand(partial(_log_fields, self._participant.service.name, record))
+        self._have_in_hand(record)
         try:
             waits = retried and await self._participant.retries.put_again(record, retried)
             if not waits:
@@ -80,8 +80,11 @@ class Dispatch:
 
     async def reject(self, record: Record, error: Exception) -> None:
         """Dead-letter a record that the filter could not read."""
-        have_in_hand(partial(_log_fields, self._participant.service.name, record))
+        self._have_in_hand(record)
         await self._dead_letters.add(record, error)
+
+    def _have_in_hand(self, record: Record, envelope: Envelope | None = None) -> None:
+        have_in_hand(partial(_log_fields, self._participant.service.name, record, envelope))
 
     async def _handle(self, in_hand: InHand, interest: Interest) -> None:
         record, retried = in_hand
@@ -89,7 +92,7 @@ class Dispatch:
         if interest.saga is not None:
             incoming = decode_incoming(envelope, interest.saga, interest.event_type)
             envelope = incoming.envelope
-            have_in_hand(partial(_log_fields, self._participant.service.name, record, envelope))
+            self._have_in_hand(record, envelope)
             try:
                 if not await self._receive(incoming, in_hand):
                     return
@@ -99,7 +102,7 @@ class Dispatch:
                 await self._park(incoming, in_hand, error)
                 raise
         else:
-            have_in_hand(partial(_log_fields, self._participant.service.name, record, envelope))
+            self._have_in_hand(record, envelope)
         failed: Exception | None = None
         for saga in () if retried else interest.cancels:
             try:
@@ -145,9 +148,7 @@ class Dispatch:
             runs = Runs(saga, partial(self._row, definition.saga))
             meant = await runs.meant(incoming.saga_id, incoming.fact)
             incoming = incoming.of_run(meant)
-        have_in_hand(
-            partial(_log_fields, participant.service.name, in_hand.record, incoming.envelope)
-        )
+        self._have_in_hand(in_hand.record, incoming.envelope)
         try:
             at = await self._run_saga(incoming, in_hand)
         except UnknownInstance as error:
@@ -281,9 +282,7 @@ def _ended_from_outside(at: Position, incoming: Incoming, service: str) -> bool:
     )
 
 
-def _log_fields(
-    service: str, record: Record, envelope: Envelope | None = None
-) -> dict[str, object]:
+def _log_fields(service: str, record: Record, envelope: Envelope | None) -> dict[str, object]:
     place = f"{record.topic}-{record.partition}-{record.offset}"
     fields: dict[str, object] = {"service": service, "at": place}
     if envelope is None:

@@ -20,7 +20,7 @@ from sagas.runtime.attempts import Attempts
 from sagas.runtime.calling import Calling
 from sagas.runtime.decisions import payload_of
 from sagas.runtime.execution import Performed
-from sagas.runtime.forgetting import content_of, forgettable
+from sagas.runtime.forgetting import content_of, forgettable, is_leaf
 from sagas.runtime.history import History
 from sagas.runtime.incoming import Incoming
 from sagas.runtime.participant import Participant
@@ -219,12 +219,7 @@ class MessageWorld:
         if at.status.is_terminal and (self._emitted or self._stored_here):
             slots = forgettable(at.instance, self._at.confirmed)
         else:
-            leaves, turned_by = self._definition.leaves, at.place.model.turned_by
-            slots = [
-                fact.slot
-                for fact in self._emitted
-                if fact.type in leaves and fact.slot != turned_by
-            ]
+            slots = [fact.slot for fact in self._emitted if is_leaf(at.place.model, fact)]
         if slots:
             try:
                 await self._at.table.forget_events(self._definition.saga, self._saga_id, slots)

@@ -93,10 +93,7 @@ def encode_headers(envelope: Envelope) -> Headers:
         headers.append(("ce_sagaid", envelope.saga_id.encode()))
     if envelope.fingerprint is not None:
         headers.append(("ce_sagadef", envelope.fingerprint.encode()))
-    if envelope.seq or envelope.epoch or envelope.assumed or envelope.folded:
-        headers += _of_decided(envelope)
-    elif envelope.generation:
-        headers.append(("ce_sagagen", b"%d" % envelope.generation))
+    headers += _of_decided(envelope)
     if envelope.status is not None:
         headers.append(("ce_sagastatus", envelope.status.encode()))
     if envelope.causation_id is not None:
