@@ -1,12 +1,11 @@
 """I13: once all is at rest, the table is what the topics say, and comes back from them after a wipe.
 
-Owns the comparison of rows before and after, by their raw bytes. What is published, tried or heard of is
+Owns the comparison of rows before and after. What is published, tried or heard of is
 no more than a hint, and is not compared.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from sagas.runtime.verification import Verification
 from sagas.runtime.waking import Waker
 from sagas.testing.simulation.member import Place
 from sagas.testing.simulation.world import Servers
+from sagas.wire.stored import decode_instance
 
 __all__ = ["Rebuilding"]
 
@@ -42,6 +42,7 @@ class Rebuilding:
     ) -> None:
         self._table = servers.table
         listed, topics, broker = tuple(sagas), place.topics, servers.broker
+        self._definitions = {saga.name: saga.definition for saga in listed}
         self._waker = Waker(topics=topics, broker=broker, clock=clock)
         self._means = [
             Means(
@@ -77,16 +78,17 @@ class Rebuilding:
         return {key: self._of(*key) for key in self._table.keys}
 
     def _of(self, saga: str, saga_id: str) -> _Kept:
-        where, own = self._table.state(saga, saga_id).split(b"\n")
-        phase, turned_by, in_flight, parked, _ = json.loads(where)
-        ids = json.loads(own)[1]
+        state = self._table.state(saga, saga_id)
+        instance = decode_instance(self._definitions[saga], saga_id, state)
+        ids = {slot: fact.id for slot, fact in instance.facts.items()}
+        turned_by = instance.turned_by
         return _Kept(
             self._table.status(saga, saga_id) or "",
-            phase,
+            instance.phase,
             None if turned_by is None else ids[turned_by],
-            tuple(in_flight),
-            tuple(ids[number] for number in parked),
-            frozenset(ids),
+            tuple(sorted(instance.in_flight)),
+            tuple(ids[slot] for slot in instance.parked),
+            frozenset(ids.values()),
             frozenset(self._table.timer_names(saga, saga_id)),
         )
 
