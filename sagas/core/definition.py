@@ -313,6 +313,18 @@ class Definition:
         return frozenset(types)
 
     @cached_property
+    def leads_forward(self) -> Mapping[str, frozenset[str]]:
+        """Of what wakes each participant, what its own steps wait for on the way forward."""
+        return {
+            service: frozenset(
+                type_
+                for step in steps
+                for type_ in (*step.triggers, *((*step.done, *step.refused) if step.waits else ()))
+            )
+            for service, steps in self.steps_of.items()
+        }
+
+    @cached_property
     def leaves(self) -> frozenset[str]:
         """The event types that nothing follows, of which no handler is given one: once on Kafka, nobody
         needs them from the row.

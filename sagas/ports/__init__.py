@@ -165,8 +165,8 @@ class Broker(Protocol):
     ) -> Consumer:
         """A member of ``group`` reading ``topics``; a new group starts at the earliest offset.
 
-        On the topics of ``seldom`` little comes, and nothing that is in a hurry: while others have
-        records, theirs may be delivered up to a second later.
+        Nothing on the topics of ``seldom`` is in a hurry: while records come, theirs may be delivered up to
+        a second later.
         """
 
 

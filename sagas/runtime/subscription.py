@@ -81,6 +81,7 @@ class Subscription:
             if saga.definition.host == service.name
         )
         self.topics: frozenset[str] = frozenset(_topics(service, topics)) | retry_topics
+        self.unhurried: frozenset[str] = self.topics - frozenset(_hurried(service, topics))
         self.retry_topics = retry_topics
 
     def interest(self, record: Record) -> Interest | None:
@@ -199,6 +200,24 @@ def _topics(service: Service, topics: Topics) -> Iterator[str]:
     for observer in service.observers:
         yield from (topics.events(one) for one in observer.emitters - {FRAMEWORK_PUBLISHER})
         yield from (topics.control(saga) for saga in observer.ended)
+
+
+def _hurried(service: Service, topics: Topics) -> Iterator[str]:
+    """The topics on which a saga's way forward comes, or a request to turn it back, or what is observed.
+
+    What else wakes a participant can wait for some milliseconds, and comes together then: what turns a
+    saga back, timers and operators, and a start that leads to none of its steps, whose row is there
+    meanwhile by whoever acts on it. It mostly concerns nobody, and yet a fetch of its own would cost as
+    much as all the rest of a message.
+    """
+    for saga in service.sagas:
+        definition = saga.definition
+        for type_ in definition.leads_forward[service.name]:
+            yield topics.of(definition, type_)
+        if saga.cancelled_by is not None:
+            yield topics.events(saga.cancelled_by.publisher())
+    for observer in service.observers:
+        yield from (topics.events(one) for one in observer.emitters - {FRAMEWORK_PUBLISHER})
 
 
 def _sole_starts(service: Service, topics: Topics) -> dict[str, tuple[type[Saga], str]]:

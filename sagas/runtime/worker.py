@@ -83,7 +83,7 @@ class Worker:
             subscription.topics,
             group=group,
             listener=self,
-            seldom=subscription.retry_topics,
+            seldom=subscription.unhurried,
         )
         self._consumer: Consumer = self._new_consumer()
         self._let_go: set[asyncio.Task[None]] = set()

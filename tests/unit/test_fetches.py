@@ -6,12 +6,13 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagas.adapters.kafka.fetches import Asked, Seldom, swift
+from sagas.adapters.kafka.fetches import Asked, Asking, Seldom, swift
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -99,33 +100,47 @@ async def test_an_answer_that_ends_too_early_is_an_error(
 BUSY, RARE = ("busy", ((0, 1, 9), (1, 1, 9))), ("rare", ((0, 1, 9),))
 
 
-def test_what_is_seldom_needed_is_asked_for_now_and_then_while_others_are_busy() -> None:
+def test_what_is_in_no_hurry_is_asked_for_now_and_then_while_there_are_records() -> None:
     seldom = Seldom(frozenset({"rare"}), every_s=0.2)
-    assert seldom.without([BUSY, RARE], of=1, now=5.0) == [BUSY, RARE]
+    assert seldom.ask([BUSY, RARE], of=1, now=5.0) == Asking([BUSY, RARE])
     seldom.answered(of=1, with_records=True)
-    assert seldom.without([BUSY, RARE], of=1, now=5.1) == [BUSY]
-    assert seldom.without([BUSY, RARE], of=1, now=5.2) == [BUSY, RARE]
-    assert seldom.without([BUSY, RARE], of=1, now=5.3) == [BUSY]
+    assert seldom.ask([BUSY, RARE], of=1, now=5.125) == Asking([BUSY], within_s=pytest.approx(0.075))
+    assert seldom.ask([BUSY, RARE], of=1, now=5.2) == Asking([BUSY, RARE])
+    assert seldom.ask([BUSY, RARE], of=1, now=5.3) == Asking([BUSY], within_s=pytest.approx(0.1))
     seldom.answered(of=1, with_records=False)
-    assert seldom.without([BUSY, RARE], of=1, now=5.3) == [BUSY, RARE], "nobody is busy"
+    assert seldom.ask([BUSY, RARE], of=1, now=5.3) == Asking([BUSY, RARE]), "nothing comes"
 
 
 def test_each_broker_is_asked_in_its_turn() -> None:
     seldom = Seldom(frozenset({"rare"}), every_s=0.2)
     for broker in (1, 2):
-        assert seldom.without([BUSY, RARE], of=broker, now=5.0) == [BUSY, RARE]
+        assert seldom.ask([BUSY, RARE], of=broker, now=5.0).asked == [BUSY, RARE]
         seldom.answered(of=broker, with_records=True)
     for broker in (1, 2, 1, 2):
-        assert seldom.without([BUSY, RARE], of=broker, now=5.1) == [BUSY]
+        assert seldom.ask([BUSY, RARE], of=broker, now=5.1).asked == [BUSY]
     for broker in (1, 2):
-        assert seldom.without([BUSY, RARE], of=broker, now=5.3) == [BUSY, RARE]
+        assert seldom.ask([BUSY, RARE], of=broker, now=5.3).asked == [BUSY, RARE]
 
 
-def test_a_broker_that_has_nothing_else_is_asked_for_that() -> None:
+def test_where_nothing_is_in_a_hurry_the_question_waits_for_its_turn() -> None:
     seldom = Seldom(frozenset({"rare"}), every_s=0.2)
-    seldom.without([RARE], of=1, now=5.0)
+    assert seldom.ask([RARE], of=1, now=5.0) == Asking([RARE])
     seldom.answered(of=1, with_records=True)
-    assert seldom.without([RARE], of=1, now=5.1) == [RARE]
+    assert seldom.ask([RARE], of=1, now=5.05) == Asking([RARE], after_s=pytest.approx(0.15))
+    assert seldom.ask([RARE], of=1, now=5.25) == Asking([RARE], after_s=pytest.approx(0.15))
+    seldom.answered(of=1, with_records=False)
+    assert seldom.ask([RARE], of=1, now=5.3) == Asking([RARE]), "nothing comes: it costs nothing"
+
+
+async def test_a_broker_keeps_a_question_no_longer_than_until_the_next_one_is_due() -> None:
+    request = FetchRequest(500, 2, 3, 0, [BUSY, RARE])
+    client = Client()
+    swift(client, Seldom(frozenset({"rare"}), every_s=0.2))
+    for _ in range(2):
+        await client.send(1, request)
+    first, second = client.sent
+    assert first._max_wait_ms == 500
+    assert 1 <= second._max_wait_ms <= 200
 
 
 async def test_only_the_seldom_topics_are_left_out_on_the_wire() -> None:

@@ -51,6 +51,32 @@ def test_a_participant_reads_the_topics_of_what_wakes_it_and_control(
     assert subscription(service).topics == topics | {CONTROL}
 
 
+@pytest.mark.parametrize(
+    ("service", "hurried"),
+    [
+        ("orders", set()),
+        ("inventory", {"orders"}),
+        ("payments", {"inventory", "shipping"}),
+        ("shipping", {"payments"}),
+    ],
+)
+def test_what_leads_a_participant_s_steps_forward_is_in_a_hurry(
+    service: str, hurried: set[str]
+) -> None:
+    """Not what turns a saga back, nor control, nor a start on which another participant acts."""
+    found = subscription(service)
+    assert found.topics - found.unhurried == events(*hurried)
+
+
+def test_what_is_observed_is_in_a_hurry() -> None:
+    audit = Service("audit")
+
+    @audit.observes(OrderPlaced)
+    async def note(event: OrderPlaced, context: EventContext) -> None: ...
+
+    assert Subscription(audit, TOPICS).unhurried == frozenset()
+
+
 def test_who_observes_ends_reads_every_participant_s_topic_and_control() -> None:
     """Any event may be the last one; so may one that no handler has returned."""
     audit = Service("audit")

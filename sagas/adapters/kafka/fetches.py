@@ -16,23 +16,30 @@ from collections.abc import Sequence
 from functools import lru_cache
 from io import BytesIO
 from struct import Struct, error
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
 
-__all__ = ["Asked", "Seldom", "swift"]
+__all__ = ["Asked", "Asking", "Seldom", "swift"]
 
 Asked = Sequence[tuple[str, Sequence[tuple[int, int, int]]]]
 """Topics, and of each the partitions with the offset and the most bytes that are asked for."""
 
 
-class Seldom:
-    """Topics that need not be in each fetch; ``every_s`` is how often they are while others have records.
+class Asking(NamedTuple):
+    """What a broker is asked for, and for how long it may keep the question; ``after_s`` is to pass before."""
 
-    Each broker is asked for its own partitions, so each has a turn of its own. None is left out for longer:
-    a fetch in which they are missing is answered when others have records, or after the longest wait, and
-    the next one names them.
+    asked: Asked
+    after_s: float = 0.0
+    within_s: float | None = None
+
+
+class Seldom:
+    """Topics that are in no hurry; ``every_s`` is how often they are asked for while there are records.
+
+    Each broker is asked for its own partitions, so each has a turn of its own. Where it has no others, the
+    question itself waits for its turn: so what comes meanwhile comes together.
     """
 
     def __init__(self, topics: frozenset[str], *, every_s: float) -> None:
@@ -41,12 +48,18 @@ class Seldom:
         self._busy: set[object] = set()
         self._next: dict[object, float] = {}
 
-    def without(self, asked: Asked, *, of: object, now: float) -> Asked:
+    def ask(self, asked: Asked, *, of: object, now: float) -> Asking:
         """What a broker is to be asked for now, in seconds of any clock that only goes on."""
-        if of not in self._busy or now >= self._next.get(of, now):
-            self._next[of] = now + self._every_s
-            return asked
-        return [one for one in asked if one[0] not in self._topics] or asked
+        left_s = self._next.get(of, now) - now
+        if of in self._busy and left_s > 0:
+            hurried = [one for one in asked if one[0] not in self._topics]
+            if len(hurried) < len(asked):
+                if hurried:
+                    return Asking(hurried, within_s=left_s)
+                self._next[of] = now + left_s + self._every_s
+                return Asking(asked, after_s=left_s)
+        self._next[of] = now + self._every_s
+        return Asking(asked)
 
     def answered(self, *, of: object, with_records: bool) -> None:
         """While nothing comes, everything is asked for: then it costs nothing."""
@@ -61,9 +74,13 @@ def swift(client: AIOKafkaClient, seldom: Seldom) -> None:
         if type(request) is not FetchRequest:
             return await send(node_id, request, **how)
         now = asyncio.get_running_loop().time()
-        asked = seldom.without(request._topics, of=node_id, now=now)
-        response = await send(node_id, _Swift(request, asked), **how)
-        seldom.answered(of=node_id, with_records=_has_records(response))
+        asking = seldom.ask(request._topics, of=node_id, now=now)
+        if asking.after_s:
+            await asyncio.sleep(asking.after_s)
+        response = await send(node_id, _Swift(request, asking), **how)
+        # Nothing within a shortened wait says nothing of those that were left out.
+        if asking.within_s is None or _has_records(response):
+            seldom.answered(of=node_id, with_records=_has_records(response))
         return response
 
     client.send = swift_send
@@ -76,13 +93,16 @@ def _has_records(response: Any) -> bool:
 class _Swift(FetchRequest):  # type: ignore[misc] # aiokafka has no types
     """A fetch that is packed in one go where the broker knows version 11: Kafka 2.3 and later."""
 
-    def __init__(self, request: FetchRequest, asked: Asked) -> None:
+    def __init__(self, request: FetchRequest, asking: Asking) -> None:
+        wait_ms, within_s = request._max_wait_ms, asking.within_s
+        if within_s is not None:
+            wait_ms = min(wait_ms, max(1, round(within_s * 1000)))
         super().__init__(
-            request._max_wait_ms,
+            wait_ms,
             request._min_bytes,
             request._max_bytes,
             request._isolation_level,
-            list(asked),
+            list(asking.asked),
             request._rack_id,
         )
 
