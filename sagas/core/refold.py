@@ -56,7 +56,7 @@ def refold(definition: Definition, saga_id: str, found: Iterable[Found]) -> Refo
     The start comes first, then what was decided, in the order of its stamps. An event without a place of
     its own stands before the first one that was decided in its knowledge: an answer from outside, or one
     of a superseded generation that came late. Of those that nobody knew yet, answers come in the order in
-    which they were found, then the superseded.
+    which they were published, whatever their topics, then the superseded.
     """
     found = list(found)
     events = _distinct(found)
@@ -90,7 +90,7 @@ def refold_upon(instance: Instance, found: Iterable[Found]) -> Refolded:
     """
     found = list(found)
     placed = sorted((one for one in found if one.seq), key=lambda one: (one.generation, one.seq))
-    for one in [*placed, *(one for one in found if not one.seq)]:
+    for one in [*placed, *_by_time(one for one in found if not one.seq)]:
         instance = evolve(instance, one.fact)
     stored = {one.fact.id: one.stored for one in found}
     return Refolded(
@@ -151,11 +151,16 @@ def _in_order(events: list[Found]) -> list[Fact]:
     order: list[Found] = []
     for one in decided:
         _place_before(one, waiting, order)
-    answers = [one for one in waiting.values() if not one.seq]
+    answers = _by_time(one for one in waiting.values() if not one.seq)
     late = [one for one in waiting.values() if one.seq] + superseded
     order += [*answers, *sorted(late, key=lambda one: (one.generation, one.seq))]
     with_a_place = {one.mark for one in decided}
     return [one.fact._replace(folded=one.mark not in with_a_place) for one in order]
+
+
+def _by_time(answers: Iterable[Found]) -> list[Found]:
+    """The first answer may have ended the saga, and then the others were not recorded."""
+    return sorted(answers, key=lambda one: one.published_ms)
 
 
 def _place_before(one: Found, waiting: dict[str, Found], order: list[Found]) -> None:

@@ -99,6 +99,18 @@ def test_what_is_not_survived_yet_is_off_and_is_noticed() -> None:
     assert Faults().deletions == 0
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(6753, id="a wait is answered twice, with different choices"),
+        pytest.param(11767, id="an answer that nobody waited for comes after the end"),
+        pytest.param(34019, id="a late success is undone after its undo was given up"),
+    ],
+)
+def test_runs_that_looked_broken_once(seed: int) -> None:
+    assert Simulation(generated_workload).run(seed).violations == []
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(saga=SEEDS, plans=SEEDS, seed=SEEDS, alternatives=st.booleans())
 def test_generated_sagas_end_and_their_books_balance(

@@ -154,11 +154,16 @@ def _failed(evidence: Evidence, tallies: dict[str, _Tally]) -> Iterator[str]:
     """I2: what a saga that has failed leaves behind is in its ledger."""
     if evidence.status != "FAILED":
         return
-    given_up = {one.says.get("step") for one in evidence.log if one.type == _UNDO_FAILED}
+    given_up = _given_up(evidence)
     for step in evidence.definition.steps:
         tally = tallies[step.name]
         if step.undone is not None and tally.done > tally.undone and step.name not in given_up:
             yield f"I2: the saga failed, {step.name} is not undone, and nobody is told"
+
+
+def _given_up(evidence: Evidence) -> set[object]:
+    """The steps whose undo the saga has given up."""
+    return {one.says.get("step") for one in evidence.log if one.type == _UNDO_FAILED}
 
 
 def _completed(evidence: Evidence, step: StepDefinition, tally: _Tally) -> Iterator[str]:
@@ -182,12 +187,15 @@ def _required(evidence: Evidence, step: StepDefinition) -> bool:
 
 def _counting(evidence: Evidence) -> set[str]:
     """The types that count as triggers: not what came after the saga had gone on without the step, and
-    not the answer to a step that waits before that step was triggered.
+    not the answer to a step that waits before that step was triggered. Of several answers to one step the
+    first counts; which that was, only the row says.
     """
-    there = evidence.types
+    there, recorded = evidence.types, {event.type for event in evidence.recorded}
     for step in evidence.definition.steps:
         if step.otherwise in there:
             there -= set(step.done)
+        if step.waits and len(there.intersection(step.done)) > 1:
+            there -= set(step.done) - recorded
     for step in evidence.definition.steps:  # in order: a wait counts once it is triggered
         if step.waits and not _triggered(step, there):
             there -= set(step.done)
@@ -200,12 +208,15 @@ def _triggered(step: StepDefinition, there: set[str]) -> bool:
 
 
 def _order(evidence: Evidence) -> Iterator[str]:
-    """I5: a step is undone after everything that came after it. What is run once more has no order."""
+    """I5: a step is undone after everything that came after it. What is run once more has no order, nor has
+    a late success that is undone at once after its undo had been given up.
+    """
     undone = [one.step for one in evidence.effects if _is_undone(one) and not one.epoch]
     position = {name: index for index, name in enumerate(undone) if undone.count(name) == 1}
     steps, types = evidence.definition.by_name, evidence.types
+    given_up = _given_up(evidence)
     for name, index in position.items():
-        if steps[name].otherwise in types:
+        if steps[name].otherwise in types or name in given_up:
             continue
         for before in _ancestors(evidence, name):
             early = position.get(before, len(undone)) < index
