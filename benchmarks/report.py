@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import Figure, Observed, figure, of_pipeline
+from benchmarks.plots import PARTS, SHARES, cpu_plot, latency_plot
 from benchmarks.rounds import Effort
 from benchmarks.setup import Setup
 
 __all__ = ["as_json", "machine", "show"]
 
-_PARTS = ("workers", "broker", "redis", "postgresql", "driver")
-_SHARES = (0.5, 0.95, 0.99)
 _LIBRARIES = ("aiokafka", "redis", "pydantic", "structlog", "sqlalchemy", "uvloop")
 
 Rounds = Mapping[Setup, Sequence[Observed]]
@@ -45,11 +44,11 @@ def machine() -> dict[str, Any]:
 
 
 def show(rounds: Rounds, figures: Mapping[str, Figure], effort: Effort, console: Console) -> None:
-    """Print everything as tables, each figure as its median (and range)."""
+    """Print everything as tables and plots, each figure as its median (and range)."""
     if rounds:
-        console.print(_speeds(rounds))
+        console.print(_speeds(rounds), cpu_plot(rounds), "", sep="\n")
     if any(one.latencies for observed in rounds.values() for one in observed):
-        console.print(_latencies(rounds))
+        console.print(_latencies(rounds), latency_plot(rounds), "", sep="\n")
     table = Table(title="Figures", title_justify="left")
     for heading in ("figure", "median", "min", "max"):
         table.add_column(heading, justify="left" if heading == "figure" else "right")
@@ -79,7 +78,7 @@ def as_json(rounds: Rounds, figures: Mapping[str, Figure], effort: Effort) -> st
 
 def _setup(observed: Sequence[Observed], share: Figure | None) -> dict[str, Any]:
     throughputs = [one.throughput for one in observed]
-    parts = [part for part in _PARTS if part in throughputs[0].cpu_ms]
+    parts = [part for part in PARTS if part in throughputs[0].cpu_ms]
     return {
         "sagas_per_s": figure(one.sagas_per_s for one in observed).as_json(),
         "of_pipeline": None if share is None else share.as_json(),
@@ -90,7 +89,7 @@ def _setup(observed: Sequence[Observed], share: Figure | None) -> dict[str, Any]
                 f"p{share * 100:g}": figure(
                     one.p(share, latencies.rate) for one in observed
                 ).as_json()
-                for share in _SHARES
+                for share in SHARES
             }
             for latencies in observed[0].latencies
         },
@@ -100,17 +99,15 @@ def _setup(observed: Sequence[Observed], share: Figure | None) -> dict[str, Any]
 def _speeds(rounds: Rounds) -> Table:
     table = Table(title="At full speed: median (range)", title_justify="left")
     table.add_column("setup")
-    for heading in ("sagas/s", "of the pipeline", "CPU-ms per saga", *_PARTS, "peak MB of workers"):
+    for heading in ("sagas/s", "of the pipeline", "CPU-ms per saga", "peak MB"):
         table.add_column(heading, justify="right")
     for setup, observed in rounds.items():
         used = [one.throughput for one in observed]
-        parts = (figure(one.cpu_ms.get(part, 0.0) for one in used) for part in _PARTS)
         table.add_row(
             setup.name,
             _words(figure(one.sagas_per_s for one in observed), ",.0f"),
             "" if (share := of_pipeline(setup, rounds)) is None else _words(share, ".2f"),
             _words(figure(one.cpu_ms for one in observed), ".2f"),
-            *(f"{part.median:.2f}" for part in parts),
             f"{figure(one.peak_kb['workers'] / 1024 for one in used).median:,.0f}",
         )
     return table
@@ -123,7 +120,7 @@ def _latencies(rounds: Rounds) -> Table:
         table.add_column(heading, justify="right")
     for setup, observed in rounds.items():
         for latencies in observed[0].latencies:
-            shares = [figure(one.p(s, latencies.rate) for one in observed) for s in _SHARES]
+            shares = [figure(one.p(s, latencies.rate) for one in observed) for s in SHARES]
             table.add_row(
                 setup.name, f"{latencies.rate:g}", *(_words(one, ",.1f") for one in shares)
             )

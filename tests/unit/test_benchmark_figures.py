@@ -1,14 +1,18 @@
 """What the benchmark computes from what it saw, and the orders that it places."""
 
+import io
 import json
 import math
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from benchmarks.driver import Latencies, Throughput
 from benchmarks.figures import Figure, Observed, figure, of_pipeline, ratios, summary
 from benchmarks.orders import LIMIT_CENTS, order
 from benchmarks.pipeline.reactions import REACTIONS, answer
+from benchmarks.plots import cpu_plot, latency_plot
 from benchmarks.setup import PIPELINE, Setup
 
 
@@ -81,3 +85,25 @@ def test_events_have_the_size_that_was_asked_for(size: int) -> None:
     )
     encoded = json.dumps(payload, separators=(",", ":"))
     assert abs(len(encoded) - size) <= 10
+
+
+def drawn(table: Table) -> list[str]:
+    console = Console(width=100, file=io.StringIO())
+    console.print(table)
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+def test_bars_are_as_long_as_what_was_spent_and_told_apart_without_colours() -> None:
+    rounds = {Setup(system=PIPELINE): [observed(1000, 1.0)], Setup(): [observed(500, 1.0)]}
+    lines = drawn(cpu_plot(rounds))
+    assert "█ workers" in lines[0]
+    framework = lines[-1]
+    assert framework.startswith("framework")
+    assert (framework.count("█"), framework.count("▓")) == (20, 10), framework
+    assert framework.rstrip().endswith("0.75")
+
+
+def test_what_never_ended_is_said_beside_its_bar() -> None:
+    never = Observed(Throughput(1, 2.0, {}, {}), [Latencies(20, [5.0], 1)])
+    lines = drawn(latency_plot({Setup(): [never], Setup(system=PIPELINE): [observed(10, 3.0)]}))
+    assert any("framework at 20/s" in line and "never" in line for line in lines)
