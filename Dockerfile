@@ -7,13 +7,14 @@ RUN python -m venv /venv \
     && sed -n '/^uv==/,/[^\\]$/p' requirements.lock > /tmp/uv.lock \
     && pip install --no-cache-dir --no-deps --require-hashes -r /tmp/uv.lock \
     && uv pip install --no-cache --python /venv/bin/python --constraints requirements.lock \
-        --requirements pyproject.toml --extra sql --extra web --extra uvloop
+        --requirements pyproject.toml --extra sql --extra web --extra faust --extra uvloop
 COPY sagas ./sagas
 RUN uv pip install --no-cache --python /venv/bin/python --no-deps \
         --build-constraints requirements.lock .
 
 FROM python:3.11-slim
-RUN useradd --create-home --uid 10001 sagas
+RUN useradd --create-home --uid 10001 sagas \
+    && install --directory --owner sagas /var/lib/monitor
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY pyproject.toml ./

@@ -65,6 +65,8 @@ class LogEvent(StrEnum):
     DRAIN_TIMEOUT = "drain.timeout"
     RUN_FAILED = "run.failed"
     LIVEZ_LISTENING = "livez.listening"
+    MONITOR_FOLLOWING = "monitor.following"
+    MONITOR_STATE_EMPTY = "monitor.state_empty"
 
     # of other libraries, whose text is in ``message``
     LIBRARY_MESSAGE = "library.message"

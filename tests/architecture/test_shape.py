@@ -16,6 +16,10 @@ PURE = {
         *("sagas.core", "sagas.wire", "sagas.checks", "sagas.service", "sagas.signatures"),
         "pydantic",
     },
+    "sagas/monitoring": {
+        *("sagas.core", "sagas.wire", "sagas.ports", "sagas.monitoring"),
+        *("sagas.runtime.incoming", "sagas.runtime.views", "pydantic"),
+    },
 }
 MAX_MODULE_LINES = 400
 MAX_SCRIPT_LINES = 100

@@ -1,0 +1,1 @@
+"""faust-streaming: a worker that tails topics for whoever keeps views of them. It publishes nothing."""
