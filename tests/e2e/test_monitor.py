@@ -160,22 +160,23 @@ async def test_views_over_restarts_and_without_state(
             assert f"{before['COMPLETED']} COMPLETED, {before['COMPENSATED']} COMPENSATED" in shown
             assert "create_shipment within 5s over 24h" in shown
             assert await answers(monitor) == {"sagas": 200, "nothing": 404, "?windows=0": 400}
-            assert monitor.stop() == 0
 
-            # What came while it was away is read first; then it is as if it had not been away.
+            # Killed: what came since its last save, and while it was away, is read first.
+            assert monitor.stop(signal.SIGKILL) == -signal.SIGKILL
             meanwhile = await shop.order(range(21, 30))
             monitor.start()
             after = await seen(monitor, before + meanwhile)
             assert started(after) == 30
             completed = (before + meanwhile)["COMPLETED"]
             assert after["latencies"][SAGA]["steps"]["create_shipment"]["count"] == completed
+            assert monitor.log.count("monitor.state_empty") == 1  # when it was started first
+            assert monitor.stop() == 0
 
-            assert monitor.stop(signal.SIGKILL) == -signal.SIGKILL
             monitor.start()
             assert counted(await seen(monitor, before + meanwhile)) == counted(after)
-            assert monitor.log.count("monitor.state_empty") == 1  # when it was started first
-
+            assert monitor.log.count("monitor.state_empty") == 1
             assert monitor.stop(signal.SIGKILL) == -signal.SIGKILL
+
             monitor.forget()
             monitor.start()
             assert counted(await seen(monitor, before + meanwhile)) == counted(after)

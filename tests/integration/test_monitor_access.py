@@ -67,9 +67,7 @@ async def test_the_monitor_needs_to_read_and_nothing_else(tmp_path: Path) -> Non
             assert PASSWORD not in monitor.log
             assert "Traceback" not in monitor.log
 
-        # The rules are what they are taken for: whoever has them can write nowhere.
+        # The rules are what they are taken for: who has them can not even begin to write.
         user = KafkaBroker(kafka.secured, client_id=MONITOR, settings=kafka.settings_of(MONITOR))
-        await user.start()
-        with pytest.raises(SettingsError, match=topics[0]):
-            await user.publish(OutgoingRecord(topics[0], b"x", b"{}"))
-        await user.stop()
+        with pytest.raises(SettingsError, match="refuses connecting a producer"):
+            await user.start()

@@ -128,6 +128,25 @@ def test_views_go_on_after_a_restart(
     assert counted(observer) == true
 
 
+def test_what_is_gone_is_recognised_after_a_restart(day: Day) -> None:
+    observer = observer_of(policy_of(settle_ms=1))
+    reading = Reading(day, observer)
+    reading.to_end()
+    reading.look(later_ms=20_000)
+    before = counted(observer)
+    again = observer_of(policy_of(settle_ms=1))
+    assert again.put_back(saved(observer.changes(), {}))
+    reading = Reading(day, again)
+    assert [again.position(one) for one in reading.partitions] == [
+        len(day.logs[one]) for one in reading.partitions
+    ]
+    for number in range(len(reading.partitions)):
+        reading.publish_again(number, 0)
+    reading.to_end()
+    assert again.views()["left_out"]["of_ended"] > 0
+    assert counted(again) == before
+
+
 def saved(changes: dict[str, bytes | None], kept: dict[str, bytes]) -> dict[str, bytes]:
     merged = {**kept, **changes}
     return {key: value for key, value in merged.items() if value is not None}

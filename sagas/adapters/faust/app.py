@@ -62,9 +62,14 @@ class TailApp(faust.App):
     """A Faust app that follows. Its state is opened before it is started, and closed when it stops."""
 
     BootStrategy = _NoProducer
-    follower: Follower
-    state_path: Path
-    state_file: StateFile | None = None
+
+    def __init__(self, follower: Follower, settings: TailSettings, **options: Any) -> None:
+        self.follower = follower
+        self.state_path = settings.state
+        self.state_file: StateFile | None = None
+        self._keeping = asyncio.Lock()
+        self._unsaved: dict[str, bytes | None] = {}
+        super().__init__(settings.group, **options)
 
     def _new_transport(self) -> TailTransport:
         return TailTransport(self.conf.broker_consumer, self)
@@ -80,13 +85,18 @@ class TailApp(faust.App):
             state.clear()
 
     async def keep(self) -> None:
-        """Keep what has changed, offsets and counts together."""
+        """Keep what has changed, offsets and counts together. What was not written for certain, because this
+        was cancelled, is written the next time.
+        """
         if self.state_file is not None:
-            await asyncio.to_thread(self.state_file.write, self.follower.changes())
+            async with self._keeping:
+                self._unsaved.update(self.follower.changes())
+                await asyncio.to_thread(self.state_file.write, dict(self._unsaved))
+                self._unsaved.clear()
 
-    async def on_stop(self) -> None:
-        """Keep the rest. Nothing is read any more."""
-        await super().on_stop()
+    async def on_shutdown(self) -> None:
+        """Keep the rest: everything else has stopped."""
+        await super().on_shutdown()
         await self.keep()
         if self.state_file is not None:
             self.state_file.close()
@@ -96,7 +106,8 @@ class TailApp(faust.App):
 def tail_app(follower: Follower, settings: TailSettings) -> TailApp:
     """The application; nothing is connected or opened before it is started."""
     app = TailApp(
-        settings.group,
+        follower,
+        settings,
         broker=_broker_urls(settings.servers),
         broker_credentials=_credentials(settings),
         broker_client_id=settings.group,
@@ -122,7 +133,6 @@ def tail_app(follower: Follower, settings: TailSettings) -> TailApp:
         debug=False,
         autodiscover=False,
     )
-    app.follower, app.state_path = follower, settings.state
     _follow(app, settings)
     _serve(app)
     return app

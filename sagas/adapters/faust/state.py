@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 
 from sagas.core.errors import SettingsError
 
@@ -16,12 +17,12 @@ __all__ = ["StateFile"]
 
 class StateFile:
     """An open state file, which nobody else can open meanwhile. Raises SettingsError if somebody has, or if
-    it is no such file. Calls may come from any thread, one at a time.
+    it is no such file. Calls may come from any thread: they take turns.
     """
 
     def __init__(self, path: Path) -> None:
+        self._turn = Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
         self._database = sqlite3.connect(path, timeout=0, check_same_thread=False)
         try:
             # One process has it, until it is gone: the lock is the operating system's.
@@ -48,7 +49,7 @@ class StateFile:
         """Keep these, and forget those that are None. After a crash all of it is there, or none."""
         gone = [(key,) for key, value in changes.items() if value is None]
         kept = [(key, value) for key, value in changes.items() if value is not None]
-        with self._database:
+        with self._turn, self._database:
             self._database.executemany("DELETE FROM kept WHERE key = ?", gone)
             self._database.executemany(
                 "INSERT INTO kept VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -57,9 +58,10 @@ class StateFile:
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._database:
+        with self._turn, self._database:
             self._database.execute("DELETE FROM kept")
 
     def close(self) -> None:
         """Let others open it."""
-        self._database.close()
+        with self._turn:
+            self._database.close()
