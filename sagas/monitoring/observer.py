@@ -16,7 +16,7 @@ from sagas.monitoring.contracts import Contracts
 from sagas.monitoring.kept import Changes, changes_of, put_back
 from sagas.monitoring.policy import Objective, Policy
 from sagas.monitoring.progress import Progress
-from sagas.monitoring.stuck import Candidate, candidates, usual_of
+from sagas.monitoring.stuck import Candidate, Usual, candidates, usual_of
 from sagas.monitoring.views import (
     latency_view,
     moment,
@@ -33,6 +33,8 @@ __all__ = ["WINDOWS_MAX", "SagaObserver"]
 WINDOWS_MAX = 1440
 _WINDOWS = 10
 _LISTED = 100
+_SCAN_MS = 5_000
+"""The table of all that is open is looked through this often; what is usual is found anew for each window."""
 
 
 class SagaObserver:
@@ -48,7 +50,10 @@ class SagaObserver:
         self._board = Board(definitions, policy)
         self._progress = Progress()
         self._stuck: list[Candidate] = []
+        self._usual: Usual = {}
+        self._usual_of_ms = -1
         self._looked_ms = 0
+        self._scanned_ms = 0
         for objective in policy.objectives:
             _check(objective, self._board)
 
@@ -89,8 +94,15 @@ class SagaObserver:
     def look(self, now_ms: int) -> None:
         """By a timer: let go what is over, and look for sagas that are stuck."""
         self._looked_ms = now_ms
-        self._board.sweep(self._progress.passed_ms())
-        self._stuck = candidates(self._board, usual_of(self._board))
+        board = self._board
+        board.sweep(self._progress.passed_ms())
+        if 0 <= now_ms - self._scanned_ms < _SCAN_MS:
+            return
+        self._scanned_ms = now_ms
+        window_ms = board.windows.start_of(board.passed_ms)
+        if window_ms != self._usual_of_ms:
+            self._usual, self._usual_of_ms = usual_of(board), window_ms
+        self._stuck = candidates(board, self._usual)
 
     # --- over a restart -------------------------------------------------------------------------------
 

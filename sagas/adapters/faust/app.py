@@ -69,6 +69,7 @@ class TailApp(faust.App):
         self.state_file: StateFile | None = None
         self._keeping = asyncio.Lock()
         self._unsaved: dict[str, bytes | None] = {}
+        self._shown: tuple[int, dict[str, Any]] | None = None
         super().__init__(settings.group, **options)
 
     def _new_transport(self) -> TailTransport:
@@ -83,6 +84,17 @@ class TailApp(faust.App):
         if not self.follower.put_back(state.read()):
             _log.info("monitor.state_empty", path=str(self.state_path))
             state.clear()
+
+    def look(self) -> None:
+        """Have the follower look; what is shown is put together anew."""
+        self.follower.look(now_ms())
+        self._shown = None
+
+    def views(self, windows: int) -> dict[str, Any]:
+        """What the follower shows, put together once between two looks, however many ask."""
+        if self._shown is None or self._shown[0] != windows:
+            self._shown = windows, self.follower.views(windows=windows)
+        return self._shown[1]
 
     async def keep(self) -> None:
         """Keep what has changed, offsets and counts together. What was not written for certain, because this
@@ -161,7 +173,7 @@ def _follow(app: TailApp, settings: TailSettings) -> None:
             app.follower.observe(_record_of(event.message), now_ms())
 
     async def look() -> None:
-        app.follower.look(now_ms())
+        app.look()
         await app.keep()
 
     async def measure() -> None:
@@ -191,10 +203,10 @@ def _record_of(message: Any) -> Record:
 
 def _serve(app: TailApp) -> None:
     async def views(view: View, request: Request) -> Response:
-        return _shown(view, request, lambda windows: app.follower.views(windows=windows))
+        return _shown(view, request, app.views)
 
     async def one(view: View, request: Request, name: str) -> Response:
-        return _shown(view, request, lambda windows: app.follower.views(windows=windows).get(name))
+        return _shown(view, request, lambda windows: app.views(windows).get(name))
 
     app.page("/views", name="views")(views)
     app.page("/views/{name}", name="view")(one)
