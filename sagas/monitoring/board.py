@@ -17,7 +17,7 @@ from sagas.core.definition import Definition
 from sagas.core.refold import Found
 from sagas.monitoring.contracts import Seen
 from sagas.monitoring.policy import Objective, Policy
-from sagas.monitoring.standing import Standing, place_of, rank_of, standing_of
+from sagas.monitoring.standing import Standing, merged, place_of, standing_of
 from sagas.monitoring.windows import Windows
 
 __all__ = ["Board", "Events", "InstanceOf"]
@@ -67,8 +67,10 @@ class Board:
         known = events.get(place)
         if known is None and len(events) >= _EVENTS_MAX:
             self.tally["too_many_of_one"] += 1
-        elif known is None or rank_of(known) < rank_of(seen.found):
-            events[place] = seen.found
+            return
+        found = seen.found if known is None else merged(known, seen.found)
+        if found is not known:
+            events[place] = found
             self._unsettled.add(instance)
 
     def settle(self) -> None:
@@ -127,7 +129,8 @@ class Board:
             self._drop(instance)
 
     def _newest_ms(self, instance: InstanceOf) -> int:
-        return max(found.fact.at_ms for found in self._events[instance].values())
+        """When an event of it was published last: it may have been decided long before."""
+        return max(found.published_ms for found in self._events[instance].values())
 
     def _excess(self) -> list[InstanceOf]:
         """The instances beyond the bound: of which nothing was heard for longest."""

@@ -95,6 +95,7 @@ class Contracts:
             mark="",
             folded=envelope.folded,
             deadline_ms=envelope.trail.deadline_ms,
+            published_ms=record.timestamp_ms,
         )
         return Seen(saga.definition.saga, incoming.saga_id, found)
 

@@ -24,6 +24,7 @@ Changes = dict[str, bytes | None]
 """Values by key; None for a key that goes."""
 
 _FORMAT = 1
+"""Goes up when the form changes, or what an instance adds to counts: that is taken back as it was added."""
 _SEPARATOR = "\x1f"
 
 
@@ -89,17 +90,29 @@ def _fingerprint(board: Board) -> str:
 def _bytes_of_events(events: Events) -> bytes:
     return _bytes(
         [
-            [place, [*one.fact], one.generation, one.seq, [*one.folded], one.deadline_ms]
+            [
+                *(place, [*one.fact], one.generation, one.seq, [*one.folded]),
+                *(one.deadline_ms, one.published_ms),
+            ]
             for place, one in events.items()
         ]
     )
 
 
 def _events_of(value: bytes) -> Iterator[tuple[str, Found]]:
-    for place, fact, generation, seq, folded, deadline_ms in json.loads(value):
+    for place, fact, generation, seq, folded, deadline_ms, published_ms in json.loads(value):
         id_, type_, step, role, cause, direction, *rest = fact
         event = Fact(id_, type_, step, Role(role), cause, Direction(direction), *rest)
-        yield place, Found(shared(event), generation, seq, "", tuple(folded), deadline_ms)
+        yield (
+            place,
+            Found(
+                shared(event),
+                *(generation, seq, ""),
+                folded=tuple(folded),
+                deadline_ms=deadline_ms,
+                published_ms=published_ms,
+            ),
+        )
 
 
 def _key(*parts: str) -> str:

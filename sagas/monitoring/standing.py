@@ -17,7 +17,7 @@ from sagas.monitoring.sketch import bucket_of
 from sagas.runtime.views import waits_for
 from sagas.wire.ids import mark_of
 
-__all__ = ["Contribution", "Key", "Open", "Standing", "place_of", "rank_of", "standing_of"]
+__all__ = ["Contribution", "Key", "Open", "Standing", "merged", "place_of", "standing_of"]
 
 Key = tuple[str | int, ...]
 """What is counted in a window: ``("started",)``, ``("ended", status)``, ``("took", status, bucket)``,
@@ -69,10 +69,16 @@ def place_of(found: Found) -> str:
     return found.fact.id if found.seq else f"{found.fact.id}/outside"
 
 
-def rank_of(found: Found) -> tuple[int, int, int]:
-    """Of two copies in one place the higher one counts: what was decided again after a loss, as it was
-    decided last.
+def merged(one: Found, other: Found) -> Found:
+    """Of two copies in one place: what was decided again after a loss counts as it was decided last, and the
+    event as published when it was published first. In whatever order copies are merged.
     """
+    kept = max(one, other, key=_rank)
+    published_ms = min(one.published_ms, other.published_ms)
+    return kept if kept.published_ms == published_ms else kept._replace(published_ms=published_ms)
+
+
+def _rank(found: Found) -> tuple[int, int, int]:
     return found.generation, found.seq, -found.fact.at_ms
 
 
@@ -83,7 +89,7 @@ def standing_of(
     objectives: Iterable[Objective] = (),
 ) -> Standing | None:
     """Where the instance stands; None if its start was not seen. The marks of the events are made here."""
-    ordered = sorted(events, key=lambda one: (one.fact.at_ms, one.fact.id, one.seq))
+    ordered = sorted(events, key=lambda one: (one.published_ms, one.fact.id, one.seq))
     marked = [one._replace(mark=mark_of(one.fact.id)) for one in ordered]
     folded = refold(definition, saga_id, marked)
     if folded is None:

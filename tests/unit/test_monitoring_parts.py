@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import reduce
 from itertools import permutations
 from typing import Any
 
@@ -22,9 +23,13 @@ from sagas import (
     Wait,
     days,
 )
+from sagas.core.definition import Role
+from sagas.core.instance import Fact
+from sagas.core.refold import Found
 from sagas.monitoring.observer import SagaObserver
 from sagas.monitoring.policy import Policy
 from sagas.monitoring.progress import Progress
+from sagas.monitoring.standing import merged
 from sagas.monitoring.windows import Windows
 from sagas.ports import Record, TopicPartition
 from sagas.testing import SagaTestEnvironment
@@ -165,6 +170,27 @@ def test_of_two_answers_that_nobody_has_handled_yet_the_older_one_counts() -> No
             observer.observe(outside(event, offset, now_ms), 10_000)
         answer = observer.views(windows=1440)["latencies"]["question"]["steps"]["answer"]
         assert answer["p50_ms"] == pytest.approx(1_000, rel=0.02)
+
+
+COPIES = st.builds(
+    lambda at_ms, generation, seq, published_ms: Found(
+        Fact("id", "type", "step", Role.DONE, at_ms=at_ms),
+        generation,
+        seq,
+        mark="",
+        published_ms=published_ms,
+    ),
+    *[st.integers(0, 3)] * 4,
+)
+
+
+@given(copies=st.lists(COPIES, min_size=2, max_size=6), data=st.data())
+def test_copies_of_one_event_are_merged_in_any_order(
+    copies: list[Found], data: st.DataObject
+) -> None:
+    whole = reduce(merged, copies)
+    again = data.draw(st.permutations([*copies, *data.draw(st.permutations(copies))]))
+    assert reduce(merged, again) == whole
 
 
 def test_windows_that_are_gone_stay_gone() -> None:
