@@ -21,7 +21,7 @@ class MonitorSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SAGAS_MONITOR_", extra="ignore", frozen=True)
 
     http_host: str = "127.0.0.1"
-    http_port: int = Field(default=6066, ge=0, lt=65536)
+    http_port: int = Field(default=6066, ge=1, lt=65536)
     state: Path = Path("data/monitor.db")
     window: Span = "1m"
     keep: Span = "24h"

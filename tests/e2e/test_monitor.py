@@ -129,6 +129,7 @@ async def answers(monitor: MonitorProcess) -> dict[str, int]:
     """The status of some requests."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{monitor.port}", timeout=10) as client:
         return {
+            "": (await client.get("/")).status_code,  # compose.yaml asks whether it is alive
             "sagas": (await client.get("/views/sagas")).status_code,
             "nothing": (await client.get("/views/nothing")).status_code,
             "?windows=0": (await client.get("/views?windows=0")).status_code,
@@ -159,7 +160,12 @@ async def test_views_over_restarts_and_without_state(
             shown = monitor.command("views")
             assert f"{before['COMPLETED']} COMPLETED, {before['COMPENSATED']} COMPENSATED" in shown
             assert "create_shipment within 5s over 24h" in shown
-            assert await answers(monitor) == {"sagas": 200, "nothing": 404, "?windows=0": 400}
+            assert await answers(monitor) == {
+                "": 200,
+                "sagas": 200,
+                "nothing": 404,
+                "?windows=0": 400,
+            }
 
             # Killed: what came since its last save, and while it was away, is read first.
             assert monitor.stop(signal.SIGKILL) == -signal.SIGKILL

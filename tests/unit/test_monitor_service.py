@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from typer.testing import CliRunner
 
+from sagas.adapters.faust.app import TailSettings, tail_app
 from sagas.adapters.faust.state import StateFile
 from sagas.core.errors import SettingsError
 from services.monitor.__main__ import main
 from services.monitor.screen import show
 from services.monitor.settings import MonitorSettings
-from tests.observed import Reading, a_day, observer_of
+from tests.observed import Reading, a_day, counted, observer_of
 
 
 def test_what_is_kept_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
@@ -45,6 +47,27 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(SettingsError, match="delete it: the topics are read again"):
         StateFile(path)
+
+
+async def test_what_was_not_written_is_written_the_next_time(tmp_path: Path) -> None:
+    observer = observer_of()
+    settings = TailSettings(servers="127.0.0.1:1", group="test.monitor", state=tmp_path / "m.db")
+    app = tail_app(observer, settings)
+    app.open_state()
+    assert app.state_file is not None
+    app.state_file._database.execute("ALTER TABLE kept RENAME TO away")
+    reading = Reading(await a_day(), observer)
+    reading.to_end()
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await app.keep()
+    app.state_file._database.execute("ALTER TABLE away RENAME TO kept")
+    reading.look(later_ms=20_000)
+    await app.keep()
+    again = observer_of()
+    assert again.put_back(app.state_file.read())
+    assert counted(again) == counted(observer)
+    await app.on_shutdown()
+    assert app.state_file is None
 
 
 def test_objectives_are_declared_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
