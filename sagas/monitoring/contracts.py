@@ -72,10 +72,11 @@ class Contracts:
         """All that are observed."""
         return tuple(self._sagas.values())
 
-    def seen(self, record: Record) -> Seen | None:
+    def seen(self, record: Record, now_ms: int) -> Seen | None:
         """The event that a record brings; None for what only asks for something, or concerns no saga here.
 
-        Raises InvalidMessage for what a participant would make a dead letter.
+        A record's own time is its producer's word: one that lies ahead of ``now_ms``, or is none, is taken
+        for now. Raises InvalidMessage for what a participant would make a dead letter.
         """
         envelope = decode_headers(record.headers, record.value or b"", time_ms=record.timestamp_ms)
         type_ = envelope.type or self._sole_start.get(record.topic, "")
@@ -83,7 +84,8 @@ class Contracts:
         if saga is None or type_ in CONTROL_EVENTS:
             return None
         incoming = decode_incoming(envelope, saga, type_)
-        if incoming.fact.at_ms > record.timestamp_ms + _AHEAD_MAX_MS:
+        published_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= now_ms else now_ms
+        if incoming.fact.at_ms > published_ms + _AHEAD_MAX_MS:
             raise InvalidMessage(
                 f"{type_} of {incoming.saga_id!r} says that it was decided more than a day after it was "
                 "published; set ce_time to the time of the event."
@@ -95,7 +97,7 @@ class Contracts:
             mark="",
             folded=envelope.folded,
             deadline_ms=envelope.trail.deadline_ms,
-            published_ms=record.timestamp_ms,
+            published_ms=published_ms,
         )
         return Seen(saga.definition.saga, incoming.saga_id, found)
 

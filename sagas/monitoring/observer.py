@@ -28,9 +28,8 @@ from sagas.monitoring.views import (
 from sagas.ports import Record, TopicPartition
 from sagas.wire.topics import Topics
 
-__all__ = ["WINDOWS_MAX", "SagaObserver"]
+__all__ = ["SagaObserver"]
 
-WINDOWS_MAX = 1440
 _WINDOWS = 10
 _LISTED = 100
 _SCAN_MS = 5_000
@@ -84,7 +83,7 @@ class SagaObserver:
         if not self._progress.note(record, now_ms):
             return
         try:
-            seen = self._contracts.seen(record)
+            seen = self._contracts.seen(record, now_ms)
         except InvalidMessage:
             self._board.tally["unreadable"] += 1
             return

@@ -260,6 +260,23 @@ def test_what_a_participant_would_not_read_is_passed_over(day: Day) -> None:
     assert counted(observer) == before
 
 
+def test_times_that_can_not_be_neither_open_windows_nor_keep_sagas(day: Day) -> None:
+    observer = observer_of()
+    ahead_ms = day.end_ms + A_WEEK_MS
+    value = b'{"order_id": "%d"}'
+    told = (("ce_time", b"9000-01-01T00:00:00Z"),)
+    for offset, (headers, timestamp_ms) in enumerate(
+        [((), ahead_ms), ((), -1), (told, ahead_ms), ((("ce_time", b"2026-01-01T00:00:00Z"),), -1)]
+    ):
+        record = Record(
+            "test.orders.events", 0, offset, None, value % offset, headers, timestamp_ms
+        )
+        observer.observe(record, day.end_ms)
+    views = observer.views(windows=1440)
+    assert views["left_out"] == {"unreadable": 3}
+    assert views["instances"] == {"kept": 1, "without_a_start": 0}
+
+
 def test_a_start_from_outside_needs_no_headers(day: Day) -> None:
     observer = observer_of()
     value = b'{"order_id": "by hand"}'

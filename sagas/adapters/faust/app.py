@@ -197,7 +197,7 @@ def _record_of(message: Any) -> Record:
         message.key,
         message.value,
         tuple((name, value or b"") for name, value in pairs),
-        round(message.timestamp * 1000),
+        -1 if message.timestamp is None else round(message.timestamp * 1000),
     )
 
 

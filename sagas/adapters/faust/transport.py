@@ -7,16 +7,13 @@ tools that show lag; nothing depends on them, so a state that was deleted is reb
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 import structlog
 from faust.transport.drivers import aiokafka as driver
 
 from sagas.adapters.faust.following import Follower
 from sagas.ports import TopicPartition
-
-if TYPE_CHECKING:
-    from faust.types.app import AppT
 
 __all__ = ["TailConsumer", "TailTransport", "now_ms"]
 
@@ -65,6 +62,3 @@ class TailTransport(driver.Transport):
     """Faust's transport with that consumer."""
 
     Consumer = TailConsumer
-
-    def __init__(self, url: object, app: AppT) -> None:
-        super().__init__(url, app)
