@@ -88,9 +88,9 @@ def test_events_have_the_size_that_was_asked_for(size: int) -> None:
 
 
 def drawn(table: Table) -> list[str]:
-    console = Console(width=100, file=io.StringIO())
-    console.print(table)
-    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    written = io.StringIO()
+    Console(width=100, file=written).print(table)
+    return written.getvalue().splitlines()
 
 
 def test_bars_are_as_long_as_what_was_spent_and_told_apart_without_colours() -> None:

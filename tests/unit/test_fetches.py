@@ -6,7 +6,6 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v11, FetchResponse_v11
 from hypothesis import given

@@ -28,7 +28,7 @@ Asked = Sequence[tuple[str, Sequence[tuple[int, int, int]]]]
 
 
 class Asking(NamedTuple):
-    """What a broker is asked for, and for how long it may keep the question; ``after_s`` is to pass before."""
+    """What a broker is asked for, and how long it may keep the question; ``after_s`` is to pass before."""
 
     asked: Asked
     after_s: float = 0.0
