@@ -18,6 +18,7 @@ from sagas.adapters.kafka.broker import KafkaBroker
 from sagas.adapters.kafka.settings import KafkaSettings
 from sagas.adapters.memory.broker import MemoryBroker
 from sagas.adapters.memory.table import MemorySagaTable
+from sagas.adapters.memory.workers import MemoryWorkerRegistry
 from sagas.adapters.redis.settings import RedisTableSettings
 from sagas.adapters.redis.table import RedisSagaTable
 from sagas.core.errors import SettingsError
@@ -30,10 +31,12 @@ from sagas.runtime.client import SagaClient
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
 from sagas.runtime.patience import Patience
+from sagas.runtime.registration import Register
 from sagas.runtime.views import SagaView
 from sagas.runtime.worker import WorkerSettings
 from sagas.service import Lifespan, Service
 from sagas.settings import SagaSettings
+from sagas.watching import register_of
 from sagas.wire.topics import RETRY_TIERS_MS, Topics
 
 __all__ = [
@@ -71,6 +74,7 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
     patience = Patience(clock, pause_s=0.5)
     broker = KafkaBroker(settings.kafka, client_id=client_id, settings=_usual(settings))
     table = _redis_table(settings)
+    register = register_of(settings)
     try:
         await patience.insist(table.start)
         await patience.insist(broker.start)
@@ -82,8 +86,10 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
             ids=RandomIds(),
             reader=broker_admin(settings, client_id=f"{client_id}-rebuild"),
             keep_ended_ms=settings.keep_ended_ms,
+            register=register,
         )
     finally:
+        await register.registry.stop()
         await broker.stop()
         await table.stop()
 
@@ -261,6 +267,7 @@ async def embedded_platform(namespace: str = "sagas") -> AsyncIterator[Platform]
             clock=clock,
             ids=RandomIds(),
             settings=WorkerSettings(commit_interval_s=0.0),
+            register=Register(registry=MemoryWorkerRegistry(clock)),
         )
     finally:
         await broker.stop()

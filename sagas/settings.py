@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sagas.adapters.kafka.settings import KafkaSecurity, Mechanism, Protocol
 from sagas.adapters.redis.settings import Durability
@@ -18,6 +19,7 @@ from sagas.wire.topics import Topics
 __all__ = ["SagaSettings"]
 
 _REDIS_SCHEMES = {"redis", "rediss", "unix"}
+_TAGS_MAX, _TAG_MAX = 20, 100
 _KNOWN = {"log_level": LEVELS, "log_format": FORMATS}
 
 
@@ -43,6 +45,8 @@ class SagaSettings(BaseSettings):
     replication_factor: int = Field(default=1, ge=1)
     durability: Durability = "server"
     keep_ended: str = "8d"
+    service_version: str = ""
+    tags: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: str = "INFO"
     log_format: str = "console"
 
@@ -63,6 +67,22 @@ class SagaSettings(BaseSettings):
             username=self.kafka_username,
             password=self.kafka_password,
         )
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        """As a variable holds them: ``blue, zone=a``."""
+        if not isinstance(value, str):
+            return value
+        return tuple(one.strip() for one in value.split(",") if one.strip())
+
+    @field_validator("tags", "service_version")
+    @classmethod
+    def _is_short(cls, value: tuple[str, ...] | str) -> tuple[str, ...] | str:
+        words = (value,) if isinstance(value, str) else value
+        if len(words) > _TAGS_MAX or any(len(one) > _TAG_MAX for one in words):
+            raise ValueError(f"expected at most {_TAGS_MAX} words of {_TAG_MAX} characters")
+        return value
 
     @field_validator("kafka_protocol")
     @classmethod

@@ -31,6 +31,7 @@ from sagas.cli.simulate import simulate
 from sagas.cli.start import start
 from sagas.cli.timers import timers
 from sagas.cli.topics import topics
+from sagas.cli.workers import workers
 from sagas.core.errors import SagaError
 from sagas.core.printable import printable
 
@@ -61,6 +62,7 @@ app.command("start")(start)
 app.command("list")(list_sagas)
 app.command("show")(show)
 app.command("timers")(timers)
+app.command("workers")(workers)
 app.command("cancel")(cancel)
 app.command("resume")(resume)
 app.command("retry")(retry)

@@ -110,6 +110,8 @@ def run(
 
     settings = SagaSettings()
     opened = open_project(project)
+    if not settings.service_version:
+        settings = settings.model_copy(update={"service_version": opened.told()[1]})
     chosen = _chosen(opened, services or [], everything=everything, embedded=embedded)
     sagas = opened.sagas()
     for service in chosen:

@@ -26,9 +26,11 @@ from sagas.cli.errors import CommandError, ExitCode
 from sagas.core.saga import Saga
 from sagas.observability.logs import configure_logs
 from sagas.ports import Broker, BrokerAdmin, BrokerUnavailable, SagaTable, TableUnavailable
+from sagas.ports.workers import WorkerRegistry
 from sagas.restoring import RestorableTable, TableLost, TableRebuilding
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
+from sagas.watching import worker_registry
 
 __all__ = [
     "open_admin",
@@ -36,6 +38,7 @@ __all__ = [
     "open_broker",
     "open_client",
     "open_operator",
+    "open_registry",
     "open_table",
     "read_settings",
 ]
@@ -71,6 +74,19 @@ async def open_table(
     except (TableUnavailable, TimeoutError) as error:
         address = redacted(settings.redis)
         raise _away("Redis", address, "SAGAS_REDIS", timeout_s, error) from error
+
+
+@asynccontextmanager
+async def open_registry(settings: SagaSettings, timeout_s: float) -> AsyncIterator[WorkerRegistry]:
+    """The register of workers. Raises CommandError for a Redis that does not answer in time, also later."""
+    registry = worker_registry(settings, timeout_s=timeout_s)
+    try:
+        yield registry
+    except TableUnavailable as error:
+        address = redacted(settings.redis)
+        raise _away("Redis", address, "SAGAS_REDIS", timeout_s, error) from error
+    finally:
+        await registry.stop()
 
 
 @asynccontextmanager

@@ -93,7 +93,11 @@ def operator_grants(
     letters = sorted(topics.dead_letters(name) for name in names)
     waiting = sorted(name for service in services for name in retry_topics(service, topics))
     every = (*events, *controls, *letters, *waiting)
-    return [Grant(user, ("DescribeConfigs", "Read", "Write"), topics=every)]
+    groups = tuple(sorted(map(topics.group, names)))
+    return [
+        Grant(user, ("DescribeConfigs", "Read", "Write"), topics=every),
+        Grant(user, ("Describe",), groups=groups),
+    ]
 
 
 def kafka_commands(grants: Iterable[Grant]) -> str:

@@ -51,8 +51,11 @@ class LogEvent(StrEnum):
 
     # the life of a process
     TOPICS_CREATED = "topics.created"
+    WORKER_STARTING = "worker.starting"
     WORKER_RUNNING = "worker.running"
+    WORKER_STOPPING = "worker.stopping"
     WORKER_STOPPED = "worker.stopped"
+    WORKER_NOT_ANNOUNCED = "worker.not_announced"
     COMMIT_FAILED = "commit.failed"
     DRAIN_STARTED = "drain.started"
     SAGA_NOT_PARKED = "saga.not_parked"

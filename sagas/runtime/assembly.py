@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 
 from sagas.core.errors import RetriableError
+from sagas.core.lifecycle import Happening, WorkerState
 from sagas.core.saga import Saga
 from sagas.ports import Broker, Clock, Ids, Journal, Outbox, PrunableJournal
+from sagas.ports.workers import WorkerReport
 from sagas.restoring import RestorableTable, TopicReader
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.execution import Execution
 from sagas.runtime.histories import Histories
+from sagas.runtime.lifecycle import Lifecycle
 from sagas.runtime.message_world import Participant
 from sagas.runtime.patience import Patience
 from sagas.runtime.pruning import JournalPruning
 from sagas.runtime.rebuild import Means, Rebuild
 from sagas.runtime.recovery import Recovery
+from sagas.runtime.registration import Register, Registration, report_of
 from sagas.runtime.relay import OutboxRelay
 from sagas.runtime.restorer import Restorer
 from sagas.runtime.retry_topics import RetrySettings, RetryTopics
@@ -48,6 +52,8 @@ class Platform:
     """From where a lost table is rebuilt; without one nobody does."""
     keep_ended_ms: int | None = None
     """For so long instances that have ended are kept; None for ever."""
+    register: Register | None = None
+    """Where workers say that they are there; without one nobody does."""
     timer_duty: bool = True
     """Whether services share in the duty of publishing timers; a test environment does it itself."""
 
@@ -64,6 +70,7 @@ class ServiceRunner:
         service.check()
         self.service = service
         self.worker: Worker | None = None
+        self.lifecycle = Lifecycle(service.name, platform.clock)
         self._platform = platform
         self._resources = resources or service.resources
         self._stopped = False
@@ -77,6 +84,7 @@ class ServiceRunner:
     def stop(self) -> None:
         """Finish what is begun, commit, close the resources."""
         self._stopped = True
+        self.lifecycle.happened(Happening.ASKED_TO_STOP)
         if self.worker is not None:
             self.worker.stop()
 
@@ -85,6 +93,40 @@ class ServiceRunner:
 
         A resource whose server is away (the lifespan raises a RetriableError) is waited for.
         """
+        if self.lifecycle.state is not WorkerState.NEW:
+            return
+        self.lifecycle.happened(Happening.LAUNCHED)
+        async with self._registered():
+            try:
+                await self._run(on_running)
+            except Exception as error:
+                self.lifecycle.failed(error)
+                raise
+            finally:
+                self.lifecycle.ended()
+
+    def _registered(self) -> AbstractAsyncContextManager[None]:
+        at = self._platform
+        if at.register is None:
+            return nullcontext()
+        worker_id = f"{self.service.name}-{at.ids.new()[-12:]}"
+
+        def report() -> WorkerReport:
+            worker = self.worker
+            return report_of(
+                self.lifecycle,
+                identity,
+                id=worker_id,
+                service=self.service.name,
+                seen_at_ms=at.clock.now_ms(),
+                partitions=frozenset() if worker is None else worker.partitions,
+                in_flight=0 if worker is None else worker.in_flight,
+            )
+
+        identity = at.register.identity
+        return Registration(at.register, self.lifecycle, report, clock=at.clock).kept()
+
+    async def _run(self, on_running: Callable[[], None]) -> None:
         async with AsyncExitStack() as stack:
             opened = await self._opened(stack)
             if opened is None:
@@ -110,7 +152,8 @@ class ServiceRunner:
                 return None
             return tuple(await stack.enter_async_context(self._resources()))
 
-        return await Patience(self._platform.clock, pause_s=0.5).insist(attempt)
+        patience = Patience(self._platform.clock, pause_s=0.5, heard=self.lifecycle.heard)
+        return await patience.insist(attempt)
 
     def _prepare_recovery(self, saga: type[Saga], reader: TopicReader) -> None:
         at = self._platform
@@ -128,6 +171,7 @@ class ServiceRunner:
         self._restorers[saga.name] = Restorer(means)
 
     def _heard(self, error: RetriableError) -> None:
+        self.lifecycle.heard(error)
         for recovery in self._recoveries:
             recovery.heard(error)
 
@@ -162,6 +206,7 @@ class ServiceRunner:
         """Nothing of it ends by itself: a service without it would only look as if it worked."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
+            self.lifecycle.failed(error)
             self.stop()
 
     def _relay(self, outbox: Outbox) -> OutboxRelay:
@@ -199,6 +244,7 @@ class ServiceRunner:
                 clock=at.clock,
                 ids=at.ids,
                 patience=patience,
+                heard=self.lifecycle.heard,
             ),
             resources=resources,
             retries=retries,
@@ -206,7 +252,12 @@ class ServiceRunner:
             keep_ended_ms=at.keep_ended_ms,
         )
         dead_letters = DeadLetters(
-            name, topics=at.topics, broker=at.broker, clock=at.clock, patience=patience
+            name,
+            topics=at.topics,
+            broker=at.broker,
+            clock=at.clock,
+            patience=patience,
+            heard=self.lifecycle.heard,
         )
         return Worker(
             name,
@@ -221,6 +272,7 @@ class ServiceRunner:
             clock=at.clock,
             patience=patience,
             settings=at.settings,
+            lifecycle=self.lifecycle,
         )
 
     def _retries(self, patience: Patience) -> RetryTopics:

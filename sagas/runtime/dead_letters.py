@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -21,13 +21,21 @@ class DeadLetters:
     """The dead-letter topic of one service."""
 
     def __init__(
-        self, service: str, *, topics: Topics, broker: Broker, clock: Clock, patience: Patience
+        self,
+        service: str,
+        *,
+        topics: Topics,
+        broker: Broker,
+        clock: Clock,
+        patience: Patience,
+        heard: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._service = service
         self._topic = topics.dead_letters(service)
         self._broker = broker
         self._clock = clock
         self._patience = patience
+        self._heard = heard
 
     async def add(self, record: Record, error: Exception) -> None:
         """Publish the record as it was read and return once it is acknowledged.
@@ -36,6 +44,7 @@ class DeadLetters:
         original topic, partition and offset. Where the record leaves no room for the failure's headers,
         they stand alone and say where it is.
         """
+        self._heard(error)
         reason = words_of(error)[:1000]
         failure = {
             "dlq-reason": reason,

@@ -87,10 +87,11 @@ class Execution:
         clock: Clock,
         ids: Ids,
         patience: Patience,
+        heard: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._resources = resources
         self._journal = journal
-        self._pauses = Pauses(clock, ids)
+        self._pauses = Pauses(clock, ids, heard)
         self._patience = patience
 
     async def perform(self, call: Call) -> Performed:
@@ -266,14 +267,18 @@ async def invoke(handler: Handler, *arguments: object) -> object:
 
 
 class Pauses:
-    """Waits between attempts, each for a time of its own."""
+    """Waits between attempts, each for a time of its own. ``heard`` gets what each has failed with."""
 
-    def __init__(self, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, clock: Clock, ids: Ids, heard: Callable[[Exception], None] = lambda _: None
+    ) -> None:
         self._clock = clock
         self._ids = ids
+        self._heard = heard
 
     def after(self, attempt: int, error: Exception, retry: Retry) -> float | None:
         """The pause after a failed attempt, in seconds; None if there is to be no other."""
+        self._heard(error)
         chance = int(self._ids.new()[-8:], 16) / 0xFFFFFFFF
         return retry.delay_s(attempt, chance) if retry.is_retriable(error) else None
 

@@ -9,21 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 
 import structlog
 
 from sagas.core.errors import InvalidMessage, RetriableError
+from sagas.core.lifecycle import Happening, WorkerState
 from sagas.ports import Broker, Clock, Consumer, Record, TopicPartition
 from sagas.runtime.dispatch import Dispatch
+from sagas.runtime.lifecycle import Lifecycle
 from sagas.runtime.offsets import OffsetTracker
 from sagas.runtime.patience import Patience
 from sagas.runtime.retry_topics import original_of
 from sagas.runtime.subscription import Interest, Subscription
 from sagas.wire.retried import Retried
 
-__all__ = ["Worker", "WorkerSettings", "WorkerState"]
+__all__ = ["Worker", "WorkerSettings"]
 
 _log = structlog.get_logger()
 
@@ -44,16 +45,6 @@ class WorkerSettings:
     drain_timeout_s: float = 25.0
 
 
-class WorkerState(StrEnum):
-    """The life of a worker."""
-
-    NEW = "new"
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-
-
 class Worker:
     """Runs one service: create it, ``run`` it once, ``stop`` it from anywhere.
 
@@ -71,6 +62,7 @@ class Worker:
         clock: Clock,
         patience: Patience,
         settings: WorkerSettings,
+        lifecycle: Lifecycle,
     ) -> None:
         self._name = name
         self._subscription = subscription
@@ -97,7 +89,7 @@ class Worker:
         self._dirty = asyncio.Event()
         self._committing = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self.state = WorkerState.NEW
+        self._lifecycle = lifecycle
         self.dropped = 0
         self._turned_at_ms = 0
         self._failure: BaseException | None = None
@@ -106,6 +98,16 @@ class Worker:
     def in_flight(self) -> int:
         """How many messages are begun and not finished."""
         return sum(len(tasks) for tasks in self._tasks.values())
+
+    @property
+    def state(self) -> WorkerState:
+        """What it does."""
+        return self._lifecycle.state
+
+    @property
+    def partitions(self) -> frozenset[TopicPartition]:
+        """Those that its group has given to it."""
+        return frozenset(self._trackers)
 
     @property
     def is_stopping(self) -> bool:
@@ -130,19 +132,17 @@ class Worker:
         self._stopping.set()
 
     async def run(self, on_running: Callable[[], None] = lambda: None) -> None:
-        """Work until stopped, then drain.
+        """Work until stopped, then drain. Whoever runs it has said that it is launched, and says when all is
+        closed.
 
         The drain is bounded by ``drain_timeout_s``; what is unfinished then is cancelled, stays
         uncommitted, and is delivered to another member.
         """
-        self.state = WorkerState.STARTING
         if not await self._joined():
-            self.state = WorkerState.STOPPED
             return
         committer = asyncio.create_task(self._commit_forever(), name=f"{self._name}-commit")
-        self.state = WorkerState.RUNNING
         self._turned_at_ms = self._clock.now_ms()
-        _log.info("worker.running", service=self._name, topics=sorted(self._subscription.topics))
+        self._lifecycle.happened(Happening.JOINED, topics=sorted(self._subscription.topics))
         on_running()
         try:
             while not self._stopping.is_set():
@@ -150,16 +150,16 @@ class Worker:
                     self._accept(record)
                 if committer.done():
                     await committer
+        except Exception as error:
+            self._lifecycle.failed(error)
+            raise
         finally:
-            self.state = WorkerState.STOPPING
             committer.cancel()
             await asyncio.gather(committer, return_exceptions=True)
             try:
                 await self._drain(frozenset(self._trackers))
             finally:
                 await self._consumer.stop()
-                self.state = WorkerState.STOPPED
-                _log.info("worker.stopped", service=self._name)
         if self._failure is not None:
             raise self._failure
 
@@ -291,6 +291,7 @@ class Worker:
         if error is not None:
             # Not even a dead letter could be written. The offset stays where it is.
             self._failure = self._failure or error
+            self._lifecycle.failed(error)
             self._stopping.set()
             return
         tracker.finish(record.offset)

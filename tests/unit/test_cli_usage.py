@@ -126,6 +126,7 @@ HELPS: list[list[str]] = [
     ["list"],
     ["show"],
     ["timers"],
+    ["workers"],
     ["cancel"],
     ["resume"],
     ["skip"],

@@ -14,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from sagas.adapters.kafka.connections import guard
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
+from sagas.adapters.kafka.lag import records_behind
 from sagas.adapters.kafka.reading import read_to_end
 from sagas.adapters.kafka.settings import KafkaSettings, connection
 from sagas.core.errors import SettingsError
@@ -103,6 +104,27 @@ class KafkaAdmin:
         async with self._client("asking how long topics keep what they hold") as client:
             responses = await client.describe_configs(wanted)
         return dict(_retention(one) for response in responses for one in response.resources)
+
+    async def behind(
+        self, groups: Mapping[str, Collection[str]]
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
+        """How many records each group has not committed, by partition of its topics; a topic that is missing
+        is left out. Raises BrokerUnavailable.
+        """
+        async with self._client("asking how far groups have come") as client:
+            there = _described(await client.describe_topics())
+            wanted = {
+                group: [
+                    TopicPartition(topic, number)
+                    for topic in sorted(topics)
+                    if topic in there
+                    for number in range(there[topic].partitions)
+                ]
+                for group, topics in groups.items()
+            }
+            return await records_behind(
+                client, wanted, connection=self._connection, settings=self._settings
+            )
 
     @asynccontextmanager
     async def _client(self, doing: str) -> AsyncIterator[admin.AIOKafkaAdminClient]:

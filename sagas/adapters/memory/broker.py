@@ -149,6 +149,23 @@ class MemoryBroker:
         """What was said when a topic was created; for ever where nothing was said."""
         return {one: self._retention_ms.get(one, -1) for one in topics if one in self._topics}
 
+    async def behind(
+        self, groups: Mapping[str, Collection[str]]
+    ) -> Mapping[str, Mapping[TopicPartition, int]]:
+        """How many records each group has not committed, by partition of its topics."""
+        return {
+            name: {
+                partition.id: len(partition.log) - self._committed(name).get(partition.id, 0)
+                for topic in topics
+                if topic in self._topics
+                for partition in self._topics[topic].partitions
+            }
+            for name, topics in groups.items()
+        }
+
+    def _committed(self, group: str) -> Mapping[TopicPartition, int]:
+        return self._groups[group].committed if group in self._groups else {}
+
     # --- for tests and observers ---------------------------------------------------------------
 
     def records(self, topic: str) -> Sequence[Record]:

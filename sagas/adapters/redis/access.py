@@ -1,7 +1,7 @@
 """What a user of the saga table may do on Redis, and no more. The only place that knows the commands' list.
 
 A user sees the rows and indexes of its own sagas. Timers and markers are the namespace's: whoever takes
-part in one of its sagas shares them.
+part in one of its sagas shares them. So is the register of workers.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _CONNECTING = (
 _ROWS = ("hget", "hmget", "hgetall", "hset", "hdel", "del")
 _INDEXES = ("zadd", "zrem", "zrange", "zscore", "zcard")
 _LEASE = ("get", "set")
+_REGISTER = ("pexpire",)
 
 _BUCKET = re.compile(r"\{b\d+\}")
 _ANY_BUCKET = "{b[0-9][0-9][0-9]}"
@@ -40,11 +41,12 @@ def acl_rules(namespace: str, sagas: Iterable[str], durability: Durability = "se
     """
     keys = Keys(namespace)
     patterns = [_pattern(keys.markers[0]), _pattern(keys.timers[0])]
+    patterns += [_pattern(keys.workers), _pattern(keys.worker("")) + "*"]
     for saga in sagas:
         row, index = keys.of_saga(saga)[0]
         patterns += [_pattern(row) + "*", _pattern(index) + "*", _pattern(keys.lease(saga))]
         patterns.append(_pattern(keys.definitions(saga)))
-    commands = [*_CONNECTING, *_ROWS, *_INDEXES, *_LEASE]
+    commands = [*_CONNECTING, *_ROWS, *_INDEXES, *_LEASE, *_REGISTER]
     if durability == "fsync":
         commands.append("waitaof")
     return [*(f"~{pattern}" for pattern in patterns), *(f"+{command}" for command in commands)]

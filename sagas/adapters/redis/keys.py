@@ -18,6 +18,11 @@ class Keys:
         self.markers = tuple(f"{tag}:markers" for tag in tags)
         self.timers = tuple(f"{tag}:timers" for tag in tags)
         self._tags = tags
+        self.workers = f"{tags[0]}:workers"
+
+    def worker(self, worker_id: str) -> str:
+        """What a worker says of itself."""
+        return f"{self._tags[0]}:worker:{worker_id}"
 
     def lease(self, saga: str) -> str:
         """Who holds the lease on rebuilding a saga."""

@@ -1,0 +1,148 @@
+"""Workers on real servers: who they are, how far behind, and what becomes of one that is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli_project import MODULES, Project, write_project
+from tests.integration.test_cli_real import (
+    DEADLINE_S,
+    Running,
+    Start,
+    place_orders,
+    servers,
+    start,
+)
+
+__all__ = ["servers", "start"]  # the fixtures of the other module
+
+
+SLOW = MODULES["inventory"].replace(
+    "    return StockReserved(",
+    '    print(\'{"event": "reserves"}\', file=sys.stderr, flush=True)\n'
+    "    while not Path('go').exists():\n"
+    "        await asyncio.sleep(0.02)\n"
+    "    return StockReserved(",
+)
+HEAD = "import asyncio\nimport sys\nfrom pathlib import Path\n"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Project:
+    """Its inventory reserves while there is a file ``go``."""
+    (tmp_path / "go").touch()
+    return write_project(tmp_path, modules={**MODULES, "inventory": HEAD + SLOW})
+
+
+def workers(shop: Project, servers: dict[str, str]) -> dict[str, Any]:
+    ended = shop.sagas("workers", "--json", "--timeout", "20", **servers)
+    assert ended.code == 0, ended
+    document: dict[str, Any] = json.loads(ended.out)
+    assert document["problem"] is None
+    return {one["service"]: one for one in document["services"]}
+
+
+def until(
+    shop: Project, servers: dict[str, str], wanted: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """What `sagas workers` says once it is as wanted."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not wanted(found := workers(shop, servers)):
+        assert time.monotonic() < deadline_s, found
+    return found
+
+
+def test_workers_are_shown_with_what_they_are(
+    shop: Project, servers: dict[str, str], start: Start
+) -> None:
+    mine = servers | {"SAGAS_TAGS": "blue, zone=a"}
+    process = start("--all", "--create-topics", **mine)
+    process.wait_for("worker.running", 3)
+    place_orders(shop, servers, "o1", "o2")
+    found = until(
+        shop,
+        servers,
+        lambda seen: (
+            all(one["behind"] == 0 for one in seen.values())
+            and all(w["partitions"] for one in seen.values() for w in one["workers"])
+        ),
+    )
+    assert found.keys() == {"orders", "inventory", "payments"}
+    (worker,) = found["inventory"]["workers"]
+    assert worker["state"] == "running"
+    assert (worker["version"], worker["tags"]) == ("1", ["blue", "zone=a"])
+    assert worker["pid"] == process.process.pid
+    namespace = servers["SAGAS_NAMESPACE"]
+    assert worker["partitions"][f"{namespace}.orders.events"] == [0, 1]
+    shown = shop.sagas("workers", "--service", "inventory", "--timeout", "20", **servers)
+    assert f"/{process.process.pid}" in shown.out
+    assert "tags blue, zone=a" in shown.out
+    assert process.ends(signal.SIGTERM) == 0
+    assert all(not one["workers"] for one in workers(shop, servers).values())
+    assert "inventory: no worker" in shop.sagas("workers", "--timeout", "20", **servers).out
+
+
+def test_a_service_that_is_down_falls_behind(
+    shop: Project, servers: dict[str, str], start: Start
+) -> None:
+    process = start("orders", "inventory", "--create-topics", **servers)
+    process.wait_for("worker.running", 2)
+    for number in range(3):
+        started = shop.sagas(
+            *("start", "ordering", "--payload", json.dumps({"order_id": f"o{number}"})),
+            *("--timeout", "20"),
+            **servers,
+        )
+        assert started.code == 0, started
+    reserved = f"{servers['SAGAS_NAMESPACE']}.inventory.events"
+
+    def unread(seen: dict[str, Any]) -> int:
+        places = seen["payments"]["partitions_behind"]
+        return sum(one["behind"] for one in places if one["topic"] == reserved)
+
+    found = until(shop, servers, lambda seen: unread(seen) == 3)
+    assert found["payments"]["workers"] == []
+    assert found["payments"]["behind"] >= 3
+
+
+def test_a_worker_that_is_killed_is_forgotten(
+    shop: Project, servers: dict[str, str], start: Start
+) -> None:
+    first = start("inventory", "--create-topics", **servers)
+    first.wait_for("worker.running")
+    second = start("inventory", **servers)
+    second.wait_for("worker.running")
+
+    def pids(seen: dict[str, Any]) -> set[int]:
+        return {worker["pid"] for worker in seen["inventory"]["workers"]}
+
+    both = {first.process.pid, second.process.pid}
+    until(shop, servers, lambda seen: pids(seen) == both)
+    first.process.kill()
+    until(shop, servers, lambda seen: pids(seen) == {second.process.pid})
+
+
+def test_a_worker_that_drains_says_so(shop: Project, servers: dict[str, str], start: Start) -> None:
+    (shop.directory / "go").unlink()
+    process: Running = start("inventory", "--create-topics", **servers)
+    process.wait_for("worker.running")
+    started = shop.sagas(
+        *("start", "ordering", "--payload", '{"order_id": "o1"}', "--timeout", "20"), **servers
+    )
+    assert started.code == 0, started
+    process.wait_for("reserves")
+    process.process.send_signal(signal.SIGTERM)
+    found = until(
+        shop, servers, lambda seen: seen["inventory"]["workers"][0]["state"] == "stopping"
+    )
+    assert found["inventory"]["workers"][0]["in_flight"] >= 1
+    (shop.directory / "go").touch()
+    assert process.process.wait(DEADLINE_S) == 0
+    assert workers(shop, servers)["inventory"]["workers"] == []
