@@ -24,6 +24,7 @@ from sagas.adapters.redis.table import RedisSagaTable
 from sagas.core.errors import SettingsError
 from sagas.core.events import FRAMEWORK_PUBLISHER
 from sagas.core.saga import Saga
+from sagas.limits import memory_bound, worker_settings
 from sagas.ports import Broker, BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescription
 from sagas.restoring import RestorableTable
 from sagas.runtime.assembly import Platform, ServiceRunner
@@ -84,6 +85,8 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
             table=table,
             clock=clock,
             ids=RandomIds(),
+            settings=worker_settings(settings),
+            memory=memory_bound(settings),
             reader=broker_admin(settings, client_id=f"{client_id}-rebuild"),
             keep_ended_ms=settings.keep_ended_ms,
             register=register,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -45,6 +46,9 @@ class SagaSettings(BaseSettings):
     replication_factor: int = Field(default=1, ge=1)
     durability: Durability = "server"
     keep_ended: str = "8d"
+    backlog_max: int = Field(default=5_000, ge=2)
+    memory_limit: str = "auto"
+    memory_leave_at: float = Field(default=0.9, gt=0, le=1)
     service_version: str = ""
     tags: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: str = "INFO"
@@ -54,6 +58,11 @@ class SagaSettings(BaseSettings):
     def keep_ended_ms(self) -> int | None:
         """For how long instances that have ended are kept; None for ever."""
         return span_ms(self.keep_ended)
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """What this process may hold in memory where it is said here; None for ``auto`` and ``none``."""
+        return None if self.memory_limit in {"auto", "none"} else _size_bytes(self.memory_limit)
 
     @property
     def kafka_security(self) -> KafkaSecurity:
@@ -105,6 +114,13 @@ class SagaSettings(BaseSettings):
         span_ms(value)
         return value
 
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_size(cls, value: str) -> str:
+        if value not in {"auto", "none"}:
+            _size_bytes(value)
+        return value
+
     @field_validator("namespace")
     @classmethod
     def _fits_topics(cls, value: str) -> str:
@@ -130,3 +146,14 @@ class SagaSettings(BaseSettings):
             if value.lower() == one.lower():
                 return one
         raise ValueError(f"expected one of {', '.join(known)}")
+
+
+def _size_bytes(text: str) -> int:
+    """A size as people write it. Raises ValueError."""
+    found = re.fullmatch(r"(\d{1,12}) ?(B|KiB|MiB|GiB)", text)
+    if found is None or int(found[1]) == 0:
+        raise ValueError("expected a size such as 512MiB or 2GiB, or auto, or none")
+    return int(found[1]) * _SIZES[found[2]]
+
+
+_SIZES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}

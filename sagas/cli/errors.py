@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from pydantic import ValidationError
 
-from sagas.core.errors import RetriableError, SagaError, SettingsError
+from sagas.core.errors import MemoryExhausted, RetriableError, SagaError, SettingsError
 
 __all__ = ["CommandError", "ExitCode", "code_of", "line_of", "nearest"]
 
@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 4
     UNAVAILABLE = 5
     REFUSED = 6
+    RESTART = 7
 
 
 class CommandError(SagaError):
@@ -41,6 +42,8 @@ def code_of(error: SagaError | ValidationError) -> ExitCode:
     match error:
         case CommandError():
             return error.code
+        case MemoryExhausted():
+            return ExitCode.RESTART
         case SettingsError() | ValidationError():
             return ExitCode.USAGE
         case RetriableError():

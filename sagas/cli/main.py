@@ -45,7 +45,7 @@ Where the servers are is read from the environment: SAGAS_KAFKA, SAGAS_REDIS, SA
 _EPILOG = (
     "Exit codes: 0 ok, 1 something to mend in the project, 2 wrong usage or settings, "
     "3 topics are missing or differ, 4 not found, 5 a server or service is not available, "
-    "6 refused: it can not be done to this saga now."
+    "6 refused: it can not be done to this saga now, 7 start it again: it had too little memory left."
 )
 
 app = typer.Typer(

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_STALLED_AFTER_MS = 90_000
-"""A poll may wait as long as its group rebalances, a minute; one that takes longer hangs."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
@@ -91,12 +88,12 @@ def run(
             min=0,
             max=65535,
             metavar="PORT",
-            help="Answer /livez there, for an orchestrator; needs the extra 'web'.",
+            help="Answer /livez, /readyz and /health there, for an orchestrator; needs the extra 'web'.",
             show_default=False,
         ),
     ] = None,
     livez_host: Annotated[
-        str, typer.Option("--livez-host", metavar="HOST", help="Where /livez listens.")
+        str, typer.Option("--livez-host", metavar="HOST", help="Where they are answered.")
     ] = "0.0.0.0",  # noqa: S104 - a probe comes from outside of the container
     project: ProjectOption = None,
 ) -> None:
@@ -180,7 +177,11 @@ async def _serve(plan: _Plan) -> None:
     runners: list[ServiceRunner] = []
     async with AsyncExitStack() as stack:
         if plan.livez is not None:
-            await stack.enter_async_context(_livez(plan, runners))
+            from sagas.cli.probes import answering
+
+            host, port = plan.livez
+            names = [service.name for service in plan.services]
+            await stack.enter_async_context(answering(names, runners, host=host, port=port))
         work = asyncio.create_task(_work(plan, stop, started, runners.extend))
         waiting = asyncio.create_task(asked.wait())
         try:
@@ -290,31 +291,3 @@ def _on_signals(*events: asyncio.Event) -> None:
 
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, handle, one)
-
-
-@asynccontextmanager
-async def _livez(plan: _Plan, runners: Sequence[ServiceRunner]) -> AsyncIterator[None]:
-    import structlog
-
-    try:
-        from sagas.web.livez import serve_livez
-    except ImportError as error:
-        raise CommandError(
-            ExitCode.USAGE,
-            f"--livez-port needs the extra 'web' ({error.name} is not installed): "
-            "install this project as 'sagas-choreography[web]', from its clone: "
-            "pip install '/path/to/clone[web]'.",
-        ) from error
-
-    def down() -> list[str]:
-        alive = {
-            runner.service.name
-            for runner in runners
-            if runner.worker is not None and runner.worker.is_alive(within_ms=_STALLED_AFTER_MS)
-        }
-        return [service.name for service in plan.services if service.name not in alive]
-
-    host, port = plan.livez or ("", 0)
-    async with serve_livez(down, host=host, port=port) as address:
-        structlog.get_logger().info(LogEvent.LIVEZ_LISTENING, address=address)
-        yield

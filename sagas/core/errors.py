@@ -15,6 +15,7 @@ __all__ = [
     "ContractViolation",
     "DefinitionError",
     "InvalidMessage",
+    "MemoryExhausted",
     "RetriableError",
     "SagaError",
     "SagaExists",
@@ -77,6 +78,10 @@ class SagaExists(SagaError):
 
 class SettingsError(SagaError):
     """A server or a setting is not fit for use: whoever deploys must act."""
+
+
+class MemoryExhausted(SagaError):
+    """A process has too little memory left and has left in order: whoever supervises it starts it again."""
 
 
 class StepAbandoned(SagaError):

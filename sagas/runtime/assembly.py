@@ -16,8 +16,10 @@ from sagas.restoring import RestorableTable, TopicReader
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.execution import Execution
+from sagas.runtime.health import Health, Vitals, health_of
 from sagas.runtime.histories import Histories
 from sagas.runtime.lifecycle import Lifecycle
+from sagas.runtime.memory import MemoryBound, watch_memory
 from sagas.runtime.message_world import Participant
 from sagas.runtime.patience import Patience
 from sagas.runtime.pruning import JournalPruning
@@ -54,6 +56,8 @@ class Platform:
     """For so long instances that have ended are kept; None for ever."""
     register: Register | None = None
     """Where workers say that they are there; without one nobody does."""
+    memory: MemoryBound | None = None
+    """Above it workers leave; without one they use what there is."""
     timer_duty: bool = True
     """Whether services share in the duty of publishing timers; a test environment does it itself."""
 
@@ -88,6 +92,21 @@ class ServiceRunner:
         if self.worker is not None:
             self.worker.stop()
 
+    def health(self) -> Health:
+        """How its worker is at the moment."""
+        at, worker = self._platform, self.worker
+        bound = at.memory
+        vitals = Vitals(
+            self.lifecycle.state,
+            0 if worker is None else worker.backlog,
+            at.settings.backlog_max,
+            is_full=worker is not None and worker.is_full,
+            memory=None if bound is None else bound.use(),
+            memory_share_max=1.0 if bound is None else bound.share_max,
+            why=self.lifecycle.why,
+        )
+        return health_of(vitals)
+
     async def run(self, on_running: Callable[[], None] = lambda: None) -> None:
         """Open the service's resources, then work until stopped.
 
@@ -121,6 +140,7 @@ class ServiceRunner:
                 seen_at_ms=at.clock.now_ms(),
                 partitions=frozenset() if worker is None else worker.partitions,
                 in_flight=0 if worker is None else worker.in_flight,
+                health=self.health(),
             )
 
         identity = at.register.identity
@@ -178,8 +198,8 @@ class ServiceRunner:
     def _background(
         self, opened: tuple[object, ...]
     ) -> Iterator[tuple[str, Coroutine[None, None, None]]]:
-        """What runs beside the worker: the relay of an outbox, the pruning of a journal, and a share in
-        the duty of timers.
+        """What runs beside the worker: the relay of an outbox, the pruning of a journal, a share in the duty
+        of timers, and who looks at the memory.
         """
         outbox = next((r for r in opened if isinstance(r, Outbox)), None)
         if outbox is not None:
@@ -190,6 +210,8 @@ class ServiceRunner:
                 yield f"timers-{saga.name}", self._duty(saga.name).run()
         for recovery in self._recoveries:
             yield "recovery", recovery.run()
+        if self._platform.memory is not None:
+            yield "memory", watch_memory(self._platform.memory, self._platform.clock)
 
     def _pruning(
         self, opened: tuple[object, ...]

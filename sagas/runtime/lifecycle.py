@@ -28,6 +28,8 @@ class Lifecycle:
         self.state = WorkerState.NEW
         self.started_at_ms = clock.now_ms()
         self.last_error: ErrorSeen | None = None
+        self.why = ""
+        """What the worker leaves for: what was asked, or the error."""
         self.changed = asyncio.Event()
 
     @property
@@ -41,6 +43,7 @@ class Lifecycle:
         if self.state is before:
             return
         self.changed.set()
+        self.why = self.why or (str(happening) if self.is_leaving else "")
         service = self._service
         match self.state:
             case WorkerState.STARTING:
@@ -57,6 +60,8 @@ class Lifecycle:
     def failed(self, error: BaseException) -> None:
         """The worker can not go on: it leaves, and says why."""
         self.heard(error)
+        if not self.is_leaving:
+            self.why = named(error)
         self.happened(Happening.FAILED, error=named(error))
 
     def ended(self) -> None:

@@ -18,6 +18,7 @@ import structlog
 from sagas.core.errors import RetriableError
 from sagas.ports import Clock, TopicPartition
 from sagas.ports.workers import WorkerRegistry, WorkerReport
+from sagas.runtime.health import Health
 from sagas.runtime.lifecycle import Lifecycle
 
 __all__ = ["Identity", "Register", "Registration", "report_of"]
@@ -131,6 +132,7 @@ def report_of(
     seen_at_ms: int,
     partitions: Collection[TopicPartition],
     in_flight: int,
+    health: Health,
 ) -> WorkerReport:
     """How a worker is."""
     by_topic: dict[str, tuple[int, ...]] = {}
@@ -148,5 +150,7 @@ def report_of(
         state=lifecycle.state,
         partitions=by_topic,
         in_flight=in_flight,
+        health=health.condition.value,
+        reason=health.reason,
         last_error=lifecycle.last_error,
     )

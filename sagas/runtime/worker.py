@@ -16,7 +16,9 @@ import structlog
 from sagas.core.errors import InvalidMessage, RetriableError
 from sagas.core.lifecycle import Happening, WorkerState
 from sagas.ports import Broker, Clock, Consumer, Record, TopicPartition
+from sagas.runtime.commits import Commits
 from sagas.runtime.dispatch import Dispatch
+from sagas.runtime.intake import Intake
 from sagas.runtime.lifecycle import Lifecycle
 from sagas.runtime.offsets import OffsetTracker
 from sagas.runtime.patience import Patience
@@ -36,9 +38,12 @@ _CANCELLED_WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """Bounds of a worker. A partition with ``in_flight_max`` messages begun and not finished is paused."""
+    """Bounds of a worker. A partition with ``in_flight_max`` messages begun and not finished is paused; with
+    ``backlog_max`` in all, every partition is, and the worker says so.
+    """
 
     in_flight_max: int = 500
+    backlog_max: int = 5_000
     records_max: int = 500
     poll_timeout_ms: int = 200
     commit_interval_s: float = 0.1
@@ -82,12 +87,21 @@ class Worker:
         self._polls_failed = 0
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._tasks: dict[TopicPartition, dict[asyncio.Task[None], None]] = {}
-        self._paused: set[TopicPartition] = set()
+        self._intake = Intake(
+            lambda: self._consumer,
+            partition_max=settings.in_flight_max,
+            backlog_max=settings.backlog_max,
+        )
         self._tails: dict[bytes, asyncio.Task[None]] = {}
         self._waits: dict[asyncio.Task[None], asyncio.Task[None]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
-        self._dirty = asyncio.Event()
-        self._committing = asyncio.Lock()
+        self._commits = Commits(
+            name,
+            self._trackers,
+            lambda: self._consumer,
+            clock=clock,
+            interval_s=settings.commit_interval_s,
+        )
         self._stopping = asyncio.Event()
         self._lifecycle = lifecycle
         self.dropped = 0
@@ -108,6 +122,16 @@ class Worker:
     def partitions(self) -> frozenset[TopicPartition]:
         """Those that its group has given to it."""
         return frozenset(self._trackers)
+
+    @property
+    def backlog(self) -> int:
+        """How many messages are begun and not finished, those left out that only wait for their time."""
+        return self.in_flight - len(self._waiting)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no new messages until some have ended."""
+        return self._intake.is_full
 
     @property
     def is_stopping(self) -> bool:
@@ -140,7 +164,7 @@ class Worker:
         """
         if not await self._joined():
             return
-        committer = asyncio.create_task(self._commit_forever(), name=f"{self._name}-commit")
+        committer = asyncio.create_task(self._commits.forever(), name=f"{self._name}-commit")
         self._turned_at_ms = self._clock.now_ms()
         self._lifecycle.happened(Happening.JOINED, topics=sorted(self._subscription.topics))
         on_running()
@@ -148,6 +172,7 @@ class Worker:
             while not self._stopping.is_set():
                 for record in await self._poll():
                     self._accept(record)
+                self._intake.taken(self.backlog)
                 if committer.done():
                     await committer
         except Exception as error:
@@ -222,7 +247,7 @@ class Worker:
         if interest is None:
             self.dropped += 1
             tracker.finish(record.offset)
-            self._dirty.set()
+            self._commits.due()
             return
         if retried is None:
             previous = self._tails.get(record.key or b"")
@@ -269,9 +294,8 @@ class Worker:
         tasks[task] = None
         if key and takes_turn:
             self._tails[key] = task
-        if len(tasks) >= self._settings.in_flight_max and partition not in self._paused:
-            self._paused.add(partition)
-            self._consumer.pause(frozenset({partition}))
+        if len(tasks) >= self._settings.in_flight_max:
+            self._intake.begun(partition, len(tasks))
         task.add_done_callback(partial(self._finished, record, self._trackers[partition]))
         return task
 
@@ -295,41 +319,9 @@ class Worker:
             self._stopping.set()
             return
         tracker.finish(record.offset)
-        self._dirty.set()
-        if partition in self._paused and len(tasks or ()) <= self._settings.in_flight_max // 2:
-            self._paused.discard(partition)
-            self._consumer.resume(frozenset({partition}))
-
-    async def _commit_forever(self) -> None:
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            await self._commit(frozenset(self._trackers))
-            await self._clock.sleep(self._settings.commit_interval_s)
-
-    async def _commit(self, partitions: frozenset[TopicPartition]) -> None:
-        """One after the other: an older commit that lands late would move the group back."""
-        async with self._committing:
-            await self._commit_now(partitions)
-
-    async def _commit_now(self, partitions: frozenset[TopicPartition]) -> None:
-        trackers = {p: self._trackers[p] for p in partitions if p in self._trackers}
-        offsets = {
-            partition: offset
-            for partition, tracker in trackers.items()
-            if (offset := tracker.committable()) is not None
-        }
-        if not offsets:
-            return
-        try:
-            await self._consumer.commit(offsets)
-        except RetriableError as error:
-            # What is not committed is delivered again, which changes nothing. The next commit covers it.
-            _log.warning("commit.failed", service=self._name, error=str(error))
-            self._dirty.set()
-            return
-        for partition, offset in offsets.items():
-            trackers[partition].committed(offset)
+        self._commits.due()
+        if self._intake.holds:
+            self._intake.finished(partition, len(tasks or ()), self.backlog)
 
     async def _drain(self, partitions: frozenset[TopicPartition]) -> None:
         """Finish what is begun of these partitions, bounded in time, and commit it.
@@ -353,7 +345,7 @@ class Worker:
         if begun:
             let_go = len(waiting) + len(late)
             _log.info("drain.finished", service=self._name, finished=begun - let_go, let_go=let_go)
-        await self._commit(partitions)
+        await self._commits.commit(partitions)
 
     def _cancel(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in tasks:
@@ -365,7 +357,7 @@ class Worker:
         for partition in partitions:
             self._trackers[partition] = OffsetTracker()
             self._tasks[partition] = {}
-        self._paused.clear()  # a rebalance forgets pauses
+        self._intake.assigned(frozenset(self._trackers), self.backlog)
 
     async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Partitions go elsewhere: finish and commit first, so that nothing is handled again needlessly."""

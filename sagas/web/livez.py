@@ -1,7 +1,7 @@
 """``/livez``: whether the workers of this process still turn, for whoever restarts it if not.
 
-Owns one small HTTP server. Asks neither Kafka nor Redis: whether they answer is no reason to
-restart this process.
+Owns one small HTTP server, on which others may be answered, too. Asks neither Kafka nor Redis: whether they
+answer is no reason to restart this process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from sagas.core.errors import SettingsError
 
@@ -24,8 +24,11 @@ __all__ = ["livez_app", "serve_livez"]
 _BACKLOG = 16
 
 
-def livez_app(down: Callable[[], Sequence[str]]) -> Starlette:
-    """200 ``{"status": "ok"}`` while ``down`` names nobody; else 503 with the services it names."""
+def livez_app(down: Callable[[], Sequence[str]], routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """200 ``{"status": "ok"}`` while ``down`` names nobody; else 503 with the services it names.
+
+    ``routes`` are answered beside ``/livez``.
+    """
 
     async def livez(_request: Request) -> JSONResponse:
         stopped = list(down())
@@ -33,21 +36,21 @@ def livez_app(down: Callable[[], Sequence[str]]) -> Starlette:
             return JSONResponse({"status": "down", "services": stopped}, status_code=503)
         return JSONResponse({"status": "ok"})
 
-    return Starlette(routes=[Route("/livez", livez)])
+    return Starlette(routes=[Route("/livez", livez), *routes])
 
 
 @asynccontextmanager
 async def serve_livez(
-    down: Callable[[], Sequence[str]], *, host: str, port: int
+    down: Callable[[], Sequence[str]], *, host: str, port: int, routes: Sequence[BaseRoute] = ()
 ) -> AsyncIterator[str]:
-    """Answer ``/livez`` until left; yields the address. Port 0 takes a free one.
+    """Answer ``/livez``, and these routes, until left; yields the address. Port 0 takes a free one.
 
     Raises SettingsError where the port cannot be had. Signals are left to the process.
     """
     listening = _listen(host, port)
     server = _Server(
         uvicorn.Config(
-            livez_app(down), log_config=None, access_log=False, lifespan="off", ws="none"
+            livez_app(down, routes), log_config=None, access_log=False, lifespan="off", ws="none"
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="livez")

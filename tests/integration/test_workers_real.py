@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,13 +96,7 @@ def test_a_service_that_is_down_falls_behind(
 ) -> None:
     process = start("orders", "inventory", "--create-topics", **servers)
     process.wait_for("worker.running", 2)
-    for number in range(3):
-        started = shop.sagas(
-            *("start", "ordering", "--payload", json.dumps({"order_id": f"o{number}"})),
-            *("--timeout", "20"),
-            **servers,
-        )
-        assert started.code == 0, started
+    order(shop, servers, "o1", "o2", "o3")
     reserved = f"{servers['SAGAS_NAMESPACE']}.inventory.events"
 
     def unread(seen: dict[str, Any]) -> int:
@@ -129,20 +125,85 @@ def test_a_worker_that_is_killed_is_forgotten(
     until(shop, servers, lambda seen: pids(seen) == {second.process.pid})
 
 
+def answer(process: Running, path: str) -> tuple[int, str]:
+    """What the process says of itself over HTTP: code and word."""
+    (listening,) = process.wait_for("livez.listening")
+    address = listening["address"].replace("0.0.0.0", "127.0.0.1").replace("/livez", path)
+    try:
+        with urllib.request.urlopen(address, timeout=DEADLINE_S) as response:
+            return response.status, json.load(response)["status"]
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.load(refused)["status"]
+
+
+def until_answer(process: Running, path: str, wanted: tuple[int, str]) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while (said := answer(process, path)) != wanted:
+        assert time.monotonic() < deadline_s, said
+
+
+def order(shop: Project, servers: dict[str, str], *ids: str) -> None:
+    """Start sagas whose ends nobody waits for."""
+    for id_ in ids:
+        payload = json.dumps({"order_id": id_})
+        started = shop.sagas(
+            "start", "ordering", "--payload", payload, "--timeout", "20", **servers
+        )
+        assert started.code == 0, started
+
+
 def test_a_worker_that_drains_says_so(shop: Project, servers: dict[str, str], start: Start) -> None:
     (shop.directory / "go").unlink()
-    process: Running = start("inventory", "--create-topics", **servers)
-    process.wait_for("worker.running")
-    started = shop.sagas(
-        *("start", "ordering", "--payload", '{"order_id": "o1"}', "--timeout", "20"), **servers
-    )
-    assert started.code == 0, started
+    process = start("inventory", "--create-topics", "--livez-port", "0", **servers)
+    until_answer(process, "/health", (200, "accepting"))
+    assert answer(process, "/readyz") == (200, "ready")
+    order(shop, servers, "o1")
     process.wait_for("reserves")
     process.process.send_signal(signal.SIGTERM)
+    until_answer(process, "/health", (503, "draining"))
+    assert answer(process, "/readyz") == (503, "not ready")
     found = until(
         shop, servers, lambda seen: seen["inventory"]["workers"][0]["state"] == "stopping"
     )
-    assert found["inventory"]["workers"][0]["in_flight"] >= 1
+    (worker,) = found["inventory"]["workers"]
+    assert worker["in_flight"] >= 1
+    assert worker["health"] == "draining"
     (shop.directory / "go").touch()
     assert process.process.wait(DEADLINE_S) == 0
     assert workers(shop, servers)["inventory"]["workers"] == []
+
+
+def test_a_worker_with_too_much_begun_says_so_and_takes_nothing_new(
+    shop: Project, servers: dict[str, str], start: Start
+) -> None:
+    (shop.directory / "go").unlink()
+    mine = servers | {"SAGAS_BACKLOG_MAX": "3"}
+    process = start("inventory", "--create-topics", "--livez-port", "0", **mine)
+    until_answer(process, "/health", (200, "accepting"))
+    order(shop, servers, "o1", "o2", "o3")
+    until_answer(process, "/health", (429, "backlog"))
+    assert answer(process, "/readyz") == (200, "ready")
+    order(shop, servers, "o4", "o5", "o6")
+    found = until(
+        shop, servers, lambda seen: seen["inventory"]["workers"][0]["health"] == "backlog"
+    )
+    assert found["inventory"]["behind"] >= 3
+    assert len(process.wait_for("reserves", 3)) == 3
+    (shop.directory / "go").touch()
+    process.wait_for("reserves", 6)
+    until_answer(process, "/health", (200, "accepting"))
+    assert process.ends(signal.SIGTERM) == 0
+
+
+def test_a_worker_with_too_little_memory_leaves_to_be_started_again(
+    shop: Project, servers: dict[str, str], start: Start
+) -> None:
+    process = start("inventory", "--create-topics", **servers, SAGAS_MEMORY_LIMIT="20MiB")
+    assert process.process.wait(DEADLINE_S) == 7
+    (leaving,) = process.wait_for("worker.stopping")
+    assert leaving["because"] == "failed"
+    assert "of 20 MiB of memory are used" in leaving["error"]
+    process.wait_for("worker.stopped")
+    assert process.lines[-1].startswith("error: ")
+    assert "Start it again" in process.lines[-1]

@@ -163,7 +163,7 @@ async def _leave_no_tombstone(
 
 async def _acknowledge_first(self: Worker, record: Any, interest: Any, previous: Any) -> None:
     self._trackers[record.topic_partition].finish(record.offset)
-    self._dirty.set()
+    self._commits.due()
     await self._dispatch.handle(record, interest)
 
 

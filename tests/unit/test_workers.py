@@ -17,6 +17,7 @@ from sagas.core.retry import Retry
 from sagas.ports import OutgoingRecord, TableUnavailable, TopicPartition
 from sagas.ports.workers import WorkerReport
 from sagas.runtime.assembly import ServiceRunner
+from sagas.runtime.health import Condition, Health
 from sagas.runtime.lifecycle import Lifecycle
 from sagas.runtime.registration import Identity, Register, Registration, report_of
 from sagas.service import Service
@@ -100,6 +101,7 @@ class Entry:
             seen_at_ms=self.clock.now_ms(),
             partitions={TopicPartition("b", 1), TopicPartition("a", 2), TopicPartition("a", 0)},
             in_flight=4,
+            health=Health(Condition.ACCEPTING),
         )
 
 

@@ -105,6 +105,7 @@ class Member(Process):
             ids=place.ids,
             settings=WorkerSettings(
                 in_flight_max=draw.choice([1, 3, 500]),
+                backlog_max=place.chance.of("backlog").choice([2, 5, 5_000, 5_000]),
                 drain_timeout_s=draw.choice([0.0, 0.3, 5.0]),
                 commit_interval_s=draw.choice([0.0, 0.1, 1.0]),
             ),
