@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sagas.adapters.memory.broker import MemoryBroker
 from sagas.adapters.memory.table import MemorySagaTable
 from sagas.core.definition import Direction
-from sagas.core.timers import PROOF
+from sagas.core.timers import PROOF, RETRY
 from sagas.ports import (
     BUCKETS,
     Clock,
@@ -175,9 +175,12 @@ class SimulatedTable(MemorySagaTable):
         return 0 if stored is None or stored.stamp is None else stored.stamp.generation
 
     def timer_names(self, saga: str, saga_id: str) -> Iterator[str]:
-        """The timers of an instance that are part of it: not those that only ask for proof."""
+        """The timers of an instance that are part of it: not those that only ask for proof, or whether an
+        attempt is missing.
+        """
         for timer in self._timers[bucket_of(saga_id)].values():
-            if (timer.saga, timer.saga_id) == (saga, saga_id) and timer.name != PROOF:
+            hints = timer.name == PROOF or timer.name.startswith(RETRY)
+            if (timer.saga, timer.saga_id) == (saga, saga_id) and not hints:
                 yield timer.name
 
     def earliest_due_ms(self) -> int | None:
