@@ -7,6 +7,7 @@ nothing and reads no settings.
 from sagas.context import EventContext, StepContext
 from sagas.core.combinations import AllOf, AnyOf, OneOf
 from sagas.core.completion import Completion
+from sagas.core.concurrency import Adaptive
 from sagas.core.data import Guard, Locks, Reads, Unlocks, Writes
 from sagas.core.durations import NEVER, days, hours, minutes, seconds
 from sagas.core.errors import (
@@ -45,6 +46,7 @@ __all__ = [
     "ESCALATE",
     "NEVER",
     "NOTHING",
+    "Adaptive",
     "AllOf",
     "AnyOf",
     "CompensationFailed",

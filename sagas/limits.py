@@ -9,6 +9,7 @@ from functools import partial
 
 from sagas.adapters.process_memory import limit_bytes, resident_bytes
 from sagas.runtime.health import MemoryUse
+from sagas.runtime.isolation import IsolationSettings
 from sagas.runtime.memory import MemoryBound
 from sagas.runtime.worker import WorkerSettings
 from sagas.settings import SagaSettings
@@ -17,8 +18,9 @@ __all__ = ["memory_bound", "worker_settings"]
 
 
 def worker_settings(settings: SagaSettings) -> WorkerSettings:
-    """How much a worker takes on."""
-    return WorkerSettings(backlog_max=settings.backlog_max)
+    """How much a worker takes on, and how much of it runs at once."""
+    bounds = IsolationSettings(step=settings.step_bound, tenant=settings.tenant_concurrency)
+    return WorkerSettings(backlog_max=settings.backlog_max, isolation=bounds)
 
 
 def memory_bound(settings: SagaSettings) -> MemoryBound | None:

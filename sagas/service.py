@@ -11,24 +11,25 @@ coroutine stays one.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from typing_extensions import TypeVarTuple
 
 from sagas.context import EventContext, StepContext
 from sagas.core.combinations import AllOf
 from sagas.core.completion import Completes
-from sagas.core.definition import START, Join
+from sagas.core.concurrency import Concurrency, checked_concurrency
+from sagas.core.definition import START, Direction, Join
 from sagas.core.errors import DefinitionError
 from sagas.core.events import Event, is_abstract
 from sagas.core.retry import Retry
 from sagas.core.saga import EndOf, Saga, SagaEnded
 from sagas.core.steps import NothingToUndo, Start, Step, Wait
-from sagas.signatures import Handler, Signature, handler_of
+from sagas.signatures import Handler, Registers, Signature, handler_of
 
 __all__ = ["Handler", "Lifespan", "Observer", "Registers", "Service"]
 
@@ -42,32 +43,12 @@ Refused = TypeVar("Refused", bound=Event)
 Otherwise = TypeVar("Otherwise", bound=Event)
 Undone = TypeVar("Undone", bound=Event)
 Answer = TypeVar("Answer")
-Result = TypeVar("Result")
 Joined = TypeVarTuple("Joined")
-Parameters = TypeVarTuple("Parameters")
 
 Lifespan = Callable[[], AbstractAsyncContextManager[Iterable[object]]]
 """Opens what the handlers of one service need, once, and closes it."""
 
 _L = TypeVar("_L", bound=Lifespan)
-
-
-class Registers(Protocol[Result, *Parameters]):
-    """A decorator that takes a function of these parameters, a coroutine or a plain one."""
-
-    # mypy explains a misfit by the first of these and pyright by the last: both name a coroutine.
-    @overload
-    def __call__(
-        self, handler: Callable[[*Parameters], Coroutine[Any, Any, Result]], /
-    ) -> Callable[[*Parameters], Coroutine[Any, Any, Result]]: ...
-    @overload
-    def __call__(
-        self, handler: Callable[[*Parameters], Result], /
-    ) -> Callable[[*Parameters], Result]: ...
-    @overload
-    def __call__(
-        self, handler: Callable[[*Parameters], Coroutine[Any, Any, Result] | Result], /
-    ) -> Callable[[*Parameters], Coroutine[Any, Any, Result] | Result]: ...
 
 
 OBSERVER_RETRY = Retry(attempts=6)
@@ -101,6 +82,7 @@ class Service:
 
     ``tombstones`` says that an action that comes after its own undo is refused here: a journal among the
     resources does that, or a note that the handlers keep. It is for ``sagas check`` and changes nothing.
+    ``tenant_concurrency`` bounds how many steps run at once for one tenant in one worker.
     Registering what does not fit raises DefinitionError on the spot; ``check`` finds what is
     missing.
     """
@@ -111,9 +93,20 @@ class Service:
     undoers: dict[tuple[str, str], Handler]
     observers: list[Observer]
     resources: Lifespan
+    tenant_concurrency: int | None
+    concurrency: dict[tuple[str, str, Direction], Concurrency]
 
-    def __init__(self, name: str, *, tombstones: bool = False) -> None:
+    def __init__(
+        self, name: str, *, tombstones: bool = False, tenant_concurrency: int | None = None
+    ) -> None:
+        given: object = tenant_concurrency
+        if given is not None and (type(given) is not int or given < 1):
+            raise DefinitionError(
+                f"Service({name!r}): tenant_concurrency= is {given!r}; expected a number from 1 on."
+            )
         self.name = name
+        self.tenant_concurrency = tenant_concurrency
+        self.concurrency = {}
         self.tombstones = tombstones
         self.performers = {}
         self.undoers = {}
@@ -131,18 +124,29 @@ class Service:
 
     @overload
     def performs(
-        self, step: Step[AllOf[*Joined], Done, Refused, Otherwise, Any], /
+        self,
+        step: Step[AllOf[*Joined], Done, Refused, Otherwise, Any],
+        /,
+        *,
+        concurrency: Concurrency | None = ...,
     ) -> Registers[Done | Refused | Otherwise, *Joined, StepContext]: ...
     @overload
     def performs(
-        self, step: Step[E, Done, Refused, Otherwise, Any], /
+        self,
+        step: Step[E, Done, Refused, Otherwise, Any],
+        /,
+        *,
+        concurrency: Concurrency | None = ...,
     ) -> Registers[Done | Refused | Otherwise, E, StepContext]: ...
-    def performs(self, step: Step[Any, Any, Any, Any, Any], /) -> Any:
+    def performs(
+        self, step: Step[Any, Any, Any, Any, Any], /, *, concurrency: Concurrency | None = None
+    ) -> Any:
         """Register the handler of a step: ``(trigger, ..., context) -> outcome``.
 
         At-least-once: it may run again with the same idempotency key and must then answer the same.
         A refusal is returned, and so may be the step's otherwise event; an exception means "try
-        again" or a bug. Raises DefinitionError.
+        again" or a bug. ``concurrency`` bounds how many calls run at once in one worker: a number, or
+        ``Adaptive(4, 64)``, as many as go without getting slower. Raises DefinitionError.
         """
         self._check_place(step, Step, "perform")
         returns = (
@@ -151,6 +155,7 @@ class Service:
             *(() if step.otherwise is None else (step.otherwise,)),
         )
         signature = Signature((*_triggers(step), (StepContext,)), returns)
+        self._bound(step, Direction.FORWARD, concurrency)
         return self._registration(self.performers, step, signature, "perform")
 
     @overload
@@ -158,22 +163,38 @@ class Service:
     @overload
     def undoes(self, step: Step[Any, Any, Any, Any, NothingToUndo], /) -> NothingToUndo: ...
     @overload
-    def undoes(self, step: Start[E, Undone], /) -> Registers[Undone, E, StepContext]: ...
+    def undoes(
+        self, step: Start[E, Undone], /, *, concurrency: Concurrency | None = ...
+    ) -> Registers[Undone, E, StepContext]: ...
     @overload
     def undoes(
-        self, step: Step[AllOf[*Joined], Done, Any, Any, Undone], /
+        self,
+        step: Step[AllOf[*Joined], Done, Any, Any, Undone],
+        /,
+        *,
+        concurrency: Concurrency | None = ...,
     ) -> Registers[Undone, *Joined, Done | None, StepContext]: ...
     @overload
     def undoes(
-        self, step: Step[E, Done, Any, Any, Undone], /
+        self,
+        step: Step[E, Done, Any, Any, Undone],
+        /,
+        *,
+        concurrency: Concurrency | None = ...,
     ) -> Registers[Undone, E, Done | None, StepContext]: ...
-    def undoes(self, step: Start[Any, Any] | Step[Any, Any, Any, Any, Any], /) -> Any:
+    def undoes(
+        self,
+        step: Start[Any, Any] | Step[Any, Any, Any, Any, Any],
+        /,
+        *,
+        concurrency: Concurrency | None = None,
+    ) -> Any:
         """Register the compensation of a step: ``(trigger, ..., outcome | None, context) ->
         undone``.
 
         The outcome is None where it is not known: the effect may or may not be there. That of the
-        start is ``(event, context) -> undone``. At-least-once, like a forward action. Raises
-        DefinitionError, also where there is nothing to undo.
+        start is ``(event, context) -> undone``. At-least-once, like a forward action; ``concurrency``
+        as for one. Raises DefinitionError, also where there is nothing to undo.
         """
         self._check_place(step, (Start, Step), "undo")
         if step.undone is None:
@@ -185,6 +206,7 @@ class Service:
             (step.done,) if isinstance(step, Start) else (*_triggers(step), (*step.done, NoneType))
         )
         signature = Signature((*given, (StepContext,)), (step.undone,))
+        self._bound(step, Direction.UNDO, concurrency)
         return self._registration(self.undoers, step, signature, "undo")
 
     def completes(self, wait: Wait[Answer], /) -> Completes[Answer]:
@@ -332,6 +354,11 @@ class Service:
                 f"{self!r} can not {verb} {step!r}: the saga gives it to {step.service!r}. "
                 f"Register the handler there, or change by=."
             )
+
+    def _bound(self, step: Any, direction: Direction, concurrency: Concurrency | None) -> None:
+        said = checked_concurrency(concurrency, f"{self!r} and {step!r}")
+        if said is not None:
+            self.concurrency[step.saga.name, step.name, direction] = said
 
     def _registration(
         self,

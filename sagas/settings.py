@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sagas.adapters.kafka.settings import KafkaSecurity, Mechanism, Protocol
 from sagas.adapters.redis.settings import Durability
+from sagas.core.concurrency import Adaptive, Concurrency
 from sagas.core.durations import span_ms
 from sagas.core.errors import SettingsError
 from sagas.observability.logs import FORMATS, LEVELS
@@ -47,6 +48,8 @@ class SagaSettings(BaseSettings):
     durability: Durability = "server"
     keep_ended: str = "8d"
     backlog_max: int = Field(default=5_000, ge=2)
+    step_concurrency: str = ""
+    tenant_concurrency: int | None = Field(default=None, ge=1)
     memory_limit: str = "auto"
     memory_leave_at: float = Field(default=0.9, gt=0, le=1)
     service_version: str = ""
@@ -58,6 +61,11 @@ class SagaSettings(BaseSettings):
     def keep_ended_ms(self) -> int | None:
         """For how long instances that have ended are kept; None for ever."""
         return span_ms(self.keep_ended)
+
+    @property
+    def step_bound(self) -> Concurrency | None:
+        """How many calls of one handler run at once where it does not say; None for no bound."""
+        return _concurrency(self.step_concurrency)
 
     @property
     def memory_limit_bytes(self) -> int | None:
@@ -114,6 +122,12 @@ class SagaSettings(BaseSettings):
         span_ms(value)
         return value
 
+    @field_validator("step_concurrency")
+    @classmethod
+    def _is_concurrency(cls, value: str) -> str:
+        _concurrency(value)
+        return value
+
     @field_validator("memory_limit")
     @classmethod
     def _is_size(cls, value: str) -> str:
@@ -146,6 +160,17 @@ class SagaSettings(BaseSettings):
             if value.lower() == one.lower():
                 return one
         raise ValueError(f"expected one of {', '.join(known)}")
+
+
+def _concurrency(text: str) -> Concurrency | None:
+    """A number, or two. Raises ValueError."""
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{1,6})(?:\.\.(\d{1,6}))?", text)
+    least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not 1 <= least <= most:
+        raise ValueError("expected a number from 1 on, or two, such as 4..64")
+    return least if least == most else Adaptive(least, most)
 
 
 def _size_bytes(text: str) -> int:

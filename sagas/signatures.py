@@ -12,15 +12,38 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Never, NoReturn, TypeVar, Union
+from typing import Any, Never, NoReturn, Protocol, TypeVar, Union, overload
+
+from typing_extensions import TypeVarTuple
 
 from sagas.core.errors import DefinitionError
 
-__all__ = ["Handler", "Signature", "handler_of", "returned_types"]
+__all__ = ["Handler", "Registers", "Signature", "handler_of", "returned_types"]
+
+Result = TypeVar("Result")
+Parameters = TypeVarTuple("Parameters")
 
 _NONE: type = types.NoneType
+
+
+class Registers(Protocol[Result, *Parameters]):
+    """A decorator that takes a function of these parameters, a coroutine or a plain one."""
+
+    # mypy explains a misfit by the first of these and pyright by the last: both name a coroutine.
+    @overload
+    def __call__(
+        self, handler: Callable[[*Parameters], Coroutine[Any, Any, Result]], /
+    ) -> Callable[[*Parameters], Coroutine[Any, Any, Result]]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[*Parameters], Result], /
+    ) -> Callable[[*Parameters], Result]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[*Parameters], Coroutine[Any, Any, Result] | Result], /
+    ) -> Callable[[*Parameters], Coroutine[Any, Any, Result] | Result]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,9 @@ def waiting_text(waiting: Waiting) -> str:
 def retrying_words(retrying: Retrying, attempts: int, due: str) -> str:
     """``attempt 3 of 5 of reserve_stock (inventory) … in 8 s; the last error was …``."""
     undo = "the undo of " if retrying.direction is Direction.UNDO else ""
+    if not retrying.attempts:  # nothing has failed: there was no room
+        reason = printable(retrying.error, chars_max=WORDS_MAX)
+        return f"{undo}{retrying.step} ({retrying.service}) {due}: {reason}"
     return (
         f"attempt {retrying.attempts + 1} of {attempts} of {undo}{retrying.step} ({retrying.service}) "
         f"{due}; the last error: {printable(retrying.error, chars_max=WORDS_MAX)}"

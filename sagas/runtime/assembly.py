@@ -18,6 +18,7 @@ from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.execution import Execution
 from sagas.runtime.health import Health, Vitals, health_of
 from sagas.runtime.histories import Histories
+from sagas.runtime.isolation import isolation_of
 from sagas.runtime.lifecycle import Lifecycle
 from sagas.runtime.memory import MemoryBound, watch_memory
 from sagas.runtime.message_world import Participant
@@ -252,6 +253,7 @@ class ServiceRunner:
         resources = {type(resource): resource for resource in opened}
         journal = next((r for r in opened if isinstance(r, Journal)), None)
         retries = self._retries(patience)
+        isolation = isolation_of(self.service, at.settings.isolation, clock=at.clock)
         participant = Participant(
             service=self.service,
             topics=at.topics,
@@ -267,6 +269,7 @@ class ServiceRunner:
                 ids=at.ids,
                 patience=patience,
                 heard=self.lifecycle.heard,
+                isolation=isolation,
             ),
             resources=resources,
             retries=retries,
@@ -295,6 +298,7 @@ class ServiceRunner:
             patience=patience,
             settings=at.settings,
             lifecycle=self.lifecycle,
+            waits_for=(lambda _: None) if isolation is None else isolation.waits_for,
         )
 
     def _retries(self, patience: Patience) -> RetryTopics:

@@ -30,6 +30,7 @@ from sagas.core.retry import Retry
 from sagas.core.starts import key_of_instance
 from sagas.ports import Clock, Ids, Journal, JournalKey, JournalOutcome, Superseded, Tombstone
 from sagas.runtime.incoming import VALUE_BYTES_MAX, decode_payload
+from sagas.runtime.isolation import Isolation
 from sagas.runtime.patience import Patience, cancellations
 from sagas.service import Handler
 
@@ -51,6 +52,9 @@ class Performed(NamedTuple):
 
 
 Postpone = Callable[[int, str, float], Awaitable[bool]]
+Attempt = Callable[[int], Awaitable[Performed]]
+
+_CROWDED = "too many wait for this handler already"
 
 
 class Call(NamedTuple):
@@ -88,8 +92,10 @@ class Execution:
         ids: Ids,
         patience: Patience,
         heard: Callable[[Exception], None] = lambda _: None,
+        isolation: Isolation | None = None,
     ) -> None:
         self._resources = resources
+        self._isolation = isolation
         self._journal = journal
         self._pauses = Pauses(clock, ids, heard)
         self._patience = patience
@@ -128,7 +134,7 @@ class Execution:
             return Performed(result, payload=outcome.payload, attempts=number)
 
         done = await attempt_until_done(
-            *(attempt, self._pauses, call.handler.name, call.retry),
+            *(self._isolated(call, attempt), self._pauses, call.handler.name, call.retry),
             made=call.made,
             postpone=call.postpone,
         )
@@ -137,6 +143,24 @@ class Execution:
         attempts, error = done
         text = named(error)
         return Performed(ActionResult(ResultKind.FAILED), error=text, attempts=attempts)
+
+    def _isolated(self, call: Call, attempt: Attempt) -> Attempt:
+        """The attempt once its step and its tenant have room; postponed where too many wait already."""
+        isolation = self._isolation
+        if isolation is None:
+            return attempt
+        action, tenant = call.action, call.context.tenant
+        place = (call.context.saga, action.step.name, action.direction)
+
+        async def in_turn(number: int) -> Performed:
+            if isolation.is_crowded(place, tenant) and not call.has_expired():
+                made = number - 1
+                if await call.postpone(made, _CROWDED, isolation.elsewhere_s):
+                    return Performed(ActionResult(ResultKind.POSTPONED), attempts=made)
+            async with isolation.entered(place, tenant):
+                return await attempt(number)
+
+        return in_turn
 
     async def _journaled(self, call: Call) -> JournalOutcome:
         journal = self._journal
@@ -292,7 +316,7 @@ async def _stays(_number: int, _error: str, _pause_s: float) -> bool:
 
 
 async def attempt_until_done(
-    attempt: Callable[[int], Awaitable[Performed]],
+    attempt: Attempt,
     pauses: Pauses,
     name: str,
     retry: Retry,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -19,6 +20,7 @@ from sagas.ports import Broker, Clock, Consumer, Record, TopicPartition
 from sagas.runtime.commits import Commits
 from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.intake import Intake
+from sagas.runtime.isolation import IsolationSettings
 from sagas.runtime.lifecycle import Lifecycle
 from sagas.runtime.offsets import OffsetTracker
 from sagas.runtime.patience import Patience
@@ -48,6 +50,7 @@ class WorkerSettings:
     poll_timeout_ms: int = 200
     commit_interval_s: float = 0.1
     drain_timeout_s: float = 25.0
+    isolation: IsolationSettings = field(default_factory=IsolationSettings)
 
 
 class Worker:
@@ -68,6 +71,7 @@ class Worker:
         patience: Patience,
         settings: WorkerSettings,
         lifecycle: Lifecycle,
+        waits_for: Callable[[asyncio.Task[None]], asyncio.Task[Any] | None] = lambda _: None,
     ) -> None:
         self._name = name
         self._subscription = subscription
@@ -104,6 +108,7 @@ class Worker:
         )
         self._stopping = asyncio.Event()
         self._lifecycle = lifecycle
+        self._waits_for = waits_for
         self.dropped = 0
         self._turned_at_ms = 0
         self._failure: BaseException | None = None
@@ -144,12 +149,16 @@ class Worker:
         return self.state is WorkerState.RUNNING and recent
 
     @property
-    def begun(self) -> dict[asyncio.Task[None], asyncio.Task[None] | None]:
+    def begun(self) -> dict[asyncio.Task[None], asyncio.Task[Any] | None]:
         """The messages begun and not finished, as tasks, each with the task whose end it waits for.
 
         For those who watch a worker, and for a test that lets it vanish.
         """
-        return {task: self._waits.get(task) for tasks in self._tasks.values() for task in tasks}
+        return {
+            task: self._waits.get(task) or self._waits_for(task)
+            for tasks in self._tasks.values()
+            for task in tasks
+        }
 
     def stop(self) -> None:
         """Ask the worker to finish what it has begun, commit, and leave its group."""

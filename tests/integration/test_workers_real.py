@@ -207,3 +207,22 @@ def test_a_worker_with_too_little_memory_leaves_to_be_started_again(
     process.wait_for("worker.stopped")
     assert process.lines[-1].startswith("error: ")
     assert "Start it again" in process.lines[-1]
+
+
+def test_a_bounded_handler_lets_the_others_wait(
+    shop: Project, servers: dict[str, str], start: Start
+) -> None:
+    (shop.directory / "go").unlink()
+    process = start("--all", "--create-topics", **servers, SAGAS_STEP_CONCURRENCY="2")
+    process.wait_for("worker.running", 3)
+    order(shop, servers, "o1", "o2", "o3", "o4")
+
+    def in_hand(seen: dict[str, Any]) -> int:
+        return sum(worker["in_flight"] for worker in seen["inventory"]["workers"])
+
+    until(shop, servers, lambda seen: in_hand(seen) >= 4)
+    assert len(process.wait_for("reserves", 2)) == 2
+    (shop.directory / "go").touch()
+    process.wait_for("reserves", 4)
+    until(shop, servers, lambda seen: all(one["behind"] == 0 for one in seen.values()))
+    assert process.ends(signal.SIGTERM) == 0

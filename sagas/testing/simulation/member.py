@@ -11,8 +11,10 @@ from contextvars import Context
 from functools import partial
 from random import Random
 
+from sagas.core.concurrency import Adaptive
 from sagas.ports import Record
 from sagas.runtime.assembly import Platform, ServiceRunner
+from sagas.runtime.isolation import IsolationSettings
 from sagas.runtime.worker import WorkerSettings
 from sagas.service import Lifespan, Service
 from sagas.testing.simulation.faults import Chance
@@ -24,6 +26,10 @@ from sagas.testing.simulation.world import Servers
 from sagas.wire.topics import Topics
 
 __all__ = ["Member", "Place", "RandomNumbers"]
+
+
+_NARROW = 0.25
+"""Such a share of the runs is in a narrow place."""
 
 
 class RandomNumbers:
@@ -63,6 +69,22 @@ class Place:
         self.note = note
         self.bell = bell
         self.ids = RandomNumbers(chance.of("ids"))
+        self._bounds = chance.of("narrow")
+        self._is_narrow = self._bounds.random() < _NARROW
+
+    def backlog_max(self) -> int:
+        """How much a worker may have begun: in a narrow place very little."""
+        return self._bounds.choice([2, 5, 5_000]) if self._is_narrow else 5_000
+
+    def isolation(self) -> IsolationSettings:
+        """How much of it runs at once: in a wide place all of it."""
+        if not self._is_narrow:
+            return IsolationSettings()
+        return IsolationSettings(
+            step=self._bounds.choice([None, 1, Adaptive(1, 4)]),
+            tenant=self._bounds.choice([None, 1]),
+            waiting_max=self._bounds.choice([0, 1, 100]),
+        )
 
 
 class Member(Process):
@@ -105,9 +127,10 @@ class Member(Process):
             ids=place.ids,
             settings=WorkerSettings(
                 in_flight_max=draw.choice([1, 3, 500]),
-                backlog_max=place.chance.of("backlog").choice([2, 5, 5_000, 5_000]),
                 drain_timeout_s=draw.choice([0.0, 0.3, 5.0]),
                 commit_interval_s=draw.choice([0.0, 0.1, 1.0]),
+                backlog_max=place.backlog_max(),
+                isolation=place.isolation(),
             ),
         )
         participants = place.participants
