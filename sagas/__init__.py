@@ -36,6 +36,7 @@ from sagas.core.steps import (
     Step,
     Wait,
 )
+from sagas.core.upcasting import upcasts
 from sagas.service import Service
 
 __version__ = "0.1.0"
@@ -82,4 +83,5 @@ __all__ = [
     "hours",
     "minutes",
     "seconds",
+    "upcasts",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, TypeVar, overload
 
@@ -29,6 +29,7 @@ from sagas.core.events import Event, is_abstract
 from sagas.core.retry import Retry
 from sagas.core.saga import EndOf, Saga, SagaEnded
 from sagas.core.steps import NothingToUndo, Start, Step, Wait
+from sagas.core.upcasting import Upcasting, upcastings
 from sagas.signatures import Handler, Registers, Signature, handler_of
 
 __all__ = ["Handler", "Lifespan", "Observer", "Registers", "Service"]
@@ -61,7 +62,8 @@ class Observer:
 
     At-least-once, as for every message; nothing waits for an observer and nothing is undone by it.
     ``event_types`` are names on the wire, ``events`` their classes, ``ended`` the names of sagas,
-    and ``emitters`` the services that publish what is observed.
+    and ``emitters`` the services that publish what is observed. ``formers`` are former versions of those
+    events, of which the observer is given what is made of them.
     """
 
     event_types: frozenset[str]
@@ -70,6 +72,7 @@ class Observer:
     emitters: frozenset[str]
     handler: Handler
     retry: Retry
+    formers: Mapping[str, Upcasting] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -279,8 +282,10 @@ class Service:
                     *(service for end in ends for service in end.saga.definition.services),
                 )
             )
+            ways = upcastings(events).items()
+            formers = {former: way for former, way in ways if former not in by_name}
             self.observers.append(
-                Observer(frozenset(by_name), names, by_name, emitters, handler, retry)
+                Observer(frozenset(by_name), names, by_name, emitters, handler, retry, formers)
             )
             return function
 

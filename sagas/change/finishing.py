@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from sagas.change.carrying import carried, now_called, strangeness
 from sagas.change.walking import actions, identity, moves, walk
 from sagas.core.definition import (
     STEP_TIMED_OUT,
     Definition,
     Direction,
-    Outcome,
     Role,
-    StepDefinition,
 )
 from sagas.core.enabled import Action
 from sagas.core.evolve import evolve
@@ -140,12 +139,12 @@ def finishing(old: Definition, new: Definition, *, states_max: int = STATES_MAX)
 def _place(state: Instance, new: Definition, ground: _Ground) -> Place:
     recorded = tuple(fact.type for fact in state.facts.values())
     shown = str(state.status), tuple(_open(state))
-    strange = _strange(state, new)
+    strange = strangeness(state, new)
     if strange is not None:
         return Place(*shown, 1, Hindrance.UNKNOWN, strange, recorded)
     unmarked = list(_unmarked(state, new))
     first = _Node(
-        state._replace(definition=new),
+        carried(state, new),
         awake=frozenset(_woken(state, new)),
         effects=frozenset(_effects(state)),
         blocked=frozenset(step for step, _ in unmarked),
@@ -169,39 +168,6 @@ def _open(state: Instance) -> Iterator[str]:
                 yield f"an answer to {step.name}"
 
 
-def _strange(state: Instance, new: Definition) -> str | None:
-    """What of the row the new definition does not know, or takes for something else."""
-    old = state.definition
-    if old.key != new.key:
-        return f"the key was {old.key}, and what is recorded has no {new.key}"
-    for step in old.steps:
-        after = new.by_name.get(step.name)
-        if after is not None and after.service != step.service and _matters(state, step):
-            return f"{step.name} was {step.service}'s, and {after.service} knows nothing of what was done"
-    for fact in state.facts.values():
-        if fact.step not in new.by_name:
-            return f"the step {fact.step} is gone, and {_short(fact.type)} is recorded of it"
-        meant = state.definition.outcome_of.get(fact.type)
-        means = new.outcome_of.get(fact.type)
-        if meant is not None and means is None:
-            return f"{_short(fact.type)}, which is recorded, is known no more"
-        if meant is not None and means is not None and meant != means:
-            return f"{_short(fact.type)}, which is recorded, was {_told(meant)} and now is {_told(means)}"
-    gone = sorted(name for name in state.in_flight if name not in new.by_name)
-    return f"the step {gone[0]} is gone, and was in flight" if gone else None
-
-
-def _matters(state: Instance, step: StepDefinition) -> bool:
-    """Whether a service has begun the step, and has not ended all that it may have to do with it."""
-    if not state.triggered(step):
-        return False
-    return not state.resolved(step) or (step.undone is not None and not state.past_pivot)
-
-
-def _told(outcome: Outcome) -> str:
-    return f"{outcome.role} of {outcome.step}"
-
-
 def _woken(state: Instance, new: Definition) -> Iterator[str]:
     """The services for which a message is under way that they still read under the new definition.
 
@@ -215,7 +181,7 @@ def _woken(state: Instance, new: Definition) -> Iterator[str]:
             enablers = state.definition.undo_enablers[step.name]
             recorded = [fact.type for fact in state.facts.values() if fact.type in enablers]
             awaited = set(recorded[-1:])
-        if awaited <= wakes:
+        if now_called(awaited, new) <= wakes:
             yield step.service
 
 
@@ -225,20 +191,22 @@ def _unmarked(state: Instance, new: Definition) -> Iterator[tuple[str, str]]:
     They know it if it is on its way to their service or if they have followed it before, and if a step that
     followed it has ended: that write has marked it.
     """
-    old = state.definition
-    marked = {type_ for fact in state.facts.values() for type_ in _marked_by(fact, old)}
+    old, there = state.definition, now_called(state.facts, new)
+    before_it = [type_ for fact in state.facts.values() for type_ in _marked_by(fact, old)]
+    marked = now_called(before_it, new)
     coming = {
         (action.step.service, type_)
         for action in actions(state)
         if action.direction is Direction.FORWARD
-        for type_ in action.step.triggers
+        for type_ in now_called(action.step.triggers, new)
     }
     for step in new.steps:
         before = old.by_name.get(step.name)
-        followed = () if before is None or before.service != step.service else before.triggers
+        same = before is not None and before.service == step.service
+        followed = now_called(before.triggers, new) if before is not None and same else frozenset()
         for type_ in step.triggers:
             known = type_ in marked or type_ in followed or (step.service, type_) in coming
-            if type_ in state.facts and not known:
+            if type_ in there and not known:
                 yield step.name, type_
 
 
@@ -340,11 +308,9 @@ def _wrong(node: _Node, *, goes_on: bool) -> tuple[Hindrance, str] | None:
 
 def _stays(instance: Instance, name: str) -> bool:
     """Whether a step has, or may have, an effect that nobody has undone."""
-    step = instance.definition.by_name[name]
+    step = instance.definition.by_name.get(name)
+    if step is None:
+        return True
     ends = {Role.UNDONE, Role.UNDO_FAILED, Role.REFUSED}
     ended = any(fact.step == name and fact.role in ends for fact in instance.facts.values())
     return not ended and step.undone is None
-
-
-def _short(type_: str) -> str:
-    return type_.split(".")[1] if type_.count(".") == 2 else type_  # noqa: PLR2004 - publisher.Name.vN

@@ -15,11 +15,15 @@ __all__ = ["decode_definition", "encode_definition"]
 
 _STEP = tuple(one.name for one in fields(StepDefinition) if one.init)
 _SAGA = tuple(one.name for one in fields(Definition) if one.init and one.name != "steps")
+_LATER = ("upcasts", "retired")
 
 
 def encode_definition(definition: Definition) -> bytes:
     """The definition as JSON, in the order in which it is declared."""
     found: dict[str, object] = {name: getattr(definition, name) for name in _SAGA}
+    for name in _LATER:  # whoever does not know the word yet can read what does not use it
+        if not found[name]:
+            del found[name]
     found["steps"] = [{name: getattr(step, name) for name in _STEP} for step in definition.steps]
     return json.dumps(found).encode()
 
@@ -32,7 +36,9 @@ def decode_definition(kept: bytes) -> Definition:
     try:
         found = json.loads(kept)
         steps = tuple(_step(step) for step in found.pop("steps"))
-        definition = Definition(steps=steps, **found)
+        upcasts = tuple((former, current) for former, current in found.pop("upcasts", ()))
+        retired = tuple(found.pop("retired", ()))
+        definition = Definition(steps=steps, upcasts=upcasts, retired=retired, **found)
         definition.fingerprint  # noqa: B018 - whatever is wrong shows here
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         seen = printable(f"{type(error).__name__}: {error}", chars_max=200)

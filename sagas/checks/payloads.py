@@ -72,6 +72,10 @@ def deployed_contracts(subject: Subject) -> Iterator[Finding]:
 def _against(saga: Declared, deployed: Deployed) -> Iterator[Finding]:
     for type_, old in deployed.schemas.items():
         event = saga.events.get(type_)
+        if type_ in saga.formers:
+            former = saga.formers[type_].former
+            wrong = misfits(old, former.model_json_schema())
+            yield from _broken(saga, former, wrong, "what the deployed version has written")
         if event is None or type_.startswith(f"{FRAMEWORK_PUBLISHER}."):
             continue
         new = event.model_json_schema()
@@ -93,6 +97,6 @@ def _broken(
             place_of(event),
             f"{saga.definition.saga} ({event.__name__})",
             f"{what}, does not fit: {listed}.",
-            "Give new fields a default, and leave old ones as they are; or publish another version beside "
-            f"it, {name}.v{int(version) + 1}.",
+            "Give new fields a default, and leave old ones as they are; or publish another version, "
+            f"{name}.v{int(version) + 1}, with a function that makes it of this one (`upcasts`).",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sagas.checks.finding import Finding, Severity
 from sagas.core.data import Data
@@ -17,10 +17,14 @@ from sagas.core.definition import Definition
 from sagas.core.events import Event
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga, declared_steps
+from sagas.core.upcasting import Upcasting
 from sagas.service import Service
 from sagas.wire.topics import Topics
 
-__all__ = ["Declared", "Deployed", "Subject", "declared", "place_of"]
+__all__ = ["PLACE", "Declared", "Deployed", "Subject", "declared", "place_of"]
+
+PLACE: Final = "__declared_at__"
+"""The attribute of a class that was not written where Python thinks: it says the file and line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,7 @@ class Declared:
     retries: Mapping[str, Retry] = field(default_factory=dict)
     ends_with: frozenset[str] = frozenset()
     for_outsiders: frozenset[str] = frozenset()
+    formers: Mapping[str, Upcasting] = field(default_factory=dict)
 
     def finding(
         self, code: str, severity: Severity, step: str | None, reason: str, mend: str
@@ -82,6 +87,7 @@ def declared(saga: type[Saga]) -> Declared:
         retries=saga.retries,
         ends_with=_names(saga.ends_with),
         for_outsiders=_names(saga.for_outsiders),
+        formers=saga.formers,
     )
 
 
@@ -91,7 +97,9 @@ def _names(types: type[Event] | Iterable[type[Event]]) -> frozenset[str]:
 
 
 def place_of(code: Any) -> str:
-    """Where a class or a function stands; empty where there is no source of it."""
+    """Where a class or a function stands; empty where there is no source of it. A class may say otherwise."""
+    if isinstance(code, type) and PLACE in vars(code):
+        return str(vars(code)[PLACE])
     try:
         file, (_, line) = inspect.getsourcefile(code), inspect.getsourcelines(code)
     except (OSError, TypeError):

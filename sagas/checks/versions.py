@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from sagas.checks.finding import Finding, Severity
 from sagas.checks.subject import Declared, Subject
 from sagas.checks.words import short
+from sagas.core.changes import as_read_by
 from sagas.core.definition import Definition, Join, StepDefinition, StepKind
 
 __all__ = ["finishable"]
@@ -30,13 +31,17 @@ def finishable(subject: Subject) -> Iterator[Finding]:
                 yield from _changes(saga, old)
 
 
-def _changes(saga: Declared, old: Definition) -> Iterator[Finding]:
+def _changes(saga: Declared, deployed: Definition) -> Iterator[Finding]:
     new = saga.definition
+    yield from _formers(saga, deployed)
+    old = as_read_by(new, deployed)
     if old.key != new.key:
         yield _error(
             saga, None, f"its key was {old.key!r}, and recorded events have no {new.key!r}."
         )
     for step in old.steps:
+        if step.name not in new.by_name and _is_retired(step, new):
+            continue
         if step.name not in new.by_name:
             yield _error(
                 saga,
@@ -50,6 +55,24 @@ def _changes(saga: Declared, old: Definition) -> Iterator[Finding]:
         if step.name not in old.by_name:
             yield from _new_step(saga, old, step)
     yield from _kinds(saga, old)
+
+
+def _formers(saga: Declared, deployed: Definition) -> Iterator[Finding]:
+    """What the deployed version makes of former versions, this one has to make of them, too."""
+    new = saga.definition
+    for former, current in deployed.upcasts:
+        if former not in new.current_of and former not in new.outcome_of:
+            yield _error(
+                saga,
+                None,
+                f"the deployed version makes {current} of {former}, which may be recorded, and this one "
+                "makes nothing of it.",
+            )
+
+
+def _is_retired(step: StepDefinition, new: Definition) -> bool:
+    """Whether the step has no effect that could be missed, and all that it may have recorded is retired."""
+    return step.undone is None and all(type_ in new.retired for type_, _ in step.outcomes)
 
 
 def _changes_of(

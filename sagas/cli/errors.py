@@ -5,6 +5,7 @@ Owns the mapping from errors to both. Never shows a traceback for what a user ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
@@ -79,7 +80,13 @@ def _setting(name: str, value: object, message: str) -> str:
 
 def nearest(name: str, known: Iterable[str], what: str) -> str:
     """A hint after an unknown name: the one that was probably meant, and which there are."""
-    names = sorted(known)
+    names = sorted(known, key=_as_counted)
     meant = get_close_matches(name, names, n=1, cutoff=0.5)
     guess = f" Did you mean {meant[0]!r}?" if meant else ""
     return f"{guess} {what}: {', '.join(names) or 'none'}."
+
+
+def _as_counted(name: str) -> list[tuple[int, str]]:
+    """S2 comes before S10."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(one), "") if one.isdecimal() else (-1, one) for one in parts]

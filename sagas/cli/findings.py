@@ -95,7 +95,7 @@ def explain(code: str) -> str:
     """What a code stands for, with its smallest example. Raises CommandError for an unknown one."""
     wanted = code.upper()
     if wanted not in TITLES:
-        hint = nearest(code, TITLES, "There are")
+        hint = nearest(wanted, TITLES, "There are")
         raise CommandError(ExitCode.USAGE, f"There is no check {code!r}.{hint}")
     example = EXAMPLES.get(wanted)
     shown = (

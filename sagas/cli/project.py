@@ -73,7 +73,11 @@ class Project:
         raise _wrong_type(entry, found, "a class derived from sagas.Saga")
 
     def sagas_in(self, source: str) -> tuple[type[Saga], ...]:
-        """The saga behind ``module:Saga``, or every one that a module declares. Raises CommandError."""
+        """The saga behind ``module:Saga``, every one that a module declares, or the one in a JSON file.
+        Raises CommandError.
+        """
+        if source.endswith(".json"):
+            return (_in_file(source),)
         if ":" in source:
             return (self.saga(source),)
         if not all(part.isidentifier() for part in source.split(".")):
@@ -108,7 +112,11 @@ class Project:
         return self._import(name, name)
 
     def declared_in(self, name: str) -> tuple[list[type[Saga]], list[Service]]:
-        """The sagas and services in a module, or in all modules of a package. Raises CommandError."""
+        """The sagas and services in a module, or in all modules of a package, or the saga in a JSON file.
+        Raises CommandError.
+        """
+        if name.endswith(".json"):
+            return [_in_file(name)], []
         found: list[object] = []
         first = self._import(name, name)
         parts = pkgutil.walk_packages(getattr(first, "__path__", ()), f"{name}.")
@@ -186,6 +194,12 @@ class Project:
         told = str(error) if isinstance(error, SagaError) else _last_line(error)
         place = _place(error, self.directory)
         return CommandError(ExitCode.FINDINGS, f"{place}: {told}")
+
+
+def _in_file(entry: str) -> type[Saga]:
+    from sagas.cli.from_file import saga_in_file
+
+    return saga_in_file(entry)
 
 
 def open_project(given: Path | None) -> Project:

@@ -40,7 +40,7 @@ class Completion:
         answers = (*step.done, *step.refused) if step is not None and step.waits else ()
         event: object = self.event
         type_ = event.event_type if isinstance(event, Event) else repr(event)
-        if type_ not in answers:
+        if definition.current_of.get(type_, type_) not in answers:
             raise ContractViolation(
                 f"{type_} does not complete {named}; expected {' or '.join(answers) or 'nothing'}."
             )

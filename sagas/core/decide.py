@@ -45,10 +45,13 @@ class ResultKind(StrEnum):
 
 
 class ActionResult(NamedTuple):
-    """The end of an action; ``type`` is the returned event's type on the wire."""
+    """The end of an action; ``type`` is the returned event's type on the wire. ``written`` is the former
+    version of it in which it is told, and empty elsewhere.
+    """
 
     kind: ResultKind
     type: str | None = None
+    written: str = ""
 
 
 class Emission(NamedTuple):

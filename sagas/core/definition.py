@@ -118,7 +118,9 @@ class Definition:
     """A saga: its name, the field of its events that holds the business key, and its steps.
 
     ``steps[0]`` is the start (named ``START``). ``cancelled_by`` is the event, of whichever publisher, that
-    asks the saga to turn back. The derived relations are computed once, on first use;
+    asks the saga to turn back. ``upcasts`` pairs each former version of an event with the current one, which
+    is what it is taken for wherever it is met; ``retired`` are events of former steps, which mean nothing any
+    more. The derived relations are computed once, on first use;
     they assume a definition in which ``sagas.core.validation`` finds no problem.
     """
 
@@ -127,11 +129,15 @@ class Definition:
     steps: tuple[StepDefinition, ...]
     deadline_ms: int | None = None
     cancelled_by: str | None = None
+    upcasts: tuple[tuple[str, str], ...] = ()
+    retired: tuple[str, ...] = ()
     by_name: Mapping[str, StepDefinition] = field(init=False, repr=False, compare=False)
     outcome_of: Mapping[str, Outcome] = field(init=False, repr=False, compare=False)
+    current_of: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
+        object.__setattr__(self, "current_of", dict(self.upcasts))
         outcomes = {
             type_: Outcome(step.name, role) for step in self.steps for type_, role in step.outcomes
         }
@@ -384,6 +390,10 @@ class Definition:
         }
         if self.cancelled_by is not None:
             parts["cancelled_by"] = self.cancelled_by
+        if self.upcasts:
+            parts["upcasts"] = sorted(self.upcasts)
+        if self.retired:
+            parts["retired"] = sorted(self.retired)
         return json.dumps(parts, sort_keys=True)
 
 

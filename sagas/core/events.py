@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-from sagas.core.errors import DefinitionError
+from sagas.core.errors import ContractViolation, DefinitionError
 from sagas.core.personal import personal_fields
+from sagas.core.upcasting import Upcaster, upcasters_in, ways_to
 
 __all__ = ["EVENT_TYPE", "FRAMEWORK_PUBLISHER", "Event", "is_abstract"]
 
@@ -50,12 +51,14 @@ class Event(BaseModel):
     ``class StockReserved(Event, type="inventory.StockReserved.v1")`` names what was published, by
     whom and in which version. Unknown fields of a payload are ignored, so that a publisher may add
     some. A subclass without ``type=`` is an abstract base: it shares fields, and no saga may use
-    it. Raises DefinitionError for a name of another form.
+    it. Static methods that are marked with ``upcasts`` make one of a former version. Raises DefinitionError
+    for a name of another form.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     event_type: ClassVar[str] = ""
+    event_upcasters: ClassVar[tuple[Upcaster, ...]] = ()
 
     def __init_subclass__(cls, *, type: str | None = None, **config: Any) -> None:  # noqa: A002
         """Take the name on the wire from the class line; it is never inherited."""
@@ -67,6 +70,7 @@ class Event(BaseModel):
                 f"case, the name in capitals and small letters, and a version from v1."
             )
         cls.event_type = type or ""
+        cls.event_upcasters = tuple(upcasters_in(cls))
 
     @classmethod
     def __get_pydantic_core_schema__(
@@ -83,6 +87,24 @@ class Event(BaseModel):
         """What is personal is not shown, nor what has such a part."""
         hidden = {path.partition(".")[0] for path in personal_fields(type(self))}
         return (shown for shown in super().__repr_args__() if shown[0] not in hidden)
+
+    @classmethod
+    def as_before(cls, former: Event) -> Self:
+        """A former version, told in place of this one while workers run that know no other: for a handler's
+        outcome, a start, or an answer to a wait. It travels as it is, and whoever knows this one upcasts it.
+
+        Raises ContractViolation for what is no former version of this event.
+        """
+        known = [way.former for way in ways_to(cls)]
+        if type(former) not in known:
+            names = (
+                " or ".join(one.__qualname__ for one in known)
+                or "nothing: it has no former version"
+            )
+            raise ContractViolation(
+                f"{cls.__qualname__} was before {names}, and not {former!r:.200}."
+            )
+        return cast(Self, former)
 
     @classmethod
     def publisher(cls) -> str:

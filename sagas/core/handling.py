@@ -191,7 +191,7 @@ class Handling:
                 await self._undo_at_once(action, at)
             if decision.emission is None:
                 return at
-            stored = await self._commit(at, self._fact(decision.emission))
+            stored = await self._commit(at, self._fact(decision.emission, result.written))
             if stored is not None:
                 return stored
             at = await self._refresh()
@@ -236,9 +236,12 @@ class Handling:
             self._confirmed.add(fact.id)
         return stored
 
-    def _fact(self, emission: Emission) -> Fact:
+    def _fact(self, emission: Emission, written: str = "") -> Fact:
+        if written and emission.role not in _RETURNED:
+            written = ""
+        named = emission._replace(type=written) if written else emission
         return Fact(
-            id=self._world.event_id(emission, self._message),
+            id=self._world.event_id(named, self._message),
             type=emission.type,
             step=emission.step,
             role=emission.role,
@@ -247,4 +250,9 @@ class Handling:
             at_ms=self._world.now_ms(),
             assumed=emission.assumed,
             epoch=emission.epoch,
+            written=written,
         )
+
+
+_RETURNED = frozenset({Role.DONE, Role.REFUSED, Role.OTHERWISE, Role.UNDONE})
+"""What a handler may have returned, and so in a former version."""

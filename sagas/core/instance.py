@@ -79,8 +79,9 @@ class Fact(NamedTuple):
     ``at_ms`` is when it was decided; ``assumed`` marks an otherwise event that no handler returned, so
     that the step's outcome is unknown. ``epoch`` is above 0 for a compensation that is run once more, and
     for its outcome. ``folded`` marks one that was recorded because its message came, not because it was
-    decided, so that its stamp does not say when. A tuple, as the instance is, because every message makes
-    several and a data class is six times slower to copy.
+    decided, so that its stamp does not say when. ``written`` is the type under which it travels and is kept,
+    where that is a former version of ``type``, and empty elsewhere. A tuple, as the instance is, because
+    every message makes several and a data class is six times slower to copy.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Fact(NamedTuple):
     assumed: bool = False
     epoch: int = 0
     folded: bool = False
+    written: str = ""
 
     @property
     def slot(self) -> str:
@@ -102,6 +104,19 @@ class Fact(NamedTuple):
         if type_ in _TOLD_APART:
             return slot_of(type_, self.step, self.direction, self.cause, epoch)
         return f"{type_}@{epoch}" if epoch else type_
+
+    @property
+    def travels_as(self) -> str:
+        """Its type on the wire."""
+        return self.written or self.type
+
+    @property
+    def kept_as(self) -> str:
+        """The name under which the row keeps its bytes: the slot, as whoever wrote it knows it."""
+        written = self.written
+        if not written:
+            return self.slot
+        return f"{written}@{self.epoch}" if self.epoch else written
 
 
 class Instance(NamedTuple):

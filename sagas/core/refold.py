@@ -42,7 +42,9 @@ class Found(NamedTuple):
 
 
 class Refolded(NamedTuple):
-    """The instance, its recorded events as rows have them, and the highest stamp that any of them knows."""
+    """The instance, its recorded events as rows have them, by what they are kept as, and the highest stamp
+    that any of them knows.
+    """
 
     instance: Instance
     events: Mapping[str, bytes]
@@ -69,7 +71,7 @@ def refold(definition: Definition, saga_id: str, found: Iterable[Found]) -> Refo
     stored = {one.fact.id: one.stored for one in events}
     return Refolded(
         instance,
-        {slot: stored[fact.id] for slot, fact in instance.facts.items()},
+        {fact.kept_as: stored[fact.id] for fact in instance.facts.values()},
         max(one.generation for one in events),
         max(one.seq for one in events),
     )
@@ -95,7 +97,7 @@ def refold_upon(instance: Instance, found: Iterable[Found]) -> Refolded:
     stored = {one.fact.id: one.stored for one in found}
     return Refolded(
         instance,
-        {slot: stored[f.id] for slot, f in instance.facts.items() if f.id in stored},
+        {f.kept_as: stored[f.id] for f in instance.facts.values() if f.id in stored},
         max((one.generation for one in found), default=0),
         max((one.seq for one in found), default=0),
     )

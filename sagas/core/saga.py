@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sagas.core.class_body import (
     problems_of_cancelled_by,
+    problems_of_formers,
     problems_of_marks,
+    problems_of_retired,
     problems_of_reuse,
     problems_of_times,
 )
@@ -39,6 +41,7 @@ from sagas.core.problems import coded
 from sagas.core.retry import Retry
 from sagas.core.starts import Reuse
 from sagas.core.steps import NothingToUndo, Start, Step, Wait
+from sagas.core.upcasting import Upcasting, upcastings
 from sagas.core.validation import problems_of
 
 __all__ = ["EndOf", "Saga", "SagaEnded", "declared_steps", "kebab_case"]
@@ -100,9 +103,11 @@ class Saga(metaclass=_Named):
     reuse: ClassVar[Reuse] = Reuse.NEVER
     ends_with: ClassVar[type[Event] | tuple[type[Event], ...]] = ()
     for_outsiders: ClassVar[type[Event] | tuple[type[Event], ...]] = ()
+    retired: ClassVar[tuple[str, ...]] = ()
     retries: ClassVar[Mapping[str, Retry]]
     definition: ClassVar[Definition]
     events: ClassVar[Mapping[str, type[Event]]]
+    formers: ClassVar[Mapping[str, Upcasting]]
     ended: ClassVar[EndOf]
 
     def __init_subclass__(cls) -> None:
@@ -123,6 +128,7 @@ class Saga(metaclass=_Named):
             listed = "\n".join(f"- {problem}" for problem in found)
             raise DefinitionError(f"The saga {cls.__qualname__} can not run:\n{listed}", found)
         cls.events = MappingProxyType({type_.event_type: type_ for type_ in _events_of(cls)})
+        cls.formers = MappingProxyType(upcastings(cls.events.values()))
         cls.retries = MappingProxyType(
             {step.name: step.retry or Retry() for step in (*_starts_of(cls), *_steps_of(cls))}
         )
@@ -298,6 +304,8 @@ def _problems_of_events(saga: type[Saga]) -> Iterator[str]:
                 f"{saga.__qualname__}: {other.__qualname__} and {type_.__qualname__} are both "
                 f"called {type_.event_type} on the wire; give each event its own name."
             )
+    yield from problems_of_formers(saga.__qualname__, by_name)
+    yield from problems_of_retired(saga.__qualname__, saga.retired, by_name)
     own = [type_ for type_ in by_name.values() if type_ not in FRAMEWORK_EVENTS]
     yield from problems_of_keys(saga.__qualname__, saga.key, own)
     outcomes = {type_ for step in declared_steps(saga).values() for type_ in _outcomes(step)}
@@ -349,6 +357,11 @@ def _compile(saga: type[Saga]) -> Definition:
     return Definition(
         *(saga.name, saga.key, (first, *steps), milliseconds_of(saga.deadline)),
         cancelled_by=None if asked is None else asked.event_type,
+        upcasts=tuple(
+            (former, way.current.event_type)
+            for former, way in sorted(upcastings(dict.fromkeys(_events_of(saga))).items())
+        ),
+        retired=tuple(sorted(saga.retired)),
     )
 
 

@@ -20,7 +20,7 @@ from sagas.ports import Row
 from sagas.runtime.attempts import Attempts
 from sagas.runtime.execution import Call, Performed
 from sagas.runtime.heartbeats import Heartbeats
-from sagas.runtime.incoming import Incoming, decode_payload
+from sagas.runtime.incoming import Incoming, event_of
 from sagas.runtime.participant import Participant
 from sagas.runtime.retention import journal_since_ms
 from sagas.wire.ids import idempotency_key
@@ -86,6 +86,7 @@ class Calling:
             made,
             starts,
             journal_since_ms(at.times, keep_ended_ms=self._participant.keep_ended_ms),
+            incoming.saga.formers,
         )
 
     async def _postpone(
@@ -107,7 +108,8 @@ class Calling:
         type_ = None if performed is None else performed.result.type
         if performed is None or type_ is None or type_ not in step.done:
             return None
-        return decode_payload(self._incoming.saga.events[type_], type_, performed.payload)
+        type_ = performed.result.written or type_
+        return event_of(self._incoming.saga, type_, performed.payload)
 
     def _context(
         self,
@@ -174,6 +176,9 @@ class Calling:
             return in_hand
         row = await self._row()
         facts, stored = at.instance.facts, dict({} if row is None else row.events)
+        if at.definition.upcasts:
+            names = {fact.kept_as: slot for slot, fact in facts.items()}
+            stored = {names.get(name, name): one for name, one in stored.items()}
         needed -= in_hand.keys()
         if not needed <= stored.keys():
             on_topics = await self._stored()
@@ -187,7 +192,7 @@ class Calling:
     def _decoded(self, fact: Fact, stored: bytes) -> Event:
         incoming = self._incoming
         envelope = decode_event(stored, incoming.saga.name, incoming.saga_id, fact)
-        return decode_payload(incoming.saga.events[fact.type], fact.type, envelope.payload)
+        return event_of(incoming.saga, envelope.type, envelope.payload)
 
 
 def _found(fact: Fact, at: Position, on_topics: Mapping[str, Found]) -> bytes:

@@ -119,7 +119,7 @@ class SagaClient:
         key, runs = key_of(event, saga.definition.key), Runs(saga, partial(self._row, saga))
         known = await self._runs_of(runs, key, saga.reuse) if looks else []
         payload = event.model_dump_json().encode()
-        verdict, run = place_of(saga.reuse, runs.known(known, payload))
+        verdict, run = place_of(saga.reuse, runs.known(known, payload, type_=event.event_type))
         if verdict is Verdict.REFUSE:
             last = known[-1]
             raise SagaExists(refusal_words(saga, last), saga_id=last.saga_id, status=last.status)

@@ -26,6 +26,7 @@ from sagas.runtime.execution import Pauses, Performed, attempt_until_done, invok
 from sagas.runtime.incoming import (
     Incoming,
     decode_cancellation,
+    decode_former,
     decode_incoming,
     decode_payload,
 )
@@ -250,6 +251,8 @@ class Dispatch:
         event: object
         if type_ in observer.event_types:
             event = decode_payload(observer.events[type_], type_, envelope.payload)
+        elif type_ in observer.formers:
+            event = decode_former(observer.formers[type_], envelope.payload)
         else:
             event = SagaEnded(saga=context.saga, saga_id=context.saga_id, status=context.status)
 

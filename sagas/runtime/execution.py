@@ -9,6 +9,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import structlog
@@ -28,8 +29,9 @@ from sagas.core.events import Event
 from sagas.core.printable import printable
 from sagas.core.retry import Retry
 from sagas.core.starts import key_of_instance
+from sagas.core.upcasting import Upcasting
 from sagas.ports import Clock, Ids, Journal, JournalKey, JournalOutcome, Superseded, Tombstone
-from sagas.runtime.incoming import VALUE_BYTES_MAX, decode_payload
+from sagas.runtime.incoming import VALUE_BYTES_MAX, decode_former, decode_payload
 from sagas.runtime.isolation import Isolation
 from sagas.runtime.patience import Patience, cancellations
 from sagas.service import Handler
@@ -62,7 +64,8 @@ class Call(NamedTuple):
 
     ``made`` attempts have failed before; ``postpone`` is asked after another one, with its number, error
     and the pause to come, in seconds, whether somebody else brings the next. ``has_expired`` is asked
-    before each. What the journal holds from before ``journal_since_ms`` is of an earlier saga.
+    before each. What the journal holds from before ``journal_since_ms`` is of an earlier saga; it may hold an
+    outcome in one of the ``formers``, by which an older worker has told it.
     """
 
     action: Action
@@ -78,6 +81,7 @@ class Call(NamedTuple):
     made: int = 0
     starts: bool = False
     journal_since_ms: int = 0
+    formers: Mapping[str, Upcasting] = MappingProxyType({})
 
 
 class Execution:
@@ -130,7 +134,7 @@ class Execution:
                 return Performed(failed, error=f"StepAbandoned: {abandoned}", attempts=number)
             except _HandlerError as error:
                 raise error.cause from None
-            result = ActionResult(ResultKind.RETURNED, outcome.type)
+            result = ActionResult(ResultKind.RETURNED, *_told_as(call, outcome))
             return Performed(result, payload=outcome.payload, attempts=number)
 
         done = await attempt_until_done(
@@ -214,11 +218,33 @@ class _HandlerError(Exception):
         self.cause = cause
 
 
+def _told_as(call: Call, outcome: JournalOutcome) -> tuple[str, str]:
+    """What an outcome is called now, and the former version in which it is told; empty for none."""
+    way = call.formers.get(outcome.type)
+    return (outcome.type, "") if way is None else (way.current.event_type, outcome.type)
+
+
 def _outcome(call: Call, recorded: JournalOutcome | None) -> Event | None:
-    """The done event that the journal holds. A refusal had no effect: nothing is to be undone."""
-    if recorded is None or recorded.type not in call.action.step.done:
+    """The done event that the journal holds. A refusal had no effect: nothing is to be undone.
+
+    Raises ContractViolation for one of a former version that can not be upcast.
+    """
+    done = call.action.step.done
+    if recorded is None:
+        return None
+    way = call.formers.get(recorded.type)
+    if way is not None and way.current.event_type in done:
+        return _upcast(way, recorded.payload)
+    if recorded.type not in done:
         return None
     return call.outcome_types[recorded.type].model_validate_json(recorded.payload)
+
+
+def _upcast(way: Upcasting, payload: bytes) -> Event:
+    try:
+        return decode_former(way, payload)
+    except InvalidMessage as error:
+        raise ContractViolation(f"What the handler has returned, now or before: {error}") from error
 
 
 def _checked(call: Call, returned: object) -> JournalOutcome:
@@ -230,7 +256,10 @@ def _checked(call: Call, returned: object) -> JournalOutcome:
         allowed = step.done + step.refused
     else:
         allowed = (*step.done, *step.refused, step.otherwise)
-    if not isinstance(returned, Event) or returned.event_type not in allowed:
+    if not isinstance(returned, Event):
+        raise _undeclared(call, returned, allowed)
+    way = call.formers.get(returned.event_type)
+    if (returned.event_type if way is None else way.current.event_type) not in allowed:
         raise _undeclared(call, returned, allowed)
     key = str(getattr(returned, call.key_field))
     saga_id = call.context.saga_id
@@ -245,6 +274,9 @@ def _checked(call: Call, returned: object) -> JournalOutcome:
             f"{call.handler.name} returned {returned.event_type} with {len(payload)} bytes; at most "
             f"{VALUE_BYTES_MAX} fit. Keep large content elsewhere and send a reference to it."
         )
+    if way is not None:
+        _upcast(way, payload)
+        return JournalOutcome(returned.event_type, payload)
     try:
         decode_payload(call.outcome_types[returned.event_type], returned.event_type, payload)
     except InvalidMessage as error:

@@ -19,15 +19,15 @@ __all__ = ["content_of", "forgettable", "is_leaf", "kept"]
 
 
 def forgettable(instance: Instance, confirmed: ConfirmedIds) -> list[str]:
-    """The slots of an instance that has ended whose events are proven to be on Kafka, but for what says why
-    it ended as it did.
+    """What the row of an instance that has ended keeps its events as, of those that are proven to be on
+    Kafka, but for what says why it ended as it did.
 
     Proven is what carries the published mark, what another recorded event names as its cause, and what was
     acknowledged in this process.
     """
     causes = {fact.cause for fact in instance.facts.values()}
     return [
-        slot
+        fact.kept_as
         for slot, fact in instance.facts.items()
         if not _says_why(instance, slot, fact)
         and (fact.published or fact.id in causes or fact.id in confirmed)
@@ -42,11 +42,11 @@ def is_leaf(instance: Instance, fact: Fact) -> bool:
 def kept(instance: Instance, events: Mapping[str, bytes]) -> Mapping[str, bytes]:
     """Of an instance that is put back from the topics: the events whose bytes its row keeps."""
     ended = frozenset(forgettable(instance, set()) if instance.phase.is_terminal else ())
-    facts = instance.facts
+    facts = {fact.kept_as: fact for fact in instance.facts.values()}
     return {
-        slot: stored
-        for slot, stored in events.items()
-        if slot not in ended and not (facts[slot].published and is_leaf(instance, facts[slot]))
+        name: stored
+        for name, stored in events.items()
+        if name not in ended and not (facts[name].published and is_leaf(instance, facts[name]))
     }
 
 

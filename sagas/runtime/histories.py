@@ -55,6 +55,9 @@ class Histories:
         self._reader = reader
         self._start_topic = topics.events(definition.start.service)
         self._start_type = definition.start.done[0]
+        self._starts = {self._start_type}.union(
+            former for former, current in definition.upcasts if current == self._start_type
+        )
         starting = [
             one for one in sagas if topics.events(one.definition.start.service) == self._start_topic
         ]
@@ -131,7 +134,7 @@ class Histories:
         if envelope.saga is not None:
             return envelope.type if envelope.saga == self._saga.name else None
         if envelope.type:
-            return envelope.type if envelope.type == self._start_type else None
+            return envelope.type if envelope.type in self._starts else None
         of_start = self._is_sole_start and record.topic == self._start_topic
         return self._start_type if of_start else None
 
@@ -158,15 +161,16 @@ def found_in_row(saga: type[Saga], saga_id: str, row: Row) -> tuple[Instance, li
     """
     instance = decode_instance(saga.definition, saga_id, row.state)
     found = []
-    for slot, fact in instance.facts.items():
-        if slot not in row.events:
+    for fact in instance.facts.values():
+        stored = row.events.get(fact.kept_as)
+        if stored is None:
             continue
-        envelope = decode_event(row.events[slot], saga.name, saga_id, fact)
+        envelope = decode_event(stored, saga.name, saga_id, fact)
         deadline_ms = envelope.trail.deadline_ms
         found.append(
             Found(
                 *(fact, envelope.generation, envelope.seq, mark_of(fact.id)),
-                *(envelope.folded, deadline_ms, row.events[slot]),
+                *(envelope.folded, deadline_ms, stored),
             )
         )
     return instance, found

@@ -31,6 +31,7 @@ from sagas.core.instance import Fact
 from sagas.core.printable import printable
 from sagas.core.saga import Saga
 from sagas.core.starts import checked_key, checked_saga_id, key_of_instance
+from sagas.core.upcasting import Upcasting
 from sagas.wire.envelope import Envelope
 from sagas.wire.ids import digest_of, event_id
 
@@ -38,8 +39,10 @@ __all__ = [
     "VALUE_BYTES_MAX",
     "Incoming",
     "decode_cancellation",
+    "decode_former",
     "decode_incoming",
     "decode_payload",
+    "event_of",
     "key_of",
 ]
 
@@ -79,8 +82,10 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     """
     if type_ in CONTROL_EVENTS:
         return _decode_control(envelope, saga, type_)
-    event = _decode_event(saga, type_, envelope.payload)
-    definition = saga.definition
+    event = event_of(saga, type_, envelope.payload)
+    definition, written = saga.definition, ""
+    if event.event_type != type_:
+        type_, written = event.event_type, type_
     outcome = definition.outcome_of.get(type_)
     if outcome is not None:
         role, step = outcome.role, outcome.step
@@ -90,7 +95,7 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         role, step, direction = _framework_fact(saga, event)
         saga_id = _saga_id(envelope, None, starts=False)
     id_ = _checked_id(envelope.id, type_) or event_id(
-        *(definition.saga, saga_id, type_),
+        *(definition.saga, saga_id, written or type_),
         step=step,
         direction=direction,
         epoch=envelope.epoch,
@@ -98,7 +103,8 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     )
     named = envelope.saga_id is not None
     if not (envelope.id and envelope.type and envelope.saga and envelope.saga_id):
-        envelope = envelope._replace(id=id_, type=type_, saga=definition.saga, saga_id=saga_id)
+        named_as = written or type_
+        envelope = envelope._replace(id=id_, type=named_as, saga=definition.saga, saga_id=saga_id)
     fact = Fact(
         *(id_, type_, step, role, envelope.causation_id, direction),
         published=True,
@@ -106,6 +112,7 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         assumed=envelope.assumed and role is Role.OTHERWISE,
         epoch=envelope.epoch if role in _WITH_EPOCH else 0,
         folded=not (role is Role.DONE and step == START),
+        written=written,
     )
     return Incoming(saga, envelope, saga_id, fact, event, named=named)
 
@@ -117,7 +124,7 @@ def decode_cancellation(envelope: Envelope, saga: type[Saga], type_: str) -> Inc
     then any run of it may be meant. Raises InvalidMessage.
     """
     definition = saga.definition
-    event = _decode_event(saga, type_, envelope.payload)
+    event = event_of(saga, type_, envelope.payload)
     key = key_of(event, definition.key)
     named = envelope.saga == definition.saga and envelope.saga_id is not None
     saga_id = _saga_id(envelope, key, starts=False) if named else key
@@ -176,14 +183,44 @@ def _saga_id(envelope: Envelope, key: str | None, *, starts: bool) -> str:
     return checked_saga_id(envelope.saga_id, f"The saga id of {envelope.type}")
 
 
-def _decode_event(saga: type[Saga], type_: str, payload: bytes) -> Event:
-    """The typed payload. Raises InvalidMessage in the words of the contract."""
+def event_of(saga: type[Saga], type_: str, payload: bytes) -> Event:
+    """The payload of an event that is called so on the wire, as the saga knows it now: one of a former
+    version is upcast. Raises InvalidMessage in the words of the contract.
+    """
     model = saga.events.get(type_)
-    if model is None:
-        raise InvalidMessage(
-            f"{saga.definition.saga} knows no event {type_!r}; it knows {', '.join(saga.events)}."
-        )
-    return decode_payload(model, type_, payload)
+    if model is not None:
+        return decode_payload(model, type_, payload)
+    if type_ in saga.formers:
+        return decode_former(saga.formers[type_], payload)
+    raise InvalidMessage(
+        f"{saga.definition.saga} knows no event {type_!r}; it knows {', '.join(saga.events)}."
+    )
+
+
+def decode_former(way: Upcasting, payload: bytes) -> Event:
+    """A payload of a former version as the current one.
+
+    Raises InvalidMessage for a payload that does not fit the former version, and where a function that
+    upcasts raises an exception, or gives something else than it should.
+    """
+    former = way.former.event_type
+    event = decode_payload(way.former, former, payload)
+    for function, expected in way.functions:
+        before, said = event.event_type, f"{former} can not be made {way.current.event_type}"
+        try:
+            event = function(event)
+        except Exception as error:
+            seen = printable(f"{type(error).__name__}: {error}", chars_max=500)
+            raise InvalidMessage(
+                f"{said}: {function.__qualname__}, which upcasts {before}, raised {seen}. Mend the function, "
+                "and replay the dead letter."
+            ) from error
+        if type(event) is not expected:
+            raise InvalidMessage(
+                f"{said}: {function.__qualname__}, which upcasts {before}, returned {event!r:.200}; expected "
+                f"{expected.__qualname__}. Mend the function, and replay the dead letter."
+            )
+    return event
 
 
 def decode_payload(model: type[Event], type_: str, payload: bytes) -> Event:

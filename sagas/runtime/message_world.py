@@ -124,12 +124,12 @@ class MessageWorld:
         events = {}
         message = self._incoming.fact
         if _is_new(message, before) and stored.index_of(message) is not None:
-            events[message.slot] = encode_event(self._incoming.envelope)
+            events[message.kept_as] = encode_event(self._incoming.envelope)
             if self._incoming.starts:
                 self._content = content_of(self._incoming.event)
         if recorded is not None:
             decided = self._decided[recorded.slot] = self._envelope_of(recorded, stored)
-            events[recorded.slot] = encode_event(decided)
+            events[recorded.kept_as] = encode_event(decided)
         change = RowChange(
             saga=self._definition.saga,
             saga_id=self._saga_id,
@@ -172,7 +172,7 @@ class MessageWorld:
         folded = stored.place.folded
         return Envelope(
             fact.id,
-            fact.type,
+            fact.written or fact.type,
             self._at.service.name,
             fact.at_ms,
             self._definition.saga,
@@ -199,10 +199,10 @@ class MessageWorld:
         envelope = self._decided.get(fact.slot)
         if envelope is None:
             row = await self._row(events=True)
-            if row is None or fact.slot not in row.events:
+            if row is None or fact.kept_as not in row.events:
                 return  # the row went away since: the next load sees it
             envelope = decode_event(
-                row.events[fact.slot], self._definition.saga, self._saga_id, fact
+                row.events[fact.kept_as], self._definition.saga, self._saga_id, fact
             )
         await self._publish(envelope)
         self._emitted.append(fact)
@@ -219,7 +219,7 @@ class MessageWorld:
         if at.status.is_terminal and (self._emitted or self._stored_here):
             slots = forgettable(at.instance, self._at.confirmed)
         else:
-            slots = [fact.slot for fact in self._emitted if is_leaf(at.place.model, fact)]
+            slots = [fact.kept_as for fact in self._emitted if is_leaf(at.place.model, fact)]
         if slots:
             try:
                 await self._at.table.forget_events(self._definition.saga, self._saga_id, slots)

@@ -53,7 +53,12 @@ def start_record(
 def started_by(sagas: Iterable[type[Saga]], event: Event) -> type[Saga]:
     """The saga that the event starts. Raises ContractViolation for none, or several."""
     checked_event(event)
-    starting = [saga for saga in sagas if event.event_type in saga.definition.start.done]
+    type_ = event.event_type
+    starting = [
+        saga
+        for saga in sagas
+        if saga.definition.current_of.get(type_, type_) in saga.definition.start.done
+    ]
     if len(starting) != 1:
         known = ", ".join(t for saga in sagas for t in saga.definition.start.done) or "nothing"
         raise ContractViolation(

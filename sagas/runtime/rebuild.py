@@ -26,7 +26,7 @@ from sagas.ports import Clock, Ids, Row, RowChange, Stamp, bucket_of
 from sagas.restoring import RestorableTable, TableRebuilding
 from sagas.runtime.forgetting import content_of, kept
 from sagas.runtime.histories import Histories, Portion, found_in_row
-from sagas.runtime.incoming import decode_payload
+from sagas.runtime.incoming import event_of
 from sagas.runtime.waking import Waker
 from sagas.wire.stored import encode_instance
 
@@ -126,10 +126,10 @@ class Means:
 
     def content(self, refolded: Refolded, row: Row | None) -> str:
         """The digest of what the start says; the row's own where the start is nowhere any more."""
-        start = self.saga.definition.start.done[0]
         try:
-            payload = refolded.events[start].partition(b"\n")[2]
-            return content_of(decode_payload(self.saga.events[start], start, payload))
+            start = refolded.instance.facts[self.saga.definition.start.done[0]]
+            payload = refolded.events[start.kept_as].partition(b"\n")[2]
+            return content_of(event_of(self.saga, start.travels_as, payload))
         except (KeyError, InvalidMessage):
             return "" if row is None else row.content
 

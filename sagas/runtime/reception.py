@@ -77,11 +77,12 @@ class Reception:
         saga = incoming.saga
         runs = Runs(saga, lambda saga_id: self.load(saga.definition.saga, saga_id))
         there = await runs.one(incoming.saga_id)
-        if there is not None and runs.same(there, incoming.envelope.payload):
+        envelope = incoming.envelope
+        if there is not None and runs.same(there, envelope.payload, type_=envelope.type):
             if there.start is None:
                 _log.debug("start.passed_over", reason="it has begun a run that has ended")
                 return None
-            return decode_incoming(there.start, saga, incoming.fact.type)
+            return decode_incoming(there.start, saga, there.start.type)
         if self.service != saga.definition.host:
             _log.debug("start.passed_over", reason="another service decides on it")
             return None
@@ -112,15 +113,15 @@ class Reception:
             _log.info("start.shared", run=known[-1].saga_id)
             return None
         envelope = await self._begin(incoming, incoming.saga_id)
-        return decode_incoming(envelope, incoming.saga, incoming.fact.type)
+        return decode_incoming(envelope, incoming.saga, envelope.type)
 
     async def _unnamed(self, incoming: Incoming, runs: Runs) -> None:
         """A start from outside: the run that has its content, or the next one."""
         key = key_of_instance(incoming.saga_id)
         known = await runs.of(key)
-        verdict, number = place_of(
-            incoming.saga.reuse, runs.known(known, incoming.envelope.payload)
-        )
+        envelope = incoming.envelope
+        same = runs.known(known, envelope.payload, type_=envelope.type)
+        verdict, number = place_of(incoming.saga.reuse, same)
         match verdict:
             case Verdict.REFUSE:
                 raise StartRefused(refusal_words(incoming.saga, known[number - 1]))
@@ -148,7 +149,7 @@ def accepted_start(incoming: Incoming, saga_id: str, *, by: str) -> Envelope:
     """The start of a later run, as the host publishes it: it carries the version that it leads to."""
     definition, envelope = incoming.saga.definition, incoming.envelope
     id_ = event_id(
-        *(definition.saga, saga_id, incoming.fact.type),
+        *(definition.saga, saga_id, envelope.type),
         step=definition.start.name,
         direction=Direction.FORWARD,
         content=digest_of(envelope.payload),

@@ -5,7 +5,7 @@ Owns how they are found, and what makes two starts the same. Reads only; whoever
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -15,7 +15,7 @@ from sagas.core.saga import Saga
 from sagas.core.starts import KnownRun, Reuse, saga_id_of
 from sagas.ports import Row
 from sagas.runtime.forgetting import content_of
-from sagas.runtime.incoming import decode_payload
+from sagas.runtime.incoming import decode_payload, event_of
 from sagas.wire.envelope import Envelope
 from sagas.wire.stored import decode_event, decode_instance
 
@@ -59,7 +59,8 @@ class Runs:
             return None
         instance = decode_instance(self._saga.definition, saga_id, row.state)
         start = self._saga.definition.start.done[0]
-        stored, fact = row.events.get(start), instance.facts.get(start)
+        fact = instance.facts.get(start)
+        stored = None if fact is None else row.events.get(fact.kept_as)
         if stored is None or fact is None:
             return Run(instance, None, row.content)
         return Run(instance, decode_event(stored, self._saga.name, saga_id, fact))
@@ -93,25 +94,30 @@ class Runs:
                 return run.saga_id
         return key
 
-    def known(self, runs: Sequence[Run], payload: bytes) -> list[KnownRun]:
+    def known(self, runs: Sequence[Run], payload: bytes, *, type_: str = "") -> list[KnownRun]:
         """The runs as the rule wants them, compared with a start's payload."""
-        return [KnownRun(run.status, self.same(run, payload)) for run in runs]
+        return [KnownRun(run.status, self.same(run, payload, type_=type_)) for run in runs]
 
-    def same(self, run: Run, payload: bytes) -> bool:
-        """Whether the run's start says the same: to the contract, not to the byte."""
-        type_ = self._saga.definition.start.done[0]
-        model = self._saga.events[type_]
+    def same(self, run: Run, payload: bytes, *, type_: str = "") -> bool:
+        """Whether the run's start says the same: to the contract, not to the byte. ``type_`` is what the
+        payload is called on the wire, where that is not what the saga's start is called now.
+        """
+        type_ = type_ or self._saga.definition.start.done[0]
         if run.start is None:
-            return bool(run.content) and run.content == content_of(
-                decode_payload(model, type_, payload)
-            )
-        if run.start.payload == payload:
+            return bool(run.content) and run.content in self._contents(payload, type_)
+        if run.start.payload == payload and run.start.type == type_:
             return True
         try:
-            recorded = decode_payload(model, type_, run.start.payload)
+            recorded = event_of(self._saga, run.start.type, run.start.payload)
         except InvalidMessage:  # written under a contract of which this one can make nothing
             return False
-        return recorded == decode_payload(model, type_, payload)
+        return recorded == event_of(self._saga, type_, payload)
+
+    def _contents(self, payload: bytes, type_: str) -> Iterator[str]:
+        """The digests that a start may have left: this version's, and that of whoever knew only its own."""
+        yield content_of(event_of(self._saga, type_, payload))
+        if type_ in self._saga.formers:
+            yield content_of(decode_payload(self._saga.formers[type_].former, type_, payload))
 
 
 def refusal_words(saga: type[Saga], run: Run) -> str:

@@ -6,7 +6,7 @@ normal on a shared topic.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -57,19 +57,19 @@ class Subscription:
         self._wakes = {
             saga.definition.saga: (
                 saga,
-                saga.definition.wakes[service.name] | CONTROL_EVENTS.keys(),
+                _with_formers(saga, saga.definition.wakes[service.name]) | CONTROL_EVENTS.keys(),
             )
             for saga in service.sagas
         }
         self._known = {
-            saga.definition.saga: saga.events.keys() | CONTROL_EVENTS.keys()
+            saga.definition.saga: saga.events.keys() | saga.formers.keys() | CONTROL_EVENTS.keys()
             for saga in service.sagas
         }
         self._cancelled: dict[str, tuple[type[Saga], ...]] = {}
         for saga in service.sagas:
             if saga.cancelled_by is not None:
-                type_ = saga.cancelled_by.event_type
-                self._cancelled[type_] = (*self._cancelled.get(type_, ()), saga)
+                for type_ in _with_formers(saga, {saga.cancelled_by.event_type}):
+                    self._cancelled[type_] = (*self._cancelled.get(type_, ()), saga)
         self._observers = tuple(service.observers)
         self._starts = _sole_starts(service, topics)
         self._noted: set[str] = set()
@@ -112,7 +112,9 @@ class Subscription:
         observers = tuple(
             observer
             for observer in self._observers
-            if type_ in observer.event_types or (ends and name in observer.ended)
+            if type_ in observer.event_types
+            or type_ in observer.formers
+            or (ends and name in observer.ended)
         )
         cancels = self._cancels(name, type_)
         saga = self._saga(record, name, type_)
@@ -148,6 +150,8 @@ class Subscription:
             return None
         saga, wakes = self._wakes[name]
         if type_ not in self._known[name]:
+            if type_ in saga.definition.retired:
+                return None
             if record.topic in self._controls - self._own_topics:
                 return None  # every participant reads it: its host speaks
             raise InvalidMessage(
@@ -159,7 +163,8 @@ class Subscription:
     def _start_of(self, type_: str) -> type[Saga] | None:
         """The saga that an event without a saga's header starts, where this service takes part in it."""
         for saga, wakes in self._wakes.values():
-            if type_ in saga.definition.start.done and type_ in wakes:
+            current = saga.definition.current_of.get(type_, type_)
+            if current in saga.definition.start.done and type_ in wakes:
                 return saga
         return None
 
@@ -181,6 +186,12 @@ class Subscription:
         wakes = type_ in self._wakes[saga.definition.saga][1]
         observers = tuple(o for o in self._observers if type_ in o.event_types)
         return Interest(type_, saga if wakes else None, observers) if wakes or observers else None
+
+
+def _with_formers(saga: type[Saga], types: Iterable[str]) -> frozenset[str]:
+    """Names of events, and of the former versions of which they are made."""
+    kept = frozenset(types)
+    return kept.union(former for former, current in saga.definition.upcasts if current in kept)
 
 
 def _topics(service: Service, topics: Topics) -> Iterator[str]:

@@ -156,10 +156,14 @@ class Verification:
                     yield self._difference(
                         instance.saga_id, Kind.EVENT_DIFFERS, fact.id, on_topics[slot][0].fact.id
                     )
-                elif all(_differs(one, fact, row.events.get(slot)) for one in on_topics[slot]):
+                elif all(
+                    _differs(one, fact, row.events.get(fact.kept_as)) for one in on_topics[slot]
+                ):
                     said = "other headers or payload"
                     yield self._difference(instance.saga_id, Kind.EVENT_DIFFERS, slot, said)
-            elif (fact.published or slot not in row.events) and not self._is_older(fact.at_ms):
+            elif (fact.published or fact.kept_as not in row.events) and not self._is_older(
+                fact.at_ms
+            ):
                 yield self._difference(instance.saga_id, Kind.EVENT_UNJUSTIFIED, slot, "not there")
         for slot, copies in on_topics.items():
             decided = any(one.seq for one in copies)

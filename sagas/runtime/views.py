@@ -32,7 +32,8 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
     """One recorded event. ``since_cause_ms`` is the time from the event that caused it. ``epoch`` is above
-    0 where a compensation was run once more. ``payload`` is None where the table does not keep it any
+    0 where a compensation was run once more. ``written`` is the former version of the event in which its
+    payload was written, if it is one. ``payload`` is None where the table does not keep it any
     more: of what has ended the topics have it.
     """
 
@@ -44,6 +45,7 @@ class TimelineEntry:
     since_cause_ms: int | None
     payload: bytes | None
     epoch: int = 0
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,9 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
     instance = decode_instance(definition, saga_id, row.state)
     try:
         envelopes = {
-            slot: decode_event(row.events[slot], definition.saga, saga_id, fact)
+            slot: decode_event(row.events[fact.kept_as], definition.saga, saga_id, fact)
             for slot, fact in instance.facts.items()
-            if slot in row.events
+            if fact.kept_as in row.events
         }
         outstanding = tuple(_ledger(instance, envelopes))
     except (ContractViolation, InvalidMessage) as error:
@@ -138,6 +140,7 @@ def view_of(definition: Definition, saga_id: str, row: Row) -> SagaView:
             since_cause_ms=_since(fact.at_ms, times.get(fact.cause or "")),
             payload=None if envelope is None else envelope.payload,
             epoch=fact.epoch,
+            written=fact.written,
         )
         timeline.append(entry)
     return SagaView(

@@ -16,6 +16,7 @@ from sagas.core.events import Event
 from sagas.core.saga import Saga
 from sagas.core.timers import RETRY
 from sagas.ports import Row, RowChange
+from sagas.runtime.incoming import event_of
 from sagas.runtime.views import SagaView
 from sagas.testing.clock import VirtualClock
 from sagas.wire.notes import attempt_note
@@ -151,7 +152,7 @@ def history_of(saga: type[Saga], view: SagaView, clock: VirtualClock) -> list[Re
     return [
         RecordedEvent(
             entry.service,
-            saga.events[entry.event].model_validate_json(entry.payload or b""),
+            event_of(saga, entry.written or entry.event, entry.payload or b""),
             clock.since_start(entry.time_ms),
         )
         for entry in view.timeline

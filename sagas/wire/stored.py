@@ -7,7 +7,7 @@ step reads and writes it.
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -33,6 +33,7 @@ from sagas.core.position import Place, Position, places_of
 from sagas.core.printable import printable
 from sagas.wire.envelope import TIME_MS_MAX, Envelope, Trail
 from sagas.wire.notes import heartbeats_of
+from sagas.wire.retiring import ID_DIGITS, unpacked, without_retired
 
 __all__ = [
     "decode_event",
@@ -92,17 +93,9 @@ def _packed(ids: Sequence[str]) -> Sequence[str]:
         raw = bytes.fromhex(digits)
     except ValueError:
         return ids
-    if raw.hex() != digits or any(len(one) != _DIGITS for one in ids):
+    if raw.hex() != digits or any(len(one) != ID_DIGITS for one in ids):
         return ids
     return b2a_base64(raw, newline=False).decode()
-
-
-def _unpacked(packed: str) -> list[str]:
-    digits = a2b_base64(packed, strict_mode=True).hex()
-    return [digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS)]
-
-
-_DIGITS = 32
 
 
 def _encode_place(place: Place) -> bytes:
@@ -116,7 +109,7 @@ def _encode_place(place: Place) -> bytes:
 def _encode_fact(model: Instance, index: int, fact: Fact) -> list[object]:
     flags = _PUBLISHED * fact.published + _ASSUMED * fact.assumed + _FOLDED * fact.folded
     cause = None if fact.cause is None else _number_of(fact.cause)
-    columns: list[object] = [fact.type, flags, cause]
+    columns: list[object] = [fact.written or fact.type, flags, cause]
     same = _number_of(fact.id)
     if fact.type not in model.definition.outcome_of or fact.epoch or same != index:
         columns += [fact.step, fact.direction, fact.epoch]
@@ -158,6 +151,8 @@ def decode_position(
     Raises ContractViolation for a state with an event or a step that the definition does not know, which
     was written by another version of the saga, and for one that nobody of ours has written.
     """
+    if definition.retired:
+        state = without_retired(definition.retired, state)
     code, _, own = state.partition(b"\n")
     places = places_of(definition)
     try:
@@ -166,7 +161,7 @@ def decode_position(
             place = places.keep(code, _decode_place(definition, saga_id, code))
         deadline_ms, ids, times, outside = from_json(own)
         if type(ids) is str:
-            ids = _unpacked(ids)
+            ids = unpacked(ids)
         if type(times) is list and times:
             first = times[0]
             times = [first, *[first + after_ms for after_ms in times[1:]]]
@@ -248,7 +243,10 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
     epoch: int = 0,
     same: int | None = None,
 ) -> Fact:
-    outcome = definition.outcome_of.get(type_)
+    outcome, written = definition.outcome_of.get(type_), ""
+    if outcome is None and type_ in definition.current_of:
+        type_, written = definition.current_of[type_], type_
+        outcome = definition.outcome_of.get(type_)
     if outcome is None and step is not None and type_ in _FRAMEWORK_ROLES:
         outcome = Outcome(step, _FRAMEWORK_ROLES[type_])
     if outcome is None:
@@ -275,6 +273,7 @@ def _fact(  # noqa: PLR0917 - one parameter per stored column, in its order
         assumed=bool(flags & _ASSUMED),
         epoch=epoch,
         folded=bool(flags & _FOLDED),
+        written=written,
     )
 
 
@@ -331,7 +330,7 @@ def decode_event(stored: bytes, saga: str, saga_id: str, fact: Fact) -> Envelope
         return Envelope(
             *(
                 fact.id,
-                fact.type,
+                fact.written or fact.type,
                 source,
                 fact.at_ms,
                 saga,

@@ -88,7 +88,7 @@ def test_a_module_with_several_sagas(shop: Project) -> None:
     ("source", "said"),
     [
         ("shop.orders", "The module shop.orders declares no saga"),
-        ("ordering.json", "is a JSON definition, and no module; `sagas generate ordering.json`"),
+        ("ordering.json", "ordering.json can not be read: No such file"),
         ("shop.nothing", "there is no module 'shop.nothing'"),
         ("shop/ordering.py", "names no module"),
         ("shop.ordering:Order", "has no 'Order'"),

@@ -107,14 +107,14 @@ class Witness:
         """What is known of one instance."""
         key, story, table = (definition.saga, saga_id), self._servers.story, self._servers.table
         recorded = []
-        for slot, fact in _facts(definition, saga_id, table).items():
-            stored = table.events(*key).get(slot)
+        for fact in _facts(definition, saga_id, table).values():
+            stored = table.events(*key).get(fact.kept_as)
             if stored is None:  # the row keeps it no more, so it has to be on the topics
                 recorded.append(Seen(fact.id, fact.type, fact.cause or "", b"", 0))
                 continue
             envelope = decode_event(stored, *key, fact)
             headers = dict(encode_headers(envelope))
-            recorded.append(_seen(headers, envelope.payload))
+            recorded.append(_current(_seen(headers, envelope.payload), definition))
             self._note_version(recorded[-1].id, headers, envelope.payload)
         waits = {
             type_
@@ -127,9 +127,12 @@ class Witness:
             saga_id=saga_id,
             generation=table.generation_of(*key),
             statuses=table.statuses.get(key, []),
-            log=list(self._logs.get(key, {}).values()),
+            log=[_current(one, definition) for one in self._logs.get(key, {}).values()],
             recorded=recorded,
-            effects=story.effects.get(key, []),
+            effects=[
+                one._replace(outcome=definition.current_of.get(one.outcome, one.outcome))
+                for one in story.effects.get(key, ())
+            ],
             unfounded=story.unfounded.get(key, []),
             outside=frozenset(waits),
         )
@@ -159,6 +162,12 @@ def _facts(definition: Definition, saga_id: str, table: SimulatedTable) -> Mappi
         return {}
     state = table.state(definition.saga, saga_id)
     return decode_instance(definition, saga_id, state).facts
+
+
+def _current(seen: Seen, definition: Definition) -> Seen:
+    """A former version counts as what is made of it."""
+    current = definition.current_of.get(seen.type)
+    return seen if current is None else seen._replace(type=current)
 
 
 def _seen(headers: dict[str, bytes], payload: bytes) -> Seen:

@@ -86,7 +86,8 @@ class Participants:
         return opened
 
     def _done(self, key: JournalKey, type_: str) -> bool:
-        return type_ in self._definitions[key.saga].by_name[key.step].done
+        definition = self._definitions[key.saga]
+        return definition.current_of.get(type_, type_) in definition.by_name[key.step].done
 
     def _handler(self, service: str, handler: Handler, place: Place | None, line: Line) -> Handler:
         async def call(*arguments: object) -> object:
@@ -180,7 +181,8 @@ class Participants:
         saga, name, direction = place
         definition = self._definitions[saga]
         step = definition.by_name[name]
-        there = self._story.published.get((saga, saga_id), set())
+        told = self._story.published.get((saga, saga_id), set())
+        there = {definition.current_of.get(type_, type_) for type_ in told}
         if direction is Direction.FORWARD:
             found = [trigger in there for trigger in step.triggers]
             founded = any(found) if step.join is Join.ANY else all(found)
