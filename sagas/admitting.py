@@ -21,6 +21,7 @@ from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
 from sagas.ports import Listed, SagaTable
 from sagas.ports.definitions import DefinitionBook
+from sagas.runtime.migration import MIGRATED
 from sagas.settings import SagaSettings
 from sagas.wire.stored import fingerprint_of
 
@@ -75,7 +76,8 @@ async def live_count(table: SagaTable, saga: str) -> int:
 async def count_definitions(table: SagaTable, saga: str, *, limit: int) -> Mapping[str, int]:
     """How many sagas that have not ended are of which definition; looks at every one of them.
 
-    A saga is of the definition under which its first event was recorded. Raises TableUnavailable.
+    A saga is of the definition under which its first event was recorded, or to which it was migrated. Raises
+    TableUnavailable.
     """
     listed = await table.list_sagas(saga, statuses=_LIVE, limit=limit)
     found: Counter[str] = Counter()
@@ -89,6 +91,8 @@ async def _fingerprint(table: SagaTable, listed: Listed) -> str:
     """A row that is damaged says nothing; `sagas show` tells what is wrong with it."""
     try:
         row = await table.load(listed.saga, listed.saga_id, events=True)
-        return (None if row is None else fingerprint_of(row.events.values())) or UNKNOWN
+        if row is None:
+            return UNKNOWN
+        return row.notes.get(MIGRATED) or fingerprint_of(row.events.values()) or UNKNOWN
     except ContractViolation:
         return UNKNOWN

@@ -10,7 +10,7 @@ an event of which no row is sure to say that it was published (rule 4).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -26,7 +26,15 @@ from sagas.core.enabled import Action
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance, SagaStatus
 
-__all__ = ["STATES_MAX", "Finishing", "Hindrance", "Place", "finishing"]
+__all__ = [
+    "STATES_MAX",
+    "Finishing",
+    "Hindrance",
+    "Place",
+    "effects_of",
+    "finishing",
+    "hindrance_once_woken",
+]
 
 STATES_MAX = 20_000
 """So many states of each definition are looked at; a saga of ten steps has some thousand."""
@@ -136,6 +144,24 @@ def finishing(old: Definition, new: Definition, *, states_max: int = STATES_MAX)
     )
 
 
+def hindrance_once_woken(
+    instance: Instance, effects: Iterable[str] = (), *, states_max: int = STATES_MAX
+) -> str | None:
+    """Why this very instance can not finish under the definition that it has, in words, if every participant
+    is woken and what is recorded is known to be published. ``effects`` are what an older definition would
+    undo.
+    """
+    services = instance.definition.services
+    facts = {slot: fact._replace(published=True) for slot, fact in instance.facts.items()}
+    instance = instance._replace(facts=facts)
+    ground = _Ground(states_max)
+    first = _Node(instance, frozenset(services), frozenset(effects), frozenset(), frozenset())
+    found = _hindered(first, ground)
+    if found is not None:
+        return found[1]
+    return None if ground.complete else "it has more states than could be looked at"
+
+
 def _place(state: Instance, new: Definition, ground: _Ground) -> Place:
     recorded = tuple(fact.type for fact in state.facts.values())
     shown = str(state.status), tuple(_open(state))
@@ -146,7 +172,7 @@ def _place(state: Instance, new: Definition, ground: _Ground) -> Place:
     first = _Node(
         carried(state, new),
         awake=frozenset(_woken(state, new)),
-        effects=frozenset(_effects(state)),
+        effects=frozenset(effects_of(state)),
         blocked=frozenset(step for step, _ in unmarked),
         unmarked=frozenset(type_ for _, type_ in unmarked),
     )
@@ -219,7 +245,7 @@ def _marked_by(fact: Fact, definition: Definition) -> tuple[str, ...]:
     return step.triggers
 
 
-def _effects(state: Instance) -> Iterator[str]:
+def effects_of(state: Instance) -> Iterator[str]:
     """The steps of which the old definition would undo an effect, or what may be one."""
     for step in state.definition.steps:
         unknown = step.name in state.in_flight or state.failed(step)

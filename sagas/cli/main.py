@@ -22,6 +22,7 @@ from sagas.cli.errors import ExitCode, code_of, line_of
 from sagas.cli.export import export
 from sagas.cli.graph import graph
 from sagas.cli.listing import list_sagas
+from sagas.cli.migrating import migrate
 from sagas.cli.operate import cancel, compensate, resume, retry, skip
 from sagas.cli.replay import replay_compensations
 from sagas.cli.restoring import rebuild, verify
@@ -77,6 +78,7 @@ app.command("check")(check)
 app.command("graph")(graph)
 app.command("diff")(diff)
 app.command("definitions")(definitions)
+app.command("migrate")(migrate)
 app.command("generate")(generate)
 export.command("definition")(export_definition)
 app.add_typer(export)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sagas.runtime.rebuild import Means, Rebuilt
     from sagas.runtime.verification import Difference
 
-__all__ = ["rebuild", "verify"]
+__all__ = ["open_means", "rebuild", "verify"]
 
 BucketOption = Annotated[
     list[int] | None,
@@ -104,7 +104,7 @@ async def _rebuild(
     from sagas.runtime.rebuild import Progress, Rebuild
 
     done = []
-    async with _open_means(settings, sagas, timeout_s) as all_means:
+    async with open_means(settings, sagas, timeout_s) as all_means:
         for means in all_means:
             work = Rebuild(means)
             with _progress(f"reading {means.saga.name}") as advance:
@@ -132,7 +132,7 @@ async def _restore(
     from sagas.cli.output import console
     from sagas.runtime.restorer import Restorer
 
-    async with _open_means(settings, sagas, timeout_s) as all_means:
+    async with open_means(settings, sagas, timeout_s) as all_means:
         found = [
             means.saga.name for means in all_means if await Restorer(means).restore(saga_id, None)
         ]
@@ -185,7 +185,7 @@ async def _verify(
     instances = records = 0
     topics = Topics(settings.namespace)
     admin = broker_admin(settings, client_id="sagas-cli", timeout_s=timeout_s)
-    async with _open_means(settings, sagas, timeout_s) as all_means:
+    async with open_means(settings, sagas, timeout_s) as all_means:
         for means in all_means:
             definition = means.saga.definition
             names = [topics.events(one) for one in definition.services]
@@ -203,7 +203,7 @@ async def _verify(
 
 
 @asynccontextmanager
-async def _open_means(
+async def open_means(
     settings: SagaSettings, sagas: Sequence[type[Saga]], timeout_s: float
 ) -> AsyncIterator[list[Means]]:
     """What it takes, for each saga. How long all of it may take depends on how much there is."""

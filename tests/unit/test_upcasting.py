@@ -6,35 +6,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from sagas import (
-    NOTHING,
     ContractViolation,
-    DefinitionError,
     Event,
-    OneOf,
-    Saga,
     SagaStatus,
-    Start,
-    Step,
     upcasts,
 )
 from sagas.adapters.memory.journal import MemoryJournal
 from sagas.change.finishing import finishing
-from sagas.change.kept import decode_definition, encode_definition
-from sagas.core.definition import Role
-from sagas.core.evolve import evolve
-from sagas.core.instance import Fact, Instance
 from sagas.testing import SagaTestEnvironment
-from sagas.wire.stored import decode_instance, encode_instance
 from tests.parcels import (
-    Label,
     ParcelPacked,
     ParcelPackedV1,
-    ParcelUnpacked,
     ParcelWeighed,
     ParcelWeighedV1,
     ParcelWeighedV2,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,18 +13,15 @@ from sagas import (
     Event,
     OneOf,
     Saga,
-    SagaStatus,
     Start,
     Step,
     upcasts,
 )
-from sagas.adapters.memory.journal import MemoryJournal
 from sagas.change.finishing import finishing
 from sagas.change.kept import decode_definition, encode_definition
 from sagas.core.definition import Role
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
-from sagas.testing import SagaTestEnvironment
 from sagas.wire.stored import decode_instance, encode_instance
 from tests.parcels import (
     Label,
@@ -37,7 +32,6 @@ from tests.parcels import (
     ParcelWeighedV1,
     ParcelWeighedV2,
     parcel_saga,
-    parcel_services,
 )
 
 FIRST = parcel_saga(ParcelPackedV1, ParcelWeighedV1)
