@@ -20,8 +20,8 @@ _CHOICES = """\
 The choices are:
 - keep both: give the new version another name, and both run side by side;
 - drain: let the old version run, start no more of them, and start this one once none is left;
-- migrate: stop the old version, and `sagas migrate` moves the sagas that can finish and lists the others. What
-  is recorded and known no more: declare how it is read (`upcasts`, `retired`), or keep it.
+- migrate: stop the old version, and `sagas migrate` moves the sagas that can finish and lists the others.
+  Of what is recorded and known no more, declare how it is read (`upcasts`, `retired`).
 `sagas definitions --count` counts the sagas of each definition, and forgets those that nothing runs under.
 Who knows better says `sagas run --accept-definition {fingerprint}`."""
 

@@ -44,6 +44,8 @@ def _of_saga(old: Definition, new: Definition) -> Iterator[Difference]:
         ("the deadline", lambda one: _time(one.deadline_ms)),
         ("cancelled_by", lambda one: one.cancelled_by),
         ("the host", lambda one: one.host),
+        ("upcasts", lambda one: _set([f"{old} → {now}" for old, now in one.upcasts])),
+        ("retired", lambda one: _set(one.retired)),
     )
     for what, tell in words:
         yield from _one(None, what, tell(old), tell(new))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,13 +24,16 @@ _WHAT = "MODULE[:SAGA] or FILE.json"
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """``payloads`` is None where they could not be compared."""
+    """``payloads`` is None where they could not be compared; ``together`` is what is not safe while workers
+    of both versions are at work, or because of what nothing recorded tells.
+    """
 
     old: Definition
     new: Definition
     differences: list[Difference]
     payloads: list[str] | None
     outlook: Finishing
+    together: list[str]
 
 
 def diff(
@@ -40,6 +44,10 @@ def diff(
     states: Annotated[
         int, typer.Option("--states", min=1, max=1_000_000, help="How many states are looked at.")
     ] = 20_000,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="What is not safe while both versions run ends with 1, too."),
+    ] = False,
     output: OutputOption = Output.TABLE,
     project: ProjectOption = None,
 ) -> None:
@@ -72,13 +80,23 @@ def diff(
         differences(before, after),
         payloads,
         finishing(before, after, states_max=states),
+        _together(before, after),
     )
     if as_json or output is Output.JSON:
         _print_json(result)
     else:
         _print_words(result)
-    if payloads or not result.outlook.can_finish:
+    if payloads or not result.outlook.can_finish or (strict and result.together):
         raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _together(old: Definition, new: Definition) -> list[str]:
+    """What the rules of S16 find beside the walk."""
+    from sagas.checks import Declared, Deployed, Subject
+    from sagas.checks.versions import finishable
+
+    subject = Subject(sagas=(Declared(definition=new),), deployed=(Deployed(old),))
+    return [f"{one.about}: {one.reason}" for one in finishable(subject)]
 
 
 def _print_json(result: _Found) -> None:
@@ -96,6 +114,7 @@ def _print_json(result: _Found) -> None:
             "can_finish": outlook.can_finish,
             "states": outlook.states,
             "complete": outlook.complete,
+            "together": result.together,
             "places": [asdict(place) for place in outlook.places],
         }
     )
@@ -109,14 +128,8 @@ def _print_words(result: _Found) -> None:
     old, new, outlook = result.old, result.new, result.outlook
     out = console()
     out.print(Text.assemble((old.saga, "bold"), f"  {old.fingerprint} → {new.fingerprint}"))
-    for one in result.differences:
-        out.print(f"- {one}", markup=False, soft_wrap=True)
-    if not result.differences:
-        out.print("No step changes.")
-    for words in result.payloads or ():
-        out.print(f"- {words}", markup=False, soft_wrap=True)
-    if result.payloads is None:
-        out.print("Payloads are not compared: one of the two can not be said in JSON.")
+    for told in _changes(result):
+        out.print(told, markup=False, soft_wrap=True)
     out.print()
     rows = table("a saga that is", "and waits for", "can finish")
     for place in outlook.places:
@@ -126,6 +139,13 @@ def _print_words(result: _Found) -> None:
         if place.hindrance is not None:
             out.print()
             out.print(_example(place), markup=False, soft_wrap=True)
+    if result.together:
+        out.print()
+        out.print(
+            "Not safe while workers of both versions run, or of what no event tells yet (S16):"
+        )
+        for words in result.together:
+            out.print(f"- {words}", markup=False, soft_wrap=True)
     out.print()
     out.print(_summary(outlook), soft_wrap=True)
     if result.payloads:
@@ -134,6 +154,15 @@ def _print_words(result: _Found) -> None:
             "version of the event.",
             soft_wrap=True,
         )
+
+
+def _changes(result: _Found) -> Iterator[str]:
+    yield from (f"- {one}" for one in result.differences)
+    if not result.differences:
+        yield "No step changes."
+    yield from (f"- {words}" for words in result.payloads or ())
+    if result.payloads is None:
+        yield "Payloads are not compared: one of the two can not be said in JSON."
 
 
 def _verdict(place: Place) -> str:

@@ -39,13 +39,15 @@ UNSAID: Final = Said()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """``events`` and ``records`` hold the fields of each by its name, without the key; an event without
-    others is not among them. ``said`` is by the names of tasks.
+    others is not among them. ``formers`` hold those of every former version, which the definition pairs with
+    what is made of it. ``said`` is by the names of tasks.
     """
 
     definition: Definition
     said: Mapping[str, Said] = field(default_factory=dict)
     events: Mapping[str, Fields] = field(default_factory=dict)
     records: Mapping[str, Fields] = field(default_factory=dict)
+    formers: Mapping[str, Fields] = field(default_factory=dict)
     about: str | None = None
     key_type: str = "string"
     step_timeout_ms: int | None = None
@@ -56,6 +58,10 @@ class Declaration:
     def said_by(self, step: StepDefinition) -> Said:
         """What the step says besides its definition."""
         return self.said.get(step.name, UNSAID)
+
+    def formers_of(self, type_: str) -> tuple[str, ...]:
+        """The former versions of an event."""
+        return tuple(former for former, current in self.definition.upcasts if current == type_)
 
     def event_types(self) -> tuple[str, ...]:
         """Every event of the saga, in the order in which it is first named."""

@@ -47,6 +47,7 @@ NOTHING: Final = "nothing"
 """Said with ``undone`` of a task that has no effect to undo."""
 
 _NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+_WHOLE = rf"{_NAME}\.[A-Z][A-Za-z0-9]*\.v[1-9][0-9]*"
 _EVENT = rf"({_NAME}\.)?[A-Z][A-Za-z0-9]*(\.v[1-9][0-9]*)?"
 _TASK = r"[a-z][A-Za-z0-9_]*"
 _ERROR = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
@@ -161,6 +162,9 @@ _EventName = Annotated[
         _EVENT, "the name of an event, such as StockReserved, or in full inventory.StockReserved.v1"
     ),
 ]
+_WireName = Annotated[
+    str, _Form(_WHOLE, "the whole name of an event, such as depot.ParcelSorted.v1")
+]
 _Outcome = Annotated[
     str, _Form(rf"{_EVENT}|{NOTHING}", 'the name of an event, such as StockReleased, or "nothing"')
 ]
@@ -181,6 +185,9 @@ _References = Annotated[
     tuple[_Reference, ...], AfterValidator(_different), BeforeValidator(_one_or_more)
 ]
 _Ends = Annotated[tuple[_EventName, ...], AfterValidator(_each_once), BeforeValidator(_one_or_more)]
+_Retired = Annotated[
+    tuple[_WireName, ...], AfterValidator(_each_once), BeforeValidator(_one_or_more)
+]
 _Errors = Annotated[
     tuple[_ErrorName, ...], AfterValidator(_different), BeforeValidator(_one_or_more)
 ]
@@ -303,6 +310,15 @@ class TaskWords(_Words):
     data: _Data | None = None
 
 
+class FormerWords(_Words):
+    """A former version of an event: what it is now, and what it carries besides the key. How the one is made
+    of the other is a function in Python.
+    """
+
+    now: _EventName
+    fields: _Fields = Field(default_factory=dict)
+
+
 class Document(_Words):
     """A saga: its tasks, what each depends on, and the events in which they end.
 
@@ -324,6 +340,8 @@ class Document(_Words):
     tasks: Annotated[dict[_TaskName, TaskWords], Field(min_length=1)]
     events: dict[_EventName, _Fields] = Field(default_factory=dict)
     records: dict[_RecordName, _Fields] = Field(default_factory=dict)
+    formers: dict[_EventName, FormerWords] = Field(default_factory=dict)
+    retired: _Retired | None = None
 
 
 assert {one.value for one in Reuse} == {  # noqa: S101 - said twice

@@ -67,7 +67,7 @@ class _Unsayable(Exception):
 def declaration_of(saga: type[Saga]) -> Declaration:
     """What the saga declares. Raises DefinitionError that lists everything that JSON can not say."""
     reader = _Reader(saga)
-    events = reader.events()
+    events, formers = reader.events(), reader.formers()
     declared = {
         name: value for name, value in vars(saga).items() if isinstance(value, Start | Step | Wait)
     }
@@ -85,6 +85,7 @@ def declaration_of(saga: type[Saga]) -> Declaration:
         said={name: one for name, one in said.items() if one != Said()},
         events=events,
         records=reader.records,
+        formers=formers,
         about=None if not about else _about(about),
         key_type=reader.key_type,
         step_timeout_ms=milliseconds_of(saga.step_timeout),
@@ -120,6 +121,17 @@ class _Reader:
             fields = self._fields(type_, but=self.saga.key)
             if fields:
                 found[type_.event_type] = fields
+        return found
+
+    def formers(self) -> dict[str, Fields]:
+        """The fields of each former version besides the key."""
+        found: dict[str, Fields] = {}
+        for former, way in sorted(self.saga.formers.items()):
+            if self.saga.key in way.former.model_fields:
+                self._key(way.former)
+                found[former] = self._fields(way.former, but=self.saga.key)
+            else:
+                self.problems.append(f"{way.former.__qualname__}: it has no {self.saga.key}.")
         return found
 
     def _key(self, type_: type[Event]) -> None:

@@ -47,7 +47,8 @@ def names_of(declaration: Declaration) -> ModuleNames:
     name of theirs means nothing else in the module.
     """
     definition, types = declaration.definition, declaration.event_types()
-    groups = (*declaration.events.values(), *declaration.records.values())
+    formers = declaration.formers
+    groups = (*declaration.events.values(), *declaration.records.values(), *formers.values())
     fields = {name for group in groups for name in group} | {definition.key}
     steps = [step.name for step in definition.steps]
     free = Identifiers({*fields, *steps})
@@ -58,6 +59,10 @@ def names_of(declaration: Declaration) -> ModuleNames:
         if several[name] > 1:
             name = f"{_class_of(publisher)}{name}{version.upper()}"
         classes[type_] = free.take(name, f"{name}Event")
+    for type_ in formers:
+        publisher, name, version = type_.split(".")
+        name = f"{name}{version.upper()}"
+        classes[type_] = free.take(name, f"{_class_of(publisher)}{name}")
     saga = _class_of(definition.saga)
     classes[START] = free.take(saga, f"{saga}Saga")
     services = {

@@ -48,7 +48,7 @@ LIMITS: Final[Mapping[str, str]] = {
 
 
 def schemas_of(declaration: Declaration) -> dict[str, dict[str, Any]]:
-    """The JSON Schema of each event by its name on the wire."""
+    """The JSON Schema of each event, former versions too, by its name on the wire."""
     models: dict[str, Any] = dict(_WORDS)
     before = {
         name: [one for kind in fields.values() for one in kind.records()]
@@ -60,10 +60,13 @@ def schemas_of(declaration: Declaration) -> dict[str, dict[str, Any]]:
     return {
         type_: _model(
             type_.split(".")[1],
-            {declaration.definition.key: key, **declaration.events.get(type_, {})},
+            {declaration.definition.key: key, **fields},
             models,
         ).model_json_schema()
-        for type_ in declaration.event_types()
+        for type_, fields in (
+            *((one, declaration.events.get(one, {})) for one in declaration.event_types()),
+            *declaration.formers.items(),
+        )
     }
 
 

@@ -22,6 +22,8 @@ def unreadable(old: Declaration, new: Declaration) -> list[str]:
     if old.key_type != new.key_type:
         found.append(f"the key {new.definition.key} was {old.key_type}, is {new.key_type}")
     for type_ in old.event_types():
+        if type_ in new.formers:
+            found.extend(_changed(type_, old.events.get(type_, {}), new.formers[type_]))
         if type_ in new.event_types():
             before, after = old.events.get(type_, {}), new.events.get(type_, {})
             found.extend(_changed(type_, before, after))

@@ -119,13 +119,32 @@ class _Writer:
         """Every event, with the key first."""
         said = self.declaration
         base = self.use("sagas", "Event")
+        key = FieldType(said.key_type)
         for type_ in said.event_types():
-            head = Call(f"class {self.names.classes[type_]}(", (base, f"type={quoted(type_)}"))
-            key = FieldType(said.key_type)
-            yield [
-                *self.layout.lines("", head, ":"),
-                *self._fields({said.definition.key: key, **said.events.get(type_, {})}),
-            ]
+            fields = [(one, said.formers[one]) for one in said.formers_of(type_)]
+            for name, own in (*fields, (type_, said.events.get(type_, {}))):
+                head = Call(f"class {self.names.classes[name]}(", (base, f"type={quoted(name)}"))
+                yield [
+                    *self.layout.lines("", head, ":"),
+                    *self._fields({said.definition.key: key, **own}),
+                    *(line for old in said.formers_of(name) for line in self._upcaster(old, name)),
+                ]
+
+    def _upcaster(self, old: str, now: str) -> Iterator[str]:
+        """A function that is to be filled in, in the body of the event's class."""
+        former, current = self.names.classes[old], self.names.classes[now]
+        name, version = old.split(".")[1:]
+        named = f"from_{version}" if name == now.split(".")[1] else f"from_{snake(name)}_{version}"
+        mark, violation = self.use("sagas", "upcasts"), self.use("sagas", "ContractViolation")
+        text = f"{old} can not be made {now} yet: fill in {named}."
+        head = Call(f"def {named}(", (f"old: {former}",))
+        yield from (
+            "",
+            "    @staticmethod",
+            *self.layout.lines("@", Call(f"{mark}(", (former,)), depth=1),
+        )
+        yield from self.layout.lines("", head, f" -> {current}:", depth=1)
+        yield from self.layout.lines("", Call(f"raise {violation}(", (quoted(text),)), depth=2)
 
     def _fields(self, fields: Fields, before: Iterable[str] = ()) -> Iterator[str]:
         if fields:
@@ -189,6 +208,9 @@ class _Writer:
             lines.append(f"    reuse = {self.use('sagas', 'Reuse')}.{reuse}")
         lines.extend(self._marks("ends_with", said.ends_with))
         lines.extend(self._marks("for_outsiders", said.for_outsiders))
+        if definition.retired:
+            retired = tuple(map(quoted, definition.retired))
+            lines.extend(self.layout.lines("retired = ", _tuple(retired), depth=1))
         for step in definition.steps:
             call = self._start(step) if step.name == START else self._step(step)
             lines.extend(("", *self.layout.lines(f"{step.name} = ", call, depth=1)))
@@ -360,6 +382,11 @@ class _Writer:
 
     def _classes(self, types: Iterable[str]) -> list[str]:
         return [self.names.classes[type_] for type_ in types]
+
+
+def _tuple(parts: tuple[str, ...]) -> Call:
+    """A tuple's comma stays if it has one part."""
+    return Call("(", parts) if len(parts) > 1 else Call("(", (f"{parts[0]},",))
 
 
 def _variable(type_: str) -> str:

@@ -18,6 +18,7 @@ from sagas.core.validation import problems
 from sagas.language import names
 from sagas.language.declaration import Declaration, Fields, Said
 from sagas.language.document import NOTHING, DataWords, Document, RetryWords, StartWords, TaskWords
+from sagas.language.formers import formers_meant, problems_of_formers
 from sagas.language.graph import Graph, circles, graph_of
 from sagas.language.places import Located, Path, Problem, Unreadable, located
 from sagas.language.spans import NEVER, span_ms
@@ -125,6 +126,7 @@ def _problems_of_words(at: Located, document: Document, graph: Graph) -> Iterato
     yield from _problems_of_cancelling(at, document)
     yield from _problems_of_marks(at, document, graph)
     yield from _problems_of_events(at, document, graph)
+    yield from problems_of_formers(at, document, _types(document, graph))
     yield from _problems_of_records(at, document)
 
 
@@ -202,16 +204,21 @@ def _types(document: Document, graph: Graph) -> list[str]:
 
 
 def _problems_of_records(at: Located, document: Document) -> Iterator[Problem]:
-    places = [("events", name, fields) for name, fields in document.events.items()]
-    places.extend(("records", name, fields) for name, fields in document.records.items())
+    places: list[tuple[Path, Fields]] = [
+        (("events", name), f) for name, f in document.events.items()
+    ]
+    places.extend((("records", name), fields) for name, fields in document.records.items())
+    places.extend(
+        (("formers", name, "fields"), one.fields) for name, one in document.formers.items()
+    )
     used: set[str] = set()
-    for part, name, fields in places:
+    for place, fields in places:
         for field, kind in fields.items():
             for record in kind.records():
                 used.add(record)
                 if record not in document.records:
                     told = f"there is no record {record}; {names.nearest(record, document.records)}"
-                    yield at.problem((part, name, field), told)
+                    yield at.problem((*place, field), told)
     for record in document.records:
         if record not in used:
             told = f"no event holds {record}; take it away, or name it."
@@ -247,10 +254,13 @@ def _declared(document: Document, graph: Graph) -> Declaration:
         definition=Definition(
             *(document.saga, document.key, (start, *steps), deadline_ms),
             cancelled_by=whole[-1] if whole else None,
+            upcasts=tuple(sorted((old, now) for old, now, _ in formers_meant(document, types))),
+            retired=tuple(sorted(document.retired or ())),
         ),
         said={name: said for name, said in _all_said(document).items() if said != Said()},
         events=_whole(document.events, types),
         records=document.records,
+        formers={old: fields for old, _, fields in formers_meant(document, types)},
         about=document.about,
         key_type=document.key_type,
         step_timeout_ms=default_ms,

@@ -62,6 +62,18 @@ def json_of(declaration: Declaration) -> dict[str, Json]:
             record: {name: field_said(kind) for name, kind in fields.items()}
             for record, fields in declaration.records.items()
         },
+        "formers": {
+            names.outcome_said(old): _kept(
+                {
+                    "now": names.shortest(now, types),
+                    "fields": {
+                        name: field_said(kind) for name, kind in declaration.formers[old].items()
+                    },
+                }
+            )
+            for old, now in definition.upcasts
+        },
+        "retired": _one_or_more(list(definition.retired)),
     }
     return _kept(document)
 

@@ -163,6 +163,26 @@ def _some_of(types: list[str]) -> st.SearchStrategy[tuple[str, ...]]:
 
 
 @st.composite
+def _with_formers(
+    draw: st.DrawFn, definition: Definition
+) -> tuple[dict[str, dict[str, FieldType]], Definition]:
+    """Some events had another version before, or another name; some events are of steps that are gone."""
+    types = sorted(definition.outcome_of)
+    formers, upcasts = {}, []
+    for type_ in draw(st.lists(st.sampled_from(types), max_size=3, unique=True)):
+        publisher, name, _ = type_.split(".")
+        for old in draw(
+            st.lists(st.sampled_from(["{}.v9", "Odd{}.v1", "{}.v12"]), max_size=2, unique=True)
+        ):
+            former = f"{publisher}.{old.format(name)}"
+            formers[former] = draw(_fields())
+            upcasts.append((former, type_))
+    retired = draw(st.lists(st.sampled_from(["depot.Sorted.v1", "depot.Gone.v3"]), unique=True))
+    new = replace(definition, upcasts=tuple(sorted(upcasts)), retired=tuple(sorted(retired)))
+    return dict(sorted(formers.items())), new
+
+
+@st.composite
 def declarations(draw: st.DrawFn) -> Declaration:
     """A declaration whose definition the checks accept, with events of any content."""
     seed = draw(st.integers(0, 10**6))
@@ -196,9 +216,12 @@ def declarations(draw: st.DrawFn) -> Declaration:
         for type_ in draw(st.lists(st.sampled_from(types), max_size=3, unique=True))
         if (fields := draw(_fields(defaults=type_ in timed)))
     }
-    used = {one for fields in events.values() for kind in fields.values() for one in kind.records()}
+    formers, definition = draw(_with_formers(definition))
+    groups = [*events.values(), *formers.values()]
+    used = {one for fields in groups for kind in fields.values() for one in kind.records()}
     return Declaration(
         definition=definition,
+        formers=formers,
         said=said,
         events=events,
         records={name: {"sku": FieldType("string")} for name in sorted(used)},

@@ -96,3 +96,73 @@ def test_a_file_that_is_wrong_is_told_with_its_places(tmp_path: Path) -> None:
     ended = project.sagas("diff", "bad.json", "old.json")
     assert ended.code == ExitCode.FINDINGS
     assert "bad.json:1:1: saga is missing" in ended.err
+
+
+V2 = """\
+class StockReserved(OrderEvent, type="inventory.StockReserved.v2"):
+    shelf: str
+
+    @staticmethod
+    @upcasts(StockReservedV1)
+    def on_any_shelf(old: StockReservedV1) -> "StockReserved":
+        return StockReserved(order_id=old.order_id, shelf="?")
+"""
+V1 = 'class StockReserved(OrderEvent, type="inventory.StockReserved.v1"):\n    pass\n'
+
+
+def versioned(tmp_path: Path, v2: str) -> Project:
+    project = changed(tmp_path, V1, V1.replace("StockReserved(", "StockReservedV1(") + "\n\n" + v2)
+    text = (tmp_path / "shop" / "ordering.py").read_text()
+    project.write("shop/ordering.py", text.replace("import Event", "import upcasts, Event"))
+    return project
+
+
+def test_a_payload_that_changes_with_a_function_is_compatible(tmp_path: Path) -> None:
+    project = versioned(tmp_path, V2)
+    ended = project.sagas("diff", "old.json", "shop.ordering", "--strict")
+    assert ended.code == 0, ended
+    assert "- upcasts is new: inventory.StockReserved.v1 → inventory.StockReserved.v2" in ended.out
+    assert project.sagas("check", "shop.ordering", "--against", "old.json").code == 0
+    assert project.sagas("export", "definition", "shop.ordering", "--write", "new.json").code == 0
+    again = project.sagas("diff", "new.json", "shop.ordering")
+    assert "No step changes." in again.out
+    back = project.sagas("diff", "new.json", "old.json", "--json")
+    assert json.loads(back.out)["can_finish"] is False
+
+
+def test_a_former_version_that_reads_something_else_is_told(tmp_path: Path) -> None:
+    project = versioned(tmp_path, V2)
+    text = (tmp_path / "shop" / "ordering.py").read_text()
+    text = text.replace('StockReserved.v1"):\n    pass', 'StockReserved.v1"):\n    shelf: int')
+    project.write("shop/ordering.py", text)
+    ended = project.sagas("diff", "old.json", "shop.ordering")
+    assert ended.code == ExitCode.FINDINGS
+    assert "inventory.StockReserved.v1: shelf is new and has to be there" in ended.out
+    checked = project.sagas("check", "shop.ordering", "--against", "old.json")
+    assert checked.code == ExitCode.FINDINGS
+    assert "shelf is needed, and not given" in " ".join(checked.out.split())
+
+
+def test_a_payload_that_changes_without_a_function_is_told_as_before(tmp_path: Path) -> None:
+    without = V2.partition("\n    @staticmethod")[0]
+    project = versioned(tmp_path, without)
+    ended = project.sagas("diff", "old.json", "shop.ordering")
+    assert ended.code == ExitCode.FINDINGS
+    assert "StockReserved, which is recorded, is known no more" in ended.out
+    checked = project.sagas("check", "shop.ordering", "--against", "old.json")
+    assert checked.code == ExitCode.FINDINGS
+    assert "it knows StockReserved no more" in " ".join(checked.out.split())
+
+
+def test_what_only_the_rules_refuse_is_told_beside_the_walk(tmp_path: Path) -> None:
+    """The undo of a step that had none: whoever waits on its way back may sleep, and no row tells of it."""
+    before = MODULES["ordering"].replace("undone=StockReleased", "undone=NOTHING")
+    project = write_project(tmp_path)
+    project.write("shop/ordering.py", before.replace("import Event", "import NOTHING, Event"))
+    assert project.sagas("export", "definition", "shop.ordering", "--write", "old.json").code == 0
+    project.write("shop/ordering.py", MODULES["ordering"])
+    found = json.loads(project.sagas("diff", "old.json", "shop.ordering", "--json").out)
+    assert any("it had nothing to undo, and now has" in one for one in found["together"])
+    ended = project.sagas("diff", "old.json", "shop.ordering", "--strict")
+    assert ended.code == ExitCode.FINDINGS
+    assert "Not safe while workers of both versions run" in ended.out

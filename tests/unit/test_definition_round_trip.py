@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from mypy import api
 
@@ -15,6 +17,7 @@ from events.choreographies.order_fulfilment import OrderFulfilment
 from sagas.language.declaration import Declaration
 from sagas.language.exporting import declaration_of
 from sagas.language.models import schemas_of
+from sagas.language.places import Unreadable
 from sagas.language.python import module_of
 from sagas.language.reading import read
 from sagas.language.writing import written
@@ -41,10 +44,12 @@ def test_the_generated_module_declares_the_same(declaration: Declaration) -> Non
         saga = saga_in(module)
         found = declaration_of(saga)
         schemas = {type_: event.model_json_schema() for type_, event in saga.events.items()}
+        for type_, way in saga.formers.items():
+            schemas[type_] = way.former.model_json_schema()
     assert untitled(schemas_of(declaration)) == {
         type_: untitled(schema)
         for type_, schema in schemas.items()
-        if type_ in declaration.event_types()
+        if type_ in {*declaration.event_types(), *declaration.formers}
     }
     assert saga.definition == declaration.definition
     assert saga.definition.fingerprint == declaration.definition.fingerprint
@@ -110,3 +115,66 @@ def test_the_order_saga_of_the_reference_system_goes_round() -> None:
     assert read(written(declaration)) == declaration
     with imported(module_of(declaration)) as module:
         assert declaration_of(saga_in(module)) == declaration
+
+
+VERSIONED = """\
+{
+  "saga": "parcel",
+  "key": "parcel_id",
+  "start": {"by": "shop", "event": "ParcelPacked", "undone": "ParcelUnpacked"},
+  "tasks": {
+    "weigh": {
+      "by": "depot", "depends_on": "start", "done": "ParcelWeighed.v2", "undone": "nothing"
+    },
+    "tell": {"by": "shop", "depends_on": "weigh", "done": "CustomerTold", "undone": "nothing"}
+  },
+  "events": {"ParcelWeighed": {"grams": "integer"}},
+  "formers": {
+    "ParcelWeighed": {"now": "ParcelWeighed", "fields": {"pounds": "number"}}
+  },
+  "retired": "depot.ParcelSorted.v1"
+}
+"""
+
+
+def test_a_former_version_is_a_function_to_be_filled_in() -> None:
+    declaration = read(VERSIONED)
+    text = module_of(declaration, handlers=False)
+    assert (
+        """\
+    @staticmethod
+    @upcasts(ParcelWeighedV1)
+    def from_v1(old: ParcelWeighedV1) -> ParcelWeighed:
+        raise ContractViolation(
+            "depot.ParcelWeighed.v1 can not be made depot.ParcelWeighed.v2 yet: fill in from_v1.",
+        )
+"""
+        in text
+    )
+    assert '    retired = ("depot.ParcelSorted.v1",)\n' in text
+    with imported(text) as module:
+        saga = saga_in(module)
+        assert saga.definition.upcasts == (("depot.ParcelWeighed.v1", "depot.ParcelWeighed.v2"),)
+        assert declaration_of(saga) == declaration
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (('"now": "ParcelWeighed"', '"now": "ParcelWieghed"'), "did you mean ParcelWeighed?"),
+        (('"ParcelWeighed": {"now"', '"shop.ParcelWeighed": {"now"'), "published by depot"),
+        (('"ParcelWeighed": {"now"', '"ParcelWeighed.v2": {"now"'), "is nothing else there"),
+        (('{"pounds"', '{"parcel_id"'), "parcel_id is the key"),
+        (('"number"', '"Pounds"'), "there is no record Pounds"),
+        (('"depot.ParcelSorted.v1"', '"ParcelSorted"'), "the whole name of an event"),
+        (('"depot.ParcelSorted.v1"', '"depot.ParcelWeighed.v2"'), "the saga still has"),
+    ],
+)
+def test_a_former_version_that_can_not_be_meant_is_told_at_its_place(
+    wrong: tuple[str, str], says: str
+) -> None:
+    assert wrong[0] in VERSIONED
+    with pytest.raises(Unreadable, match=re.escape(says)) as told:
+        read(VERSIONED.replace(*wrong, 1))
+    (problem,) = told.value.found
+    assert problem.line >= 13

@@ -65,9 +65,7 @@ TOLD_LATE = saga(
     tell=Step(by="shop", on=ParcelWeighedV1, done=CustomerTold, undone=NOTHING),
 )
 UNSORTED = saga(sort=None, retired=(ParcelSorted.event_type,))
-NOT_CLEARED = saga(
-    weigh=Step(by="depot", on=ParcelPackedV1, done=ParcelWeighedV1, undone=NOTHING)
-)
+NOT_CLEARED = saga(weigh=Step(by="depot", on=ParcelPackedV1, done=ParcelWeighedV1, undone=NOTHING))
 
 
 def means_of(env: SagaTestEnvironment, new: Any, **given: Any) -> Means:
@@ -127,7 +125,8 @@ async def agree(means: Means) -> None:
     await means.waker.announce(means.saga.name, 1)
     assert await Rebuild(means).run(range(BUCKETS)) is not None
     after = await means.table.load(means.saga.name, "p-1", events=True)
-    assert before is not None and after is not None
+    assert before is not None
+    assert after is not None
     assert before.state == after.state
 
 
