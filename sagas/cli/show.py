@@ -192,6 +192,8 @@ def _event(entry: TimelineEntry, *, payloads: bool) -> Text:
     from rich.text import Text
 
     text = Text(printable(entry.event))
+    if entry.written:
+        text.append(f" (told as {printable(entry.written)})", style="dim")
     if payloads:
         shown = _FORGOTTEN
         if entry.payload is not None:

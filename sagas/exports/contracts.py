@@ -18,13 +18,16 @@ __all__ = ["events_of", "schema_of", "shared_schemas"]
 
 
 def events_of(sagas: Iterable[type[Saga]], services: Iterable[Service]) -> dict[str, type[Event]]:
-    """Every event that these sagas and services know, the framework's included, by its name on the wire."""
+    """Every event that these sagas and services know, former versions and the framework's included, by its
+    name on the wire.
+    """
     found: dict[str, type[Event]] = {}
     for saga in sagas:
-        found |= saga.events
+        found |= {former: way.former for former, way in saga.formers.items()} | dict(saga.events)
     for service in services:
         for observer in service.observers:
-            found |= observer.events
+            formers = {former: way.former for former, way in observer.formers.items()}
+            found = formers | found | dict(observer.events)
     if found:
         found |= CONTROL_EVENTS
     return dict(sorted(found.items()))
