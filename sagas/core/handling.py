@@ -191,7 +191,10 @@ class Handling:
                 await self._undo_at_once(action, at)
             if decision.emission is None:
                 return at
-            stored = await self._commit(at, self._fact(decision.emission, result.written))
+            fact = self._fact(decision.emission)
+            if result.written:
+                fact = self._as_told(fact, decision.emission, result.written)
+            stored = await self._commit(at, fact)
             if stored is not None:
                 return stored
             at = await self._refresh()
@@ -236,12 +239,16 @@ class Handling:
             self._confirmed.add(fact.id)
         return stored
 
-    def _fact(self, emission: Emission, written: str = "") -> Fact:
-        if written and emission.role not in _RETURNED:
-            written = ""
-        named = emission._replace(type=written) if written else emission
+    def _as_told(self, fact: Fact, emission: Emission, written: str) -> Fact:
+        """What a handler has returned in a former version: it has the id that an older worker gives it."""
+        if emission.role not in _RETURNED:
+            return fact
+        id_ = self._world.event_id(emission._replace(type=written), self._message)
+        return fact._replace(id=id_, written=written)
+
+    def _fact(self, emission: Emission) -> Fact:
         return Fact(
-            id=self._world.event_id(named, self._message),
+            id=self._world.event_id(emission, self._message),
             type=emission.type,
             step=emission.step,
             role=emission.role,
@@ -250,7 +257,6 @@ class Handling:
             at_ms=self._world.now_ms(),
             assumed=emission.assumed,
             epoch=emission.epoch,
-            written=written,
         )
 
 

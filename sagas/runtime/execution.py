@@ -134,7 +134,7 @@ class Execution:
                 return Performed(failed, error=f"StepAbandoned: {abandoned}", attempts=number)
             except _HandlerError as error:
                 raise error.cause from None
-            result = ActionResult(ResultKind.RETURNED, *_told_as(call, outcome))
+            result = _result(call, outcome.type)
             return Performed(result, payload=outcome.payload, attempts=number)
 
         done = await attempt_until_done(
@@ -218,10 +218,12 @@ class _HandlerError(Exception):
         self.cause = cause
 
 
-def _told_as(call: Call, outcome: JournalOutcome) -> tuple[str, str]:
-    """What an outcome is called now, and the former version in which it is told; empty for none."""
-    way = call.formers.get(outcome.type)
-    return (outcome.type, "") if way is None else (way.current.event_type, outcome.type)
+def _result(call: Call, type_: str) -> ActionResult:
+    if type_ in call.formers:
+        return ActionResult(
+            ResultKind.RETURNED, call.formers[type_].current.event_type, written=type_
+        )
+    return ActionResult(ResultKind.RETURNED, type_)
 
 
 def _outcome(call: Call, recorded: JournalOutcome | None) -> Event | None:
@@ -256,11 +258,13 @@ def _checked(call: Call, returned: object) -> JournalOutcome:
         allowed = step.done + step.refused
     else:
         allowed = (*step.done, *step.refused, step.otherwise)
+    way = None
     if not isinstance(returned, Event):
         raise _undeclared(call, returned, allowed)
-    way = call.formers.get(returned.event_type)
-    if (returned.event_type if way is None else way.current.event_type) not in allowed:
-        raise _undeclared(call, returned, allowed)
+    if returned.event_type not in allowed:
+        way = call.formers.get(returned.event_type)
+        if way is None or way.current.event_type not in allowed:
+            raise _undeclared(call, returned, allowed)
     key = str(getattr(returned, call.key_field))
     saga_id = call.context.saga_id
     if (key != saga_id or "~" in key) and key != key_of_instance(saga_id):

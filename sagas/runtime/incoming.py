@@ -84,9 +84,10 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         return _decode_control(envelope, saga, type_)
     event = event_of(saga, type_, envelope.payload)
     definition, written = saga.definition, ""
-    if event.event_type != type_:
-        type_, written = event.event_type, type_
     outcome = definition.outcome_of.get(type_)
+    if outcome is None and type_ in saga.formers:
+        type_, written = event.event_type, type_
+        outcome = definition.outcome_of.get(type_)
     if outcome is not None:
         role, step = outcome.role, outcome.step
         direction = Direction.UNDO if role is Role.UNDONE else Direction.FORWARD
@@ -112,8 +113,9 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         assumed=envelope.assumed and role is Role.OTHERWISE,
         epoch=envelope.epoch if role in _WITH_EPOCH else 0,
         folded=not (role is Role.DONE and step == START),
-        written=written,
     )
+    if written:
+        fact = fact._replace(written=written)
     return Incoming(saga, envelope, saga_id, fact, event, named=named)
 
 

@@ -124,12 +124,14 @@ class MessageWorld:
         events = {}
         message = self._incoming.fact
         if _is_new(message, before) and stored.index_of(message) is not None:
-            events[message.kept_as] = encode_event(self._incoming.envelope)
+            slot = message.kept_as if message.written else message.slot
+            events[slot] = encode_event(self._incoming.envelope)
             if self._incoming.starts:
                 self._content = content_of(self._incoming.event)
         if recorded is not None:
             decided = self._decided[recorded.slot] = self._envelope_of(recorded, stored)
-            events[recorded.kept_as] = encode_event(decided)
+            slot = recorded.kept_as if recorded.written else recorded.slot
+            events[slot] = encode_event(decided)
         change = RowChange(
             saga=self._definition.saga,
             saga_id=self._saga_id,
@@ -219,7 +221,11 @@ class MessageWorld:
         if at.status.is_terminal and (self._emitted or self._stored_here):
             slots = forgettable(at.instance, self._at.confirmed)
         else:
-            slots = [fact.kept_as for fact in self._emitted if is_leaf(at.place.model, fact)]
+            slots = [
+                fact.kept_as if fact.written else fact.slot
+                for fact in self._emitted
+                if is_leaf(at.place.model, fact)
+            ]
         if slots:
             try:
                 await self._at.table.forget_events(self._definition.saga, self._saga_id, slots)

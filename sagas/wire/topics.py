@@ -40,8 +40,9 @@ class Topics:
         The outcome of a step is on the topic of the step's service, everything else on the saga's control
         topic. So whoever needs an event needs no other topic (ADR 22).
         """
-        outcomes = definition.outcome_of
-        outcome = outcomes.get(type_) or outcomes.get(definition.current_of.get(type_, ""))
+        outcome = definition.outcome_of.get(type_)
+        if outcome is None and type_ in definition.current_of:
+            return self.of(definition, definition.current_of[type_])
         if outcome is None:
             return self.control(definition.saga)
         return self.events(definition.by_name[outcome.step].service)
