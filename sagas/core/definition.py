@@ -8,12 +8,12 @@ looks at an instance, a class or a handler: a definition can as well come from J
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from sagas.core.branches import Conditions, chosen, combined, together
+from sagas.core.canonical import canonical
 from sagas.core.kinds import Direction, Join, Role, StepKind, UndoPolicy
 
 __all__ = [
@@ -376,30 +376,5 @@ class Definition:
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
     def canonical(self) -> str:
-        """The definition as one line of JSON with a fixed order: what the fingerprint is taken of.
-
-        Of the order of steps only the host follows, which is named.
-        """
-        rest = sorted(self.steps[1:], key=lambda step: step.name)
-        parts: dict[str, object] = {
-            "saga": self.saga,
-            "key": self.key,
-            "host": self.host,
-            "deadline_ms": self.deadline_ms,
-            "steps": [_canonical(step) for step in (*self.steps[:1], *rest)],
-        }
-        if self.cancelled_by is not None:
-            parts["cancelled_by"] = self.cancelled_by
-        if self.upcasts:
-            parts["upcasts"] = sorted(self.upcasts)
-        if self.retired:
-            parts["retired"] = sorted(self.retired)
-        return json.dumps(parts, sort_keys=True)
-
-
-def _canonical(step: StepDefinition) -> dict[str, object]:
-    """What a step declares; several events in one place are a set."""
-    said = {one.name: getattr(step, one.name) for one in fields(StepDefinition) if one.compare}
-    return {
-        name: sorted(value) if isinstance(value, tuple) else value for name, value in said.items()
-    }
+        """The definition as one line of JSON with a fixed order: what the fingerprint is taken of."""
+        return canonical(self)

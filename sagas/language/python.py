@@ -13,10 +13,11 @@ from sagas.core.definition import START, Join, StepDefinition, UndoPolicy
 from sagas.core.saga import kebab_case
 from sagas.language.declaration import Declaration, Fields
 from sagas.language.document import DataWords, RetryWords
-from sagas.language.fields import FieldType, NoDefault
+from sagas.language.fields import FieldType
 from sagas.language.graph import in_order
 from sagas.language.identifiers import Identifiers, ModuleNames, names_of, snake
 from sagas.language.layout import Call, Layout, Part, columns, quoted
+from sagas.language.literals import default_said, docstring_lines, tuple_of
 from sagas.language.models import LIMITS
 from sagas.language.spans import span_ms
 
@@ -151,7 +152,7 @@ class _Writer:
             yield from before
         for name, kind in fields.items():
             part = self._type(kind)
-            yield from self.layout.field(name, part, _default(kind), optional=kind.optional)
+            yield from self.layout.field(name, part, default_said(kind), optional=kind.optional)
 
     def _type(self, kind: FieldType) -> Part:
         limited = self._limited(kind)
@@ -193,7 +194,7 @@ class _Writer:
         name = self.names.classes[START]
         lines = [f"class {name}({self.use('sagas', 'Saga')}):"]
         if said.about is not None:
-            lines.extend((*_docstring(said.about), ""))
+            lines.extend((*docstring_lines(said.about), ""))
         if kebab_case(name) != definition.saga:
             lines.append(f"    name = {quoted(definition.saga)}")
         lines.append(f"    key = {quoted(definition.key)}")
@@ -210,7 +211,7 @@ class _Writer:
         lines.extend(self._marks("for_outsiders", said.for_outsiders))
         if definition.retired:
             retired = tuple(map(quoted, definition.retired))
-            lines.extend(self.layout.lines("retired = ", _tuple(retired), depth=1))
+            lines.extend(self.layout.lines("retired = ", tuple_of(retired), depth=1))
         for step in definition.steps:
             call = self._start(step) if step.name == START else self._step(step)
             lines.extend(("", *self.layout.lines(f"{step.name} = ", call, depth=1)))
@@ -384,28 +385,5 @@ class _Writer:
         return [self.names.classes[type_] for type_ in types]
 
 
-def _tuple(parts: tuple[str, ...]) -> Call:
-    """A tuple's comma stays if it has one part."""
-    return Call("(", parts) if len(parts) > 1 else Call("(", (f"{parts[0]},",))
-
-
 def _variable(type_: str) -> str:
     return snake(type_.split(".")[1])
-
-
-def _default(kind: FieldType) -> str:
-    if isinstance(kind.default, NoDefault):
-        return ""
-    return quoted(kind.default) if isinstance(kind.default, str) else repr(kind.default)
-
-
-def _docstring(text: str) -> list[str]:
-    escaped = (
-        text.replace("\\", "\\\\").replace('"', '\\"') if '"""' in text or "\\" in text else text
-    )
-    if escaped.endswith('"') and escaped == text:
-        escaped = f'{escaped[:-1]}\\"'
-    first, *rest = escaped.split("\n")
-    if not rest:
-        return [f'    """{first}"""']
-    return [f'    """{first}', *(f"    {line}" if line else "" for line in rest), '    """']

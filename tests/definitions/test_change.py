@@ -23,7 +23,7 @@ from sagas.core.position import Position
 from sagas.core.validation import problems
 from tests.simulation.definitions import random_definition, random_plans
 from tests.simulation.model import Model, Unrest
-from tests.simulation.parts import Participant, Plan
+from tests.simulation.parts import NO_FAULTS, Faults, Participant, Plan
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
@@ -32,9 +32,16 @@ class Changing(Model):
     """A model of which all workers are replaced once, after so many calls, when none is at work."""
 
     def __init__(
-        self, old: Definition, new: Definition, plans: dict[str, Plan], *, seed: int, after: int
+        self,
+        old: Definition,
+        new: Definition,
+        plans: dict[str, Plan],
+        *,
+        seed: int,
+        after: int,
+        faults: Faults = NO_FAULTS,
     ) -> None:
-        super().__init__(old, plans, seed=seed)
+        super().__init__(old, plans, seed=seed, faults=faults)
         self._new, self._after = new, after
         self.changed_at: str | None = None
 
