@@ -21,6 +21,7 @@ from sagas import (
     StepContext,
     Wait,
     seconds,
+    upcasts,
 )
 from sagas.core.combinations import AllOf
 from sagas.core.steps import NothingToUndo
@@ -242,3 +243,21 @@ async def call(context: StepContext) -> None:
     assert_type(await pay(Placed(sale_id="1"), context), Paid | Unpaid)
     assert_type(choose(Placed(sale_id="1"), context), Chosen)
     assert_type(await refund(Placed(sale_id="1"), None, context), Refunded)
+
+
+# --- versions of an event ---------------------------------------------------------------------------
+
+
+class PaidInEuros(Event, type="shop.Paid.v2"):
+    sale_id: str
+    euros: int
+
+    @staticmethod
+    @upcasts(Paid)
+    def of_paid(old: Paid) -> PaidInEuros:
+        return PaidInEuros(sale_id=old.sale_id, euros=0)
+
+
+def told_as_before() -> None:
+    assert_type(PaidInEuros.as_before(Paid(sale_id="1")), PaidInEuros)
+    assert_type(PaidInEuros.of_paid(Paid(sale_id="1")), PaidInEuros)

@@ -26,6 +26,7 @@ from sagas import (
     Wait,
     Writes,
     seconds,
+    upcasts,
 )
 from sagas.runtime.client import SagaClient
 from tests.typing.declared import (
@@ -267,6 +268,26 @@ Writes("stock", guard="commutative")  # wrong: Guard.COMMUTATIVE
 Locks(Placed)  # wrong: a name
 Locks("order", guard=Guard.REREAD)  # wrong: a lock is a guard itself
 Service("shop", True)  # wrong: tombstones=True
+
+
+# --- versions of an event ---------------------------------------------------------------------------
+
+
+class PaidInEuros(Event, type="shop.Paid.v2"):
+    sale_id: str
+
+    @staticmethod
+    @upcasts(Paid)  # wrong: the function takes a Late
+    def of_late(old: Late) -> PaidInEuros:
+        return PaidInEuros(sale_id=old.sale_id)
+
+
+upcasts("shop.Paid.v1")  # wrong: a type, not its name
+
+
+@shop.performs(Sale.pay)
+async def pay_as_before(placed: Placed, context: StepContext) -> Paid | Unpaid:
+    return PaidInEuros.as_before("Paid")  # wrong: an event
 
 
 # --- contexts and decorated functions -------------------------------------------------------------

@@ -12,7 +12,13 @@ import pytest
 from sagas import (
     ContractViolation,
     Event,
+    Saga,
     SagaStatus,
+    Service,
+    Start,
+    StepContext,
+    Wait,
+    hours,
     upcasts,
 )
 from sagas.adapters.memory.journal import MemoryJournal
@@ -21,6 +27,7 @@ from sagas.testing import SagaTestEnvironment
 from tests.parcels import (
     ParcelPacked,
     ParcelPackedV1,
+    ParcelUnpacked,
     ParcelWeighed,
     ParcelWeighedV1,
     ParcelWeighedV2,
@@ -245,3 +252,64 @@ async def test_what_the_journal_of_an_old_worker_holds_is_told_as_it_was() -> No
         assert view.timeline[1].written == "depot.ParcelWeighed.v1"
     assert weighed(told, "weigh") == []
     assert weighed(told, "clear") == [CURRENT]
+
+
+# --- requests from outside ------------------------------------------------------------------------------
+
+
+class RegrettedV1(Event, type="customers.Regretted.v1"):
+    parcel_id: str
+
+
+class Regretted(Event, type="customers.Regretted.v2"):
+    parcel_id: str
+    why: str
+
+    @staticmethod
+    @upcasts(RegrettedV1)
+    def without_a_reason(old: RegrettedV1) -> Regretted:
+        return Regretted(parcel_id=old.parcel_id, why="")
+
+
+class ParcelConfirmedV1(Event, type="shop.ParcelConfirmed.v1"):
+    parcel_id: str
+
+
+class ParcelConfirmed(Event, type="shop.ParcelConfirmed.v2"):
+    parcel_id: str
+    by: str
+
+    @staticmethod
+    @upcasts(ParcelConfirmedV1)
+    def by_somebody(old: ParcelConfirmedV1) -> ParcelConfirmed:
+        return ParcelConfirmed(parcel_id=old.parcel_id, by="somebody")
+
+
+class Revocable(Saga):
+    key = "parcel_id"
+    cancelled_by = Regretted
+    start = Start(ParcelPackedV1, by="shop", undone=ParcelUnpacked)
+    grace = Wait(by="shop", on=ParcelPackedV1, done=ParcelConfirmed, timeout=hours(1))
+
+
+shop = Service("shop")
+shop.completes(Revocable.grace)
+
+
+@shop.undoes(Revocable.start)
+async def unpack(packed: ParcelPackedV1, context: StepContext) -> ParcelUnpacked:
+    return ParcelUnpacked(parcel_id=packed.parcel_id)
+
+
+async def test_a_former_version_of_a_cancellation_cancels_and_of_an_answer_answers() -> None:
+    async with SagaTestEnvironment([shop]) as env:
+        for one in ("p-1", "p-2"):
+            await env.start(ParcelPackedV1(parcel_id=one))
+        await env.run()
+        await env.publish(RegrettedV1(parcel_id="p-1"))
+        confirmed = ParcelConfirmed.as_before(ParcelConfirmedV1(parcel_id="p-2"))
+        await env.client.complete(Revocable.grace, "p-2", confirmed)
+        await env.run()
+        assert env.status("p-1") is SagaStatus.COMPENSATED
+        assert env.status("p-2") is SagaStatus.COMPLETED
+        assert env.history("p-2")[-1].event == ParcelConfirmed(parcel_id="p-2", by="somebody")
