@@ -20,7 +20,7 @@ def carried(state: Instance, new: Definition) -> Instance:
     """
     facts, slots = {}, {}
     for slot, fact in state.facts.items():
-        if fact.travels_as in new.retired or fact.type in new.retired:
+        if fact.travels_as in new.retired:
             continue
         current = new.current_of.get(fact.type)
         after = fact if current is None else fact._replace(type=current, written=fact.travels_as)
@@ -56,9 +56,12 @@ def strangeness(state: Instance, new: Definition) -> str | None:
 def _strange_event(state: Instance, slot: str, new: Definition) -> str | None:
     """What a recorded event is not to the new definition that it was to the old one."""
     fact, short = state.facts[slot], _short(state.facts[slot].type)
-    if fact.type in new.retired:
-        turned = slot == state.turned_by
-        return f"{short} has turned the saga back, and is retired" if turned else None
+    if fact.travels_as in new.retired:
+        if slot == state.turned_by:
+            return f"{short} has turned the saga back, and is retired"
+        return (
+            f"{short} is retired, and {fact.step} is not gone" if fact.step in new.by_name else None
+        )
     if fact.step not in new.by_name:
         return f"the step {fact.step} is gone, and {short} is recorded of it"
     meant = state.definition.outcome_of.get(fact.type)

@@ -192,7 +192,7 @@ class Handling:
             if decision.emission is None:
                 return at
             fact = self._fact(decision.emission)
-            if result.written:
+            if result.written and fact.type == result.type:
                 fact = self._as_told(fact, decision.emission, result.written)
             stored = await self._commit(at, fact)
             if stored is not None:
@@ -241,8 +241,6 @@ class Handling:
 
     def _as_told(self, fact: Fact, emission: Emission, written: str) -> Fact:
         """What a handler has returned in a former version: it has the id that an older worker gives it."""
-        if emission.role not in _RETURNED:
-            return fact
         id_ = self._world.event_id(emission._replace(type=written), self._message)
         return fact._replace(id=id_, written=written)
 
@@ -258,7 +256,3 @@ class Handling:
             assumed=emission.assumed,
             epoch=emission.epoch,
         )
-
-
-_RETURNED = frozenset({Role.DONE, Role.REFUSED, Role.OTHERWISE, Role.UNDONE})
-"""What a handler may have returned, and so in a former version."""

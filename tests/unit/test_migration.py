@@ -40,6 +40,10 @@ class ParcelSorted(Event, type="depot.ParcelSorted.v1"):
     parcel_id: str
 
 
+class ParcelSortedV2(Event, type="depot.ParcelSorted.v2"):
+    parcel_id: str
+
+
 def saga(**changes: Any) -> Any:
     """A parcel without versions; ``changes`` replace steps, and None takes one away."""
     body: dict[str, Any] = {
@@ -272,3 +276,23 @@ async def test_a_saga_of_former_versions_is_moved_and_reads_as_before() -> None:
         assert env.history("p-1", saga=LAST)[1].event == ParcelWeighed(
             parcel_id="p-1", weight=907, unit="g"
         )
+
+
+async def test_what_a_step_has_recorded_that_is_still_there_is_not_retired(
+    env: SagaTestEnvironment,
+) -> None:
+    """It would be performed again, and its effect forgotten."""
+    new = saga(
+        sort=Step(by="depot", on=ParcelWeighedV1, done=ParcelSortedV2, undone=NOTHING),
+        retired=(ParcelSorted.event_type,),
+    )
+    outlook = finishing(OLD.definition, new.definition)
+    assert any("is retired, and sort is not gone" in place.reason for place in outlook.places)
+    async with env:
+        await waiting(env, "p-1")
+        (one,) = await moved(means_of(env, new), OLD.definition)
+        assert (one.outcome, one.reason) == (
+            Outcome.LEFT,
+            "ParcelSorted is retired, and sort is not gone",
+        )
+        env.expect_unfinished("p-1")
