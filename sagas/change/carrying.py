@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sagas.core.changes import is_retired
 from sagas.core.definition import Definition, Outcome, StepDefinition
+from sagas.core.evolve import evolve
 from sagas.core.instance import Instance
 
 __all__ = ["carried", "now_called", "strangeness"]
@@ -27,7 +29,8 @@ def carried(state: Instance, new: Definition) -> Instance:
         facts[after.slot] = after
         slots[slot] = after.slot
     turned_by = None if state.turned_by is None else slots.get(state.turned_by)
-    return state._replace(definition=new, facts=facts, turned_by=turned_by)
+    in_flight = frozenset(name for name in state.in_flight if name in new.by_name)
+    return state._replace(definition=new, facts=facts, turned_by=turned_by, in_flight=in_flight)
 
 
 def now_called(types: Iterable[str], new: Definition) -> frozenset[str]:
@@ -47,10 +50,23 @@ def strangeness(state: Instance, new: Definition) -> str | None:
     for slot in state.facts:
         if strange := _strange_event(state, slot, new):
             return strange
-    gone = sorted(name for name in state.in_flight if name not in new.by_name)
+    in_flight = [old.by_name[name] for name in state.in_flight if name not in new.by_name]
+    gone = sorted(step.name for step in in_flight if not is_retired(step, new))
     if gone:
         return f"the step {gone[0]} is gone, and was in flight"
-    return _former_gone(state, new)
+    return _former_gone(state, new) or (_gone_on(state, new) if new.retired else None)
+
+
+def _gone_on(state: Instance, new: Definition) -> str | None:
+    """Without a step a saga may have been at its end when it went on: a rebuild would take it for that."""
+    read = carried(state, new)
+    folded = Instance(new, state.saga_id)
+    for fact in read.facts.values():
+        folded = evolve(folded, fact)
+    last = next((slot for slot in read.facts if slot not in folded.facts), None)
+    if last is None:
+        return None
+    return f"without what is retired it was {folded.status} before {_short(read.facts[last].type)}"
 
 
 def _strange_event(state: Instance, slot: str, new: Definition) -> str | None:

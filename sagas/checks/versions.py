@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sagas.checks.finding import Finding, Severity
 from sagas.checks.subject import Declared, Subject
 from sagas.checks.words import short
-from sagas.core.changes import as_read_by
+from sagas.core.changes import as_read_by, is_retired
 from sagas.core.definition import Definition, Join, StepDefinition, StepKind
 
 __all__ = ["finishable"]
@@ -40,9 +40,14 @@ def _changes(saga: Declared, deployed: Definition) -> Iterator[Finding]:
             saga, None, f"its key was {old.key!r}, and recorded events have no {new.key!r}."
         )
     for step in old.steps:
-        if step.name not in new.by_name and _is_retired(step, new):
-            continue
-        if step.name not in new.by_name:
+        if step.name not in new.by_name and is_retired(step, new):
+            yield _error(
+                saga,
+                None,
+                f"the step {step.name} is gone: what it has recorded is retired, but a saga that waits for "
+                "it does not go on by itself. Stop the old version, and run `sagas migrate`.",
+            )
+        elif step.name not in new.by_name:
             yield _error(
                 saga,
                 None,
@@ -68,11 +73,6 @@ def _formers(saga: Declared, deployed: Definition) -> Iterator[Finding]:
                 f"the deployed version makes {current} of {former}, which may be recorded, and this one "
                 "makes nothing of it.",
             )
-
-
-def _is_retired(step: StepDefinition, new: Definition) -> bool:
-    """Whether the step has no effect that could be missed, and all that it may have recorded is retired."""
-    return step.undone is None and all(type_ in new.retired for type_, _ in step.outcomes)
 
 
 def _changes_of(

@@ -10,7 +10,16 @@ from dataclasses import replace
 
 from sagas.core.definition import Definition, StepDefinition
 
-__all__ = ["as_read_by"]
+__all__ = ["as_read_by", "is_retired"]
+
+
+def is_retired(step: StepDefinition, new: Definition) -> bool:
+    """Whether a step of an older definition is gone, has no effect that could be missed, and all that it may
+    have recorded is retired.
+    """
+    outcomes = [type_ for type_, _ in step.outcomes]
+    gone = step.name not in new.by_name and step.undone is None
+    return gone and all(type_ in new.retired for type_ in outcomes)
 
 
 def as_read_by(new: Definition, old: Definition) -> Definition:

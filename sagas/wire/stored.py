@@ -214,6 +214,8 @@ def _decode_place(definition: Definition, saga_id: str, code: bytes) -> Place:
         raise ValueError("it has an event twice")
     for number in parked if turned_by is None else (*parked, turned_by):
         _check_number(number, 0, len(facts))
+    if definition.retired:  # steps that are gone have nothing to undo
+        in_flight = [step for step in in_flight if step in definition.by_name]
     for step in in_flight:
         if step not in definition.by_name:
             raise ValueError(f"it names a step {step!r:.80} that the saga does not have")

@@ -13,15 +13,18 @@ from dataclasses import replace
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from sagas.change.carrying import carried
+from sagas.change.carrying import carried, strangeness
 from sagas.change.finishing import finishing
+from sagas.change.walking import walk
 from sagas.core.changes import as_read_by
 from sagas.core.decide import ActionResult
 from sagas.core.definition import Definition
 from sagas.core.enabled import Action
+from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
 from sagas.core.position import Position
 from sagas.core.validation import problems
+from sagas.wire.stored import decode_instance, encode_instance
 from tests.definitions.test_change import SEEDS, Changing, changes, errors
 from tests.simulation.definitions import random_definition, random_plans
 from tests.simulation.parts import Faults, Message
@@ -116,3 +119,59 @@ def test_versions_change_nothing_of_what_is_said_of_another_change(
 def test_old_versions_were_met_in_rows_and_in_journals() -> None:
     assert SEEN["journal"] > 0, SEEN
     assert len(SEEN) > 10
+
+
+# --- steps that are gone ----------------------------------------------------------------------------
+
+
+def retiring(chance: random.Random, old: Definition) -> Definition | None:
+    """Without one of the steps that have nothing to undo and are followed by none; None if there is none."""
+    used = {t for step in old.steps for t in (*step.triggers, *step.reads)}
+    ends = [
+        step
+        for step in old.steps[1:]
+        if step.undone is None and used.isdisjoint(t for t, _ in step.outcomes)
+    ]
+    if not ends:
+        return None
+    gone = chance.choice(ends)
+    new = replace(
+        old,
+        steps=tuple(step for step in old.steps if step is not gone),
+        retired=tuple(sorted(type_ for type_, _ in gone.outcomes)),
+    )
+    return None if problems(new) else new
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=SEEDS, alternatives=st.booleans())
+def test_a_row_without_a_retired_step_is_what_a_rebuild_makes(
+    seed: int, alternatives: bool
+) -> None:
+    """Wherever a saga stands: read from its row, and folded again from its records, it is the same, but for
+    an end that only the fold sees.
+    """
+    old = random_definition(seed, alternatives=alternatives)
+    new = retiring(random.Random(seed), old)
+    assume(new is not None)
+    assert new is not None
+    for state in walk(old, states_max=400).states:
+        if strangeness(state, new) is not None:
+            continue
+        read = decode_instance(new, "example", encode_instance(state))
+        assert read == carried(state, new)._replace(saga_id="example")
+        folded = Instance(new, "example")
+        for fact in read.facts.values():
+            folded = evolve(folded, fact)
+        SEEN["folded"] += 1
+        assert folded.facts == read.facts
+        if folded.phase.is_terminal and not read.phase.is_terminal:
+            SEEN["ended by the fold"] += 1
+            continue
+        assert (folded.phase, folded.turned_by) == (read.phase, read.turned_by)
+        assert folded.in_flight == read.in_flight
+
+
+def test_sagas_without_a_step_were_seen_that_only_the_fold_ends() -> None:
+    assert SEEN["folded"] > 100
+    assert SEEN["ended by the fold"] > 0
