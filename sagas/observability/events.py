@@ -40,6 +40,7 @@ class LogEvent(StrEnum):
     REBUILD_FAILED = "rebuild.failed"
     REBUILD_ROW_UNREADABLE = "rebuild.row_unreadable"
     SAGA_REBUILT = "saga.rebuilt"
+    SAGA_MIGRATED = "saga.migrated"
     PRODUCER_REPLACED = "producer.replaced"
     POLL_FAILED = "poll.failed"
     CLIENT_CLOSED_BADLY = "client.closed_badly"
