@@ -55,6 +55,9 @@ class Contracts:
             for type_ in start.done:
                 self._starts.setdefault(type_, saga)
                 on_topic.setdefault(topics.events(start.service), set()).add(type_)
+            for former, current in saga.definition.upcasts:
+                if current in start.done:
+                    self._starts.setdefault(former, saga)
         self._sole_start = {
             topic: next(iter(types)) for topic, types in on_topic.items() if len(types) == 1
         }
@@ -81,7 +84,7 @@ class Contracts:
         envelope = decode_headers(record.headers, record.value or b"", time_ms=record.timestamp_ms)
         type_ = envelope.type or self._sole_start.get(record.topic, "")
         saga = self._saga_of(envelope, type_)
-        if saga is None or type_ in CONTROL_EVENTS:
+        if saga is None or type_ in CONTROL_EVENTS or type_ in saga.definition.retired:
             return None
         incoming = decode_incoming(envelope, saga, type_)
         published_ms = record.timestamp_ms if 0 <= record.timestamp_ms <= now_ms else now_ms

@@ -23,7 +23,10 @@ from sagas import (
 )
 from sagas.adapters.memory.journal import MemoryJournal
 from sagas.change.finishing import finishing
+from sagas.monitoring.contracts import Contracts
+from sagas.ports import Record
 from sagas.testing import SagaTestEnvironment
+from sagas.wire.topics import Topics
 from tests.parcels import (
     ParcelPacked,
     ParcelPackedV1,
@@ -313,3 +316,14 @@ async def test_a_former_version_of_a_cancellation_cancels_and_of_an_answer_answe
         assert env.status("p-1") is SagaStatus.COMPENSATED
         assert env.status("p-2") is SagaStatus.COMPLETED
         assert env.history("p-2")[-1].event == ParcelConfirmed(parcel_id="p-2", by="somebody")
+
+
+def test_the_monitor_takes_a_former_version_for_the_current_one() -> None:
+    topics = Topics("test")
+    packed = ParcelPackedV1(parcel_id="p-1")
+    value, headers = packed.model_dump_json().encode(), (("ce_type", b"shop.ParcelPacked.v1"),)
+    record = Record(topics.events("shop"), 0, 0, None, value, headers, 1_000)
+    seen = Contracts([LAST], topics).seen(record, 2_000)
+    assert seen is not None
+    assert (seen.saga_id, seen.found.fact.type) == ("p-1", "shop.ParcelPacked.v2")
+    assert seen.found.fact.written == "shop.ParcelPacked.v1"
