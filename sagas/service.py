@@ -61,9 +61,8 @@ class Observer:
     """A function that sees events, or the ends of sagas, without being a step.
 
     At-least-once, as for every message; nothing waits for an observer and nothing is undone by it.
-    ``event_types`` are names on the wire, ``events`` their classes, ``ended`` the names of sagas,
-    and ``emitters`` the services that publish what is observed. ``formers`` are former versions of those
-    events, of which the observer is given what is made of them.
+    ``event_types`` are names on the wire, ``events`` their classes, ``formers`` their former versions,
+    ``ended`` the names of sagas, and ``emitters`` the services that publish what is observed.
     """
 
     event_types: frozenset[str]
@@ -276,14 +275,10 @@ class Service:
             handler = handler_of(function, signature, role)
             by_name = {event.event_type: event for event in events}
             names = frozenset(end.saga.name for end in ends)
-            emitters = frozenset(
-                (
-                    *(event.publisher() for event in events),
-                    *(service for end in ends for service in end.saga.definition.services),
-                )
-            )
-            ways = upcastings(events).items()
-            formers = {former: way for former, way in ways if former not in by_name}
+            publishers = [event.publisher() for event in events]
+            of_ends = [service for end in ends for service in end.saga.definition.services]
+            emitters = frozenset((*publishers, *of_ends))
+            formers = {one: way for one, way in upcastings(events).items() if one not in by_name}
             self.observers.append(
                 Observer(frozenset(by_name), names, by_name, emitters, handler, retry, formers)
             )
