@@ -23,7 +23,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. ``place`` is a file and line, or empty; ``about`` what it is called: ``saga.step``."""
+    """One finding. ``place`` is a file and line, or empty; ``about`` what it is called: ``saga.step``.
+
+    ``shown`` is an example of this very finding, where there is one: how it comes about.
+    """
 
     code: str
     severity: Severity
@@ -31,11 +34,14 @@ class Finding:
     about: str
     reason: str
     mend: str
+    shown: str = ""
 
     @property
     def example(self) -> str:
-        """The smallest declaration in which this check finds something, as Python."""
-        return EXAMPLES[self.code]
+        """How it comes about; or else the smallest declaration in which this check finds something, as
+        Python.
+        """
+        return self.shown or EXAMPLES[self.code]
 
     @property
     def page(self) -> str:

@@ -42,9 +42,17 @@ TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "S15": "Topics outlive the saga, and have names that Kafka takes",
         "S16": "A new definition finishes what the old one has begun",
         "S17": "What is personal stays in payloads",
+        "M1": "Every execution ends",
+        "M2": "What took effect and what was undone add up",
+        "M3": "What came later is undone earlier, and nothing past the pivot",
+        "M4": "What is recorded is published, and nobody acts on less",
+        "M5": "Of a reply and its timeout one wins",
+        "M6": "Everything within the bounds was looked at",
     }
 )
-"""What each code stands for. S0, S1 and S5 to S7 are found at import; S11 can not be broken."""
+"""What each code stands for. S0, S1 and S5 to S7 are found at import; S11 can not be broken. M1 to M6 are the
+model checker's: ``sagas.checks.model.findings``.
+"""
 
 CHECKS: Final[tuple[Callable[[Subject], Iterable[Finding]], ...]] = (
     outcomes.consumers,

@@ -29,6 +29,7 @@ from sagas.cli.model import (
     StatesOption,
     bounds_of,
     explored,
+    model_findings,
     model_json,
     print_model,
 )
@@ -150,6 +151,7 @@ def check(
     quiet = as_json or output is Output.JSON
     if model:
         found.explored = explored(found.sagas, bounds_of(faults, states, at_once), quiet=quiet)
+        found.findings = [*model_findings(found.explored), *found.findings]
     if quiet:
         _print_json(found, opened.directory)
     else:

@@ -98,11 +98,14 @@ def explain(code: str) -> str:
         hint = nearest(wanted, TITLES, "There are")
         raise CommandError(ExitCode.USAGE, f"There is no check {code!r}.{hint}")
     example = EXAMPLES.get(wanted)
-    shown = (
-        f"It finds something in:\n\n{example}"
-        if example
-        else "Nothing that can be written breaks it.\n"
-    )
+    if example:
+        shown = f"It finds something in:\n\n{example}"
+    elif wanted.startswith("M"):
+        shown = (
+            "`sagas check --model` looks for it, and shows the shortest execution that it finds.\n"
+        )
+    else:
+        shown = "Nothing that can be written breaks it.\n"
     more = f"docs/checks/{wanted}.md says why it matters, and what to do."
     return f"{wanted}: {TITLES[wanted]}\n\n{shown}\n{more}"
 

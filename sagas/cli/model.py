@@ -17,6 +17,7 @@ from sagas.core.errors import ContractViolation
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sagas.checks import Finding
     from sagas.checks.model import Bounds, Result, Run, Told
     from sagas.core.saga import Saga
 
@@ -28,6 +29,7 @@ __all__ = [
     "StatesOption",
     "bounds_of",
     "explored",
+    "model_findings",
     "model_json",
     "print_model",
 ]
@@ -78,6 +80,14 @@ def explored(sagas: Iterable[type[Saga]], bounds: Bounds, *, quiet: bool) -> lis
     finally:
         gc.enable()
     return found
+
+
+def model_findings(found: Iterable[Explored]) -> list[Finding]:
+    """What was found, in the form of the other checks."""
+    from sagas.checks import declared
+    from sagas.checks.model import findings
+
+    return [one for saga, result in found for one in findings(result, declared(saga))]
 
 
 @contextmanager

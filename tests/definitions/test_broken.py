@@ -39,7 +39,9 @@ def test_what_is_nearly_the_same_is_not(case: Case) -> None:
 
 
 def test_every_check_has_a_broken_example() -> None:
-    assert {case.code for case in EVERYTHING.values()} == TITLES.keys() - {"S11"}
+    assert {case.code for case in EVERYTHING.values()} == {
+        one for one in TITLES if one.startswith("S")
+    } - {"S11"}
 
 
 def test_a_loose_end_is_a_warning_where_all_who_could_observe_it_are_here() -> None:

@@ -41,3 +41,20 @@ def test_a_fault_that_there_is_not_is_wrong_usage(tmp_path: Path) -> None:
     code, _, error = _checked(tmp_path, "--faults", "flood")
     assert "There is no fault 'flood'" in error
     assert code == 2
+
+
+def test_a_limit_is_a_finding_too(tmp_path: Path) -> None:
+    code, out, _ = _checked(tmp_path, "--states", "20", "--json")
+    found = [one for one in json.loads(out)["findings"] if one["code"] == "M6"]
+    assert [(one["severity"], one["page"]) for one in found] == [("warning", "docs/checks/M6.md")]
+    assert found[0]["place"].startswith("shop/ordering.py:")
+    assert "20 states were looked at, which is the limit" in found[0]["reason"]
+    assert found[0]["example"] == "sagas check --model --states 20"
+    assert code == 1
+
+
+def test_what_the_model_checker_finds_is_explained(tmp_path: Path) -> None:
+    ended = write_project(tmp_path).sagas("check", "--explain", "m1")
+    assert ended.out.startswith("M1: Every execution ends\n")
+    assert "docs/checks/M1.md" in ended.out
+    assert ended.code == 0

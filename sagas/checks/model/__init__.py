@@ -5,6 +5,7 @@ Pure: no clock, no servers, no handlers; never run at import.
 """
 
 from sagas.checks.model.bounds import FAULTS, Bounds, Fault
+from sagas.checks.model.findings import findings
 from sagas.checks.model.participants import ALL_GUARDS, Guards
 from sagas.checks.model.search import Counterexample, Result, Run, Told, explore
 from sagas.checks.model.states import Move
@@ -22,6 +23,7 @@ __all__ = [
     "Run",
     "Told",
     "explore",
+    "findings",
     "mermaid",
     "pytest_module",
     "replay",
