@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 import pytest
 
@@ -13,27 +12,19 @@ from sagas.checks.model import (
     Bounds,
     Guards,
     explore,
+    findings,
     mermaid,
     pytest_module,
     replay,
 )
 from sagas.checks.model.moves import Moves
-from sagas.checks.model.search import _Search
-from sagas.core import decide, enabled, position
-from sagas.core.decide import Decision, Emission
-from sagas.core.definition import (
-    START,
-    STEP_FAILED,
-    Definition,
-    Direction,
-    Role,
-    StepDefinition,
-)
+from sagas.checks.model.search import Run, Search
+from sagas.checks.subject import Declared
+from sagas.core.definition import START, Definition, StepDefinition
 from sagas.core.errors import ContractViolation
-from sagas.core.handling import Handling
-from sagas.core.instance import Fact, Instance, SagaStatus
-from sagas.core.position import Position
+from tests.definitions.written import blocks, made
 from tests.simulation.definitions import random_definition
+from tests.simulation.planted import GUARDS, PATCHES, planted
 from tests.simulation.test_explorer import PARALLEL
 
 PAYING = Definition(
@@ -90,89 +81,33 @@ def test_a_fault_that_there_is_not_is_told() -> None:
 # --- what is taken away is missed --------------------------------------------------------------------
 
 
-async def _emit_then_store(self: Handling, at: Position, fact: Fact) -> Position | None:
-    await self._world.emit(fact)
-    self._confirmed.add(fact.id)
-    return await self._world.store(at.fold(fact), fact)
-
-
-async def _run_one_action(self: Handling) -> Position:
-    at = await self._refresh()
-    if self._control is not None:
-        return await self._obey(at, self._control)
-    for action in at.enabled(self._service)[:1]:
-        at = await self._act(at, action)
-    return at
-
-
-def _nothing(*_: object) -> Iterator[Fact]:
-    return iter(())
-
-
-def _fails_anywhere(instance: Instance, step: StepDefinition) -> Decision:
-    if instance.phase is not SagaStatus.RUNNING or instance.resolved(step):
-        return Decision()
-    return Decision(Emission(STEP_FAILED, step.name, Role.FAILED, Direction.FORWARD))
-
-
-_needs_undo = Instance.needs_undo
-
-
-def _without_flight(instance: Instance, step: StepDefinition) -> bool:
-    return _needs_undo(instance._replace(in_flight=frozenset()), step)
-
-
-def _never(*_: object) -> bool:
-    return False
-
-
-def _always(*_: object) -> bool:
-    return True
-
-
-Patches = tuple[tuple[object, str, Any], ...]
-
-DEFECTS: dict[str, tuple[Definition, Patches, str]] = {
-    "emit before storing": (PAYING, ((Handling, "_commit", _emit_then_store),), "I8"),
-    "what was lost is not emitted again": (PAYING, ((position, "unproven", _nothing),), "I1"),
-    "a fold is not stored first": (
-        random_definition(1, alternatives=True),
-        ((position, "must_store", _never),),
-        "I11",
-    ),
-    "what is not published counts": (
-        PAYING,
-        (
-            (enabled, "_knows_triggers", lambda instance, step: instance.triggered(step)),
-            (enabled, "_knows_failure", _always),
-        ),
-        "I10",
-    ),
-    "nobody asks again": (random_definition(6), ((Handling, "run", _run_one_action),), "I1"),
-    "from the frontier or not": (PAYING, ((enabled, "_at_frontier", _always),), "I5"),
-    "a step in flight is left": (PARALLEL, ((Instance, "needs_undo", _without_flight),), "I5"),
-    "back past the pivot": (
-        random_definition(2),
-        ((decide, "_decide_failed", _fails_anywhere), (Instance, "past_pivot", False)),
-        "I7",
-    ),
+DEFECTS: dict[str, tuple[Definition, str]] = {
+    "emit before storing": (PAYING, "I8"),
+    "what was lost is not emitted again": (PAYING, "I1"),
+    "a fold is not stored first": (random_definition(1, alternatives=True), "I11"),
+    "what is not published counts": (PAYING, "I10"),
+    "nobody asks again": (random_definition(6), "I1"),
+    "from the frontier or not": (PAYING, "I5"),
+    "a step in flight is left": (PARALLEL, "I5"),
+    "back past the pivot": (random_definition(2), "I7"),
 }
+CHECKS = {"I1": "M1", "I5": "M3", "I7": "M3", "I8": "M4", "I10": "M4", "I11": "M5"}
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_a_planted_defect_is_found_and_replayed(
-    defect: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    definition, patches, code = DEFECTS[defect]
-    for owner, name, instead in patches:
-        monkeypatch.setattr(owner, name, instead)
-    found = explore(definition, Bounds(states_max=6000)).counterexample
-    assert found is not None
-    assert any(violation.startswith(f"{code}:") for violation in found.violations)
-    schedule = [str(move) for move in found.moves]
-    assert replay(definition, schedule) == list(found.violations)
-    monkeypatch.undo()
-    position.forget_places()
+def test_a_planted_defect_is_found_and_replayed(defect: str) -> None:
+    definition, code = DEFECTS[defect]
+    with planted(defect):
+        result = explore(definition, Bounds(states_max=6000))
+        found = result.counterexample
+        assert found is not None
+        assert any(violation.startswith(f"{code}:") for violation in found.violations)
+        schedule = [str(move) for move in found.moves]
+        assert replay(definition, schedule) == list(found.violations)
+    told = {one.code: one for one in findings(result, Declared(definition=definition))}
+    assert CHECKS[code] in told
+    assert told[CHECKS[code]].example.splitlines()[0] == f"1. {schedule[0]}"
+    assert told[CHECKS[code]].page == f"docs/checks/{CHECKS[code]}.md"
     try:
         assert replay(definition, schedule) == []
     except ContractViolation as error:
@@ -180,15 +115,11 @@ def test_a_planted_defect_is_found_and_replayed(
 
 
 @pytest.mark.parametrize(
-    ("definition", "guards"),
-    [
-        (PARALLEL, Guards(checks_stamps=False)),
-        (PAYING, Guards(remembers_refusals=False)),
-        (PAYING, Guards(leaves_tombstones=False)),
-    ],
-    ids=["compare and set", "refusals", "tombstones"],
+    ("definition", "name"),
+    [(PARALLEL, "compare and set"), (PAYING, "refusals"), (PAYING, "tombstones")],
 )
-def test_what_servers_and_participants_do_is_needed(definition: Definition, guards: Guards) -> None:
+def test_what_servers_and_participants_do_is_needed(definition: Definition, name: str) -> None:
+    guards = GUARDS[name]
     found = explore(definition, Bounds(states_max=6000), guards=guards).counterexample
     assert found is not None
     schedule = [str(move) for move in found.moves]
@@ -223,16 +154,24 @@ def test_random_sagas_that_import_takes_are_proven(seed: int) -> None:
     assert result.proven, (result.states, result.counterexample)
 
 
+def _searched(
+    definition: Definition, faults: Iterable[str], *, reduced: bool, guards: Guards = ALL_GUARDS
+) -> tuple[Search, Moves, Run]:
+    bounds = Bounds.of(["reordering", *faults], states_max=60_000)
+    moves = Moves(definition, bounds, guards, reduced=reduced)
+    search = Search(moves, bounds.counted)
+    return search, moves, search.run(bounds.states_max)
+
+
 def _ends(definition: Definition, fault: str, *, reduced: bool) -> set[tuple[object, ...]]:
     """Every end within the bounds: what is recorded, and what participants have."""
-    bounds = Bounds.of(["reordering", fault], states_max=60_000)
-    moves = Moves(definition, bounds, reduced=reduced)
-    run = _Search(moves, bounds.counted, bounds.states_max, None)
-    assert run.run().complete
+    search, moves, run = _searched(definition, [fault], reduced=reduced)
+    assert run.complete, run
+    assert run.counterexample is None
     rows, stores = moves.stretches.register.rows.values, moves.stretches.stores.values
     return {
-        (frozenset(rows[row].ids), rows[row].status, stores[number])
-        for row, number, _ in run._judged
+        (frozenset(rows[end.row].ids), rows[end.row].status, stores[end.stores])
+        for end in search.ends()
     }
 
 
@@ -241,3 +180,22 @@ def _ends(definition: Definition, fault: str, *, reduced: bool) -> set[tuple[obj
 def test_what_is_left_out_reaches_no_other_end(seed: int, fault: str) -> None:
     definition = random_definition(seed, alternatives=seed % 2 > 0)
     assert _ends(definition, fault, reduced=True) == _ends(definition, fault, reduced=False)
+
+
+@pytest.mark.parametrize("fault", ["duplicate", "crash", "timer"])
+@pytest.mark.parametrize("example", ["S1", "S10", "S15"])
+def test_nor_does_it_in_the_examples_of_the_checks(example: str, fault: str) -> None:
+    mended = made(blocks(f"{example}.md")[1])["Ordering"].definition
+    assert _ends(mended, fault, reduced=True) == _ends(mended, fault, reduced=False)
+
+
+@pytest.mark.parametrize("fault", ["duplicate", "crash"])
+@pytest.mark.parametrize("defect", [*PATCHES, *GUARDS])
+def test_what_is_left_out_hides_no_defect(defect: str, fault: str) -> None:
+    with planted(defect) as guards:
+        verdicts = []
+        for reduced in (True, False):
+            _, _, run = _searched(PAYING, [fault], reduced=reduced, guards=guards)
+            assert run.complete or run.counterexample is not None
+            verdicts.append(run.counterexample is None)
+    assert verdicts[0] == verdicts[1]

@@ -8,25 +8,34 @@ may still go wrong. Nothing else is remembered of how it came about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Set as AbstractSet
+from itertools import combinations
+from typing import Final
 
 from sagas.checks.model.bounds import Bounds, Fault
+from sagas.checks.model.chances import Chances
 from sagas.checks.model.continuations import ABSENT, Asked, Node
 from sagas.checks.model.invariants import End
+from sagas.checks.model.outside import Outside
 from sagas.checks.model.participants import ALL_GUARDS, Guards
 from sagas.checks.model.register import Delivery
-from sagas.checks.model.spent import Spent
+from sagas.checks.model.settling import Settling
 from sagas.checks.model.states import Move, State
 from sagas.checks.model.stretches import Stretch, Stretches
-from sagas.core.controls import Cancel, Control, Park, Resume, TimerDue
-from sagas.core.definition import START, Definition, Role, StepDefinition
-from sagas.core.instance import Fact, SagaStatus
-from sagas.core.position import Position, places_of
+from sagas.core.controls import Park
+from sagas.core.definition import START, Definition, Role
+from sagas.core.instance import Fact
+from sagas.core.position import places_of
 
 __all__ = ["Moves"]
 
-_LATER_MS: Final = 2**60
-"""Later than anything is due."""
+_NOBODY: Final = -1
+_TAKES: Final = "takes"
+_GOES_ON: Final = "goes on with"
+_DIES: Final = "dies with"
+
+Found = list[tuple[Move, State, tuple[int, ...]]]
+"""Moves, where each leads, and the deliveries that it put under way."""
 
 
 class Moves:
@@ -46,200 +55,242 @@ class Moves:
         places_of(definition).forget()
         self.definition = definition
         self._bounds = bounds
-        self.stretches = Stretches(definition, guards)
-        self.spent = Spent(self.stretches)
+        self.stretches = Stretches(definition, guards, in_order=not bounds.any_order)
         self._register = self.stretches.register
+        self._chances = Chances(bounds)
+        self._outside = Outside(self.stretches, self._chances)
+        self.settling = Settling(self.stretches, self._chances.bits([Fault.CRASH]))
         self._services = {name: index for index, name in enumerate(definition.services)}
-        self._bit = {fault: 1 << index for index, fault in enumerate(bounds.counted)}
-        self._kept: dict[tuple[Any, ...], tuple[Any, Any, Any]] = {}
         self._reduced = reduced
         self._checks = guards.checks_stamps
-        self._in_order = not bounds.any_order
-        self._waits = tuple(step for step in definition.steps if step.waits)
-
-    def begin(self) -> None:
-        """A round begins, with what is known from those before."""
-        self.spent.begin()
-        self._kept.clear()
+        self._words: dict[tuple[str, int], str] = {}
 
     def initial(self, faults: Iterable[Fault]) -> State:
         """The start is published, and nobody has seen it yet; each of ``faults`` may still happen, once."""
         start = self.definition.start.done[0]
         message = self._register.event(Fact(start, start, START, Role.DONE))
-        bits = [self._bit[fault] for fault in faults]
+        bits = self._chances.bits(faults)
         return State(
             ABSENT,
-            self._sorted(self._register.sent(message)),
+            self._register.put((), self._register.sent(message)),
             (),
             self.stretches.initial,
             1 << message,
             (0,) * len(self._services),
-            sum(bits),
-            len(bits),
+            bits,
+            bits.bit_count(),
             0,
             self._bounds.repairs,
         )
 
     # --- what can happen -------------------------------------------------------------------------------
 
-    def of(self, state: State) -> Iterator[tuple[Move, State]]:
-        """Every move, and where it leads. None: the state is an end."""
-        for move, after in self._all(state):
-            if state.row not in {after.row, ABSENT}:
-                self.spent.follows(state.row, after.row)
-            yield move, self._settled(after)
+    def of(self, state: State, source: int = _NOBODY) -> list[tuple[Move, State]]:
+        """Every move, and where it leads. None: the state is an end. ``source`` is the state's number, for
+        whoever wants to be told that what was said of it is wrong.
+        """
+        found: Found = []
+        busy = self._busy(state)
+        idle = self._idle(state, busy)
+        self._deliver(found, state, source, busy, idle)
+        if self._chances.may(state, Fault.DUPLICATE):
+            self._deliver_again(found, state, source, busy, idle)
+        self._go_on(found, state, source)
+        found += [(move, after, ()) for move, after in self._outside.of(state)]
+        if idle:
+            found = list(self._passed_over(found, idle))
+            if len(idle) == len(state.sent) and not state.running:
+                found.append((Move("", None, (), (), idle), state._replace(sent=()), ()))
+        if not self._reduced:
+            return [(move, after) for move, after, _ in found]
+        row, settling = state.row, self.settling
+        for _, after, _ in found:
+            if after.row != row != ABSENT:
+                settling.spent.follows(row, after.row)
+        return [(move, settling.settled(after, source)) for move, after, _ in found]
 
-    def _settled(self, state: State) -> State:
-        """Without what can change nothing any more."""
-        if state.row == ABSENT or not self._reduced:
-            return state
-        dies = self._may(state, Fault.CRASH)
-        key = (state.row, state.sent, state.running, state.memory, dies)
-        found = self._kept.get(key)
-        if found is None:
-            found = self._kept[key] = self._left(state, dies=dies)
-        sent, running, memory = found
-        return State(
-            *(state.row, sent, running, state.stores, state.log, memory, *state[6:]),
-        )
+    # --- what would do nothing, and is left for later --------------------------------------------------
 
-    def _left(self, state: State, *, dies: bool) -> tuple[Any, Any, Any]:
-        row, memory = state.row, state.memory
-        if any(memory):
-            memory = tuple(
-                known and self.spent.kept(service, known, row)
-                for service, known in zip(self._services, memory, strict=True)
-            )
-        sent = tuple(d for d in state.sent if not self._is_spent(d, memory, row, dies=dies))
-        running = tuple(one for one in state.running if not self._is_over(one, row))
-        return sent, running, memory
+    def _busy(self, state: State) -> set[tuple[str, bool]]:
+        """The workers that have a message in hand."""
+        return {self._taken_by(node) for node, _ in state.running}
 
-    def _is_spent(self, delivery: int, memory: tuple[int, ...], row: int, *, dies: bool) -> bool:
+    def _idle(self, state: State, busy: AbstractSet[tuple[str, bool]]) -> tuple[int, ...]:
+        """Deliveries that could be handled now, and nothing would come of it."""
+        if not self._reduced or self._register.in_order or state.row == ABSENT:
+            return ()
+        return tuple(d for d in state.sent if not self._calls(d, state, busy))
+
+    def _calls(self, delivery: int, state: State, busy: AbstractSet[tuple[str, bool]]) -> bool:
+        """Whether something would come of a delivery, or it can not be handled now."""
         one = self._register.deliveries.values[delivery]
-        known = 0 if dies or one.copy else memory[self._services[one.service]]
-        return self.spent.is_spent(self.stretches.continuations.root(delivery, known), row)
+        if (one.service, one.copy) in busy:
+            return True
+        memory = 0 if one.copy else state.memory[self._services[one.service]]
+        node = self.stretches.continuations.root(delivery, memory).number
+        return not self.settling.spent.is_inert(node, state.row)
 
-    def _is_over(self, handling: tuple[int, bool], row: int) -> bool:
-        node = self.stretches.continuations.nodes[handling[0]]
-        return node.asked is Asked.LOAD and self.spent.is_spent(node, row)
+    def _passed_over(
+        self, found: Found, idle: tuple[int, ...]
+    ) -> Iterator[tuple[Move, State, tuple[int, ...]]]:
+        """The same moves, and before each any of the idle deliveries that it would bring to life."""
+        for move, after, emitted in found:
+            yield move, after, emitted
+            busy = self._busy(after)
+            lost = [d for d in idle if d not in emitted and self._calls(d, after, busy)]
+            for some in range(1, len(lost) + 1):
+                for passed in combinations(lost, some):
+                    sent = tuple(d for d in after.sent if d not in passed)
+                    yield move._replace(passed=passed), after._replace(sent=sent), emitted
 
-    def _all(self, state: State) -> Iterator[tuple[Move, State]]:
-        yield from self._deliveries(state)
-        yield from self._continuations(state)
-        if state.row == ABSENT:
-            return
-        at = self._register.rows.values[state.row]
-        at_rest = not state.sent and not state.running
-        yield from self._timers(state, at, at_rest=at_rest)
-        if at.status.is_terminal:
-            return
-        yield from self._answers(state, at)
-        if self._may(state, Fault.CANCEL) and at.place.model.phase is SagaStatus.RUNNING:
-            yield self._ordered(
-                self._spent(state, Fault.CANCEL), "cancel", Cancel(), "is cancelled"
-            )
-        if at_rest and at.status is SagaStatus.PARKED and state.repairs:
-            state = state._replace(repairs=state.repairs - 1)
-            yield self._ordered(state, "resume", Resume(), "is resumed by an operator")
+    # --- handlings ---------------------------------------------------------------------------------------
 
-    def _deliveries(self, state: State) -> Iterator[tuple[Move, State]]:
-        busy = {self._taken_by(node) for node, _ in state.running}
-        topics: set[tuple[str, str]] = set()
-        last = None
+    def _deliver(
+        self,
+        found: Found,
+        state: State,
+        source: int,
+        busy: AbstractSet[tuple[str, bool]],
+        idle: tuple[int, ...],
+    ) -> None:
+        in_order, topics = self._register.in_order, set()
         for index, number in enumerate(state.sent):
-            if number == last:
-                continue
-            last = number
             one = self._register.deliveries.values[number]
-            if self._in_order and (one.service, one.topic) in topics:
+            if in_order:
+                if (one.service, one.topic) in topics:
+                    continue
+                topics.add((one.service, one.topic))
+            if (one.service, one.copy) in busy or number in idle:
                 continue
-            topics.add((one.service, one.topic))
-            if (one.service, one.copy) in busy:
-                continue
-            rest = state._replace(sent=(*state.sent[:index], *state.sent[index + 1 :]))
             if state.row == ABSENT and self._register.messages.values[one.message].control:
                 continue
-            yield from self._taken(rest, number, one, "takes")
-            if not one.copy and self._may(state, Fault.DUPLICATE):
-                copied = self._spent(rest, Fault.DUPLICATE)
-                copied = copied._replace(
-                    sent=self._sorted((*copied.sent, self._register.copy_of(number)))
-                )
-                yield from self._taken(copied, number, one, "takes, to be delivered again,")
+            sent = (*state.sent[:index], *state.sent[index + 1 :])
+            memory = 0 if one.copy else state.memory[self._services[one.service]]
+            node = self.stretches.continuations.root(number, memory)
+            self._handle(found, state._replace(sent=sent), node, source, _TAKES)
+
+    def _deliver_again(
+        self,
+        found: Found,
+        state: State,
+        source: int,
+        busy: AbstractSet[tuple[str, bool]],
+        idle: tuple[int, ...],
+    ) -> None:
+        """What was delivered comes once more, to another worker of the service. One that comes and does
+        nothing might as well not have come.
+        """
+        if state.row == ABSENT:
+            return
+        rest = self._chances.spent(state, Fault.DUPLICATE)
+        rest = rest._replace(log=rest.log & ~self._register.controls)
+        for number in self._register.sent_of(state.log):
+            one = self._register.deliveries.values[number]
+            if (number in state.sent and number not in idle) or (one.service, True) in busy:
+                continue
+            node = self.stretches.continuations.root(self._register.copy_of(number), 0)
+            if not self.settling.spent.is_inert(node.number, state.row):
+                self._handle(found, rest, node, source, _TAKES)
 
     def _taken_by(self, node: int) -> tuple[str, bool]:
         one = self._register.deliveries.values[self.stretches.continuations.nodes[node].delivery]
         return one.service, one.copy
 
-    def _taken(
-        self, rest: State, number: int, one: Delivery, verb: str
-    ) -> Iterator[tuple[Move, State]]:
-        memory = 0 if one.copy else rest.memory[self._services[one.service]]
-        node = self.stretches.continuations.root(number, memory)
-        words = f"{self._worker(one)} {verb} {self._register.name(one.message)}"
-        yield from self._gone_on(rest, node, changed=False, words=words)
-
-    def _continuations(self, state: State) -> Iterator[tuple[Move, State]]:
+    def _go_on(self, found: Found, state: State, source: int) -> None:
+        dies = self._chances.may(state, Fault.CRASH)
         for index, (number, changed) in enumerate(state.running):
-            running = (*state.running[:index], *state.running[index + 1 :])
-            rest = state._replace(running=running)
+            rest = state._replace(running=(*state.running[:index], *state.running[index + 1 :]))
             node = self.stretches.continuations.nodes[number]
-            one = self._register.deliveries.values[node.delivery]
-            yield from self._gone_on(rest, node, changed=changed, words=self.going_on(number))
-            if self._may(state, Fault.CRASH):
-                crashed = self._crashed(self._spent(rest, Fault.CRASH), node)
-                name = self._register.name(one.message)
-                words = f"{self._worker(one)} dies with {name} in hand"
-                yield Move(words, one.service, ()), crashed
+            self._handle(found, rest, node, source, _GOES_ON, changed=changed)
+            if dies:
+                service = self._register.deliveries.values[node.delivery].service
+                words = f"{self._told(_DIES, node.delivery)} in hand"
+                crashed = self._crashed(rest, node)
+                found.append((Move(words, service, ()), crashed, (node.delivery,)))
+
+    def taking(self, delivery: int) -> Move:
+        """A delivery is handled, and nothing comes of it."""
+        service = self._register.deliveries.values[delivery].service
+        return Move(self._told(_TAKES, delivery), service, ())
 
     def going_on(self, node: int) -> str:
         """What it is called when a handling goes on from a node."""
-        delivery = self.stretches.continuations.nodes[node].delivery
-        one = self._register.deliveries.values[delivery]
-        return f"{self._worker(one)} goes on with {self._register.name(one.message)}"
+        return self._told(_GOES_ON, self.stretches.continuations.nodes[node].delivery)
 
-    @staticmethod
-    def _worker(one: Delivery) -> str:
-        return f"another worker of {one.service}" if one.copy else one.service
+    def _told(self, verb: str, delivery: int) -> str:
+        """What a worker does with a message."""
+        words = self._words.get((verb, delivery))
+        if words is None:
+            one = self._register.deliveries.values[delivery]
+            worker = f"another worker of {one.service}" if one.copy else one.service
+            words = f"{worker} {verb} {self._register.name(one.message)}"
+            self._words[verb, delivery] = words
+        return words
 
-    def _gone_on(
-        self, rest: State, node: Node, *, changed: bool, words: str
-    ) -> Iterator[tuple[Move, State]]:
-        """The state after each stretch. ``rest`` is without the handling."""
+    def _handle(
+        self,
+        found: Found,
+        rest: State,
+        node: Node,
+        source: int,
+        verb: str,
+        *,
+        changed: bool = False,
+        calls: tuple[str, ...] = (),
+        emitted: tuple[int, ...] = (),
+    ) -> None:
+        """The state after each stretch from a node. ``rest`` is without the handling; ``calls`` were made
+        before.
+        """
         one = self._register.deliveries.values[node.delivery]
-        fine = self._is_rivalled(rest, one)
-        found = self.stretches.of(node, rest.row, rest.stores, rest.log, changed=changed, fine=fine)
-        for stretch in found:
-            if stretch.died and not self._may(rest, Fault.CRASH):
-                continue
-            if stretch.fault is not None and not self._may(rest, stretch.fault):
-                continue
-            if stretch.died and stretch.fault is not None and rest.at_once < 2:  # noqa: PLR2004
+        fine, log = self._is_rivalled(rest, one), rest.log & ~self._register.controls
+        ways = self.stretches.of(node, rest.row, rest.stores, log, changed=changed, fine=fine)
+        for stretch in ways:
+            if (stretch.died or stretch.fault is not None) and not self._may_be(rest, stretch):
                 continue
             after = self._after(rest, node, one, stretch)
-            if self._reduced and stretch.node is not None and self._is_no_news(rest, stretch):
-                alone = after._replace(running=rest.running)
-                for move, end in self._gone_on(
-                    alone, stretch.node, changed=stretch.changed, words=words
-                ):
-                    yield move._replace(calls=(*stretch.calls, *move.calls)), end
+            all_calls, all_sent = (*calls, *stretch.calls), (*emitted, *stretch.sent)
+            if self._reduced and self._is_no_news(rest, stretch, source):
+                alone, further = after._replace(running=rest.running), stretch.node or node
+                self._handle(
+                    *(found, alone, further, source, verb),
+                    changed=stretch.changed,
+                    calls=all_calls,
+                    emitted=all_sent,
+                )
                 continue
-            yield Move(words, one.service, stretch.calls, stretch.violations), after
+            if stretch.died:
+                all_sent = (*all_sent, node.delivery)
+            words = self._told(verb, node.delivery)
+            move = Move(words, one.service, all_calls, stretch.violations)
+            found.append((move, after, all_sent))
 
-    @staticmethod
-    def _is_no_news(rest: State, stretch: Stretch) -> bool:
+    def _may_be(self, rest: State, stretch: Stretch) -> bool:
+        """Whether the faults of a stretch may still happen, and together."""
+        if stretch.died and not self._chances.may(rest, Fault.CRASH):
+            return False
+        if stretch.fault is None:
+            return True
+        together = rest.at_once > 1 or not stretch.died
+        return together and self._chances.may(rest, stretch.fault)
+
+    def _is_no_news(self, rest: State, stretch: Stretch, source: int) -> bool:
         """Whether all that others could notice of a stretch is there already: what was emitted is under way
-        to everybody. Then nobody needs to come before what follows: it were as if it had begun later.
+        to everybody, or nobody would do anything about it any more. Then nobody needs to come before what
+        follows: it were as if it had begun later. That a store fails when the row has changed is needed for
+        it.
         """
-        if stretch.node is None or stretch.node.asked is not Asked.STORE:
+        if not self._checks or stretch.node is None:
+            return False
+        if stretch.node.asked not in {Asked.STORE, Asked.LOAD}:
             return False
         if stretch.performed or stretch.stored or stretch.published & ~rest.log:
             return False
-        return set(stretch.sent) <= set(rest.sent)
+        return not self.settling.is_noticed(rest, stretch.sent, source)
 
     def _is_rivalled(self, rest: State, one: Delivery) -> bool:
         """Whether another worker of the service is, or may soon be, at work on the saga."""
-        if one.copy:
+        if one.copy or self._chances.may(rest, Fault.DUPLICATE):
             return True
         deliveries = self._register.deliveries.values
         if any(deliveries[d].copy and deliveries[d].service == one.service for d in rest.sent):
@@ -257,27 +308,29 @@ class Moves:
             index = self._services[one.service]
             known = memory[index] | stretch.remembered
             memory = (*memory[:index], known, *memory[index + 1 :])
-        sent = rest.sent
-        if stretch.sent:
-            sent = self._sorted((*sent, *stretch.sent))
-        after = rest._replace(
-            row=stretch.row,
-            sent=sent,
-            running=tuple(sorted(running)) if len(running) > 1 else running,
-            stores=stretch.stores,
-            log=rest.log | stretch.published,
-            memory=memory,
+        after = State(
+            stretch.row,
+            self._register.put(rest.sent, stretch.sent) if stretch.sent else rest.sent,
+            tuple(sorted(running)) if len(running) > 1 else running,
+            stretch.stores,
+            rest.log | stretch.published,
+            memory,
+            *(rest.faults, rest.at_once, rest.answered, rest.repairs),
         )
         if stretch.fault is not None:
-            after = self._spent(after, stretch.fault)
+            after = self._chances.spent(after, stretch.fault)
         if stretch.dead_letter:
-            name = self._register.name(one.message)
-            park = self._register.control(f"dead letter {name}", Park())
-            letter = self._register.delivery(one.service, park)
-            after = after._replace(sent=self._sorted((*after.sent, letter)))
-        if stretch.died:
-            after = self._crashed(self._spent(after, Fault.CRASH), node)
-        return after
+            after = self._parked_for(after, one)
+        return self._crashed(after, node) if stretch.died else after
+
+    def _parked_for(self, state: State, one: Delivery) -> State:
+        """The message has become a dead letter: the saga is to be parked for it."""
+        name = f"dead letter {self._register.name(one.message)} of {one.service}"
+        message, delivery = self._register.letter(one.service, name, Park())
+        log = state.log
+        if self._chances.may(state, Fault.DUPLICATE):
+            log |= 1 << message
+        return state._replace(sent=self._register.put(state.sent, (delivery,)), log=log)
 
     def _overtaken(self, handling: tuple[int, bool]) -> tuple[int, bool]:
         """A handling whose row has changed: what it wants to store can not be stored any more."""
@@ -293,90 +346,13 @@ class Moves:
         if not one.copy:
             index = self._services[one.service]
             memory = (*memory[:index], 0, *memory[index + 1 :])
-        sent = self._sorted((node.delivery, *rest.sent))
-        return rest._replace(sent=sent, memory=memory)
-
-    # --- time, operators, and the world outside ----------------------------------------------------------
-
-    def _timers(self, state: State, at: Position, *, at_rest: bool) -> Iterator[tuple[Move, State]]:
-        early = self._may(state, Fault.TIMER) and not at.status.is_terminal
-        if not at_rest and not early:
-            return
-        spent = state if at_rest else self._spent(state, Fault.TIMER)
-        for source in at.place.sources:
-            if source.slots or at.deadline_ms is not None:
-                due = TimerDue(source.name, _LATER_MS)
-                words = f"the timer {source.name} is due"
-                yield self._ordered(spent, f"timer {source.name}", due, words)
-
-    def _ordered(self, state: State, name: str, control: Control, words: str) -> tuple[Move, State]:
-        """A control message under a name that is not used yet: two of a kind are not the same."""
-        used = {
-            self._register.name(self._register.deliveries.values[d].message) for d in state.sent
-        }
-        nodes, deliveries = self.stretches.continuations.nodes, self._register.deliveries.values
-        used |= {
-            self._register.name(deliveries[nodes[n].delivery].message) for n, _ in state.running
-        }
-        used.update(self._register.rows.values[state.row].outside)
-        number = 1
-        while f"{name} {number}" in used:
-            number += 1
-        message = self._register.control(f"{name} {number}", control)
-        sent = self._sorted((*state.sent, *self._register.sent(message)))
-        return Move(words, None, ()), state._replace(sent=sent)
-
-    def _answers(self, state: State, at: Position) -> Iterator[tuple[Move, State]]:
-        """Somebody outside completes or refuses a step that waits, triggered or not."""
-        for index, step in enumerate(self._waits):
-            early = not at.place.model.triggered(step)
-            if early and not self._may(state, Fault.EARLY):
-                continue
-            spent = self._spent(state, Fault.EARLY) if early else state
-            if state.answered >> index & 1 or at.place.model.resolved(step):
-                continue
-            for type_, role in self._kinds_of_answer(step):
-                message = self._register.event(Fact(f"outside/{type_}", type_, step.name, role))
-                sent = self._sorted((*state.sent, *self._register.sent(message)))
-                after = spent._replace(
-                    sent=sent,
-                    log=state.log | 1 << message,
-                    answered=state.answered | 1 << index,
-                )
-                yield Move(f"{type_} comes from outside", None, ()), after
-
-    @staticmethod
-    def _kinds_of_answer(step: StepDefinition) -> Iterator[tuple[str, Role]]:
-        yield from ((type_, Role.DONE) for type_ in step.done)
-        yield from ((type_, Role.REFUSED) for type_ in step.refused)
+        sent = self._register.put((node.delivery,), rest.sent)
+        return self._chances.spent(rest._replace(sent=sent, memory=memory), Fault.CRASH)
 
     # --- the end -----------------------------------------------------------------------------------------
 
     def end(self, state: State) -> End:
         """What is there at an end."""
         row = None if state.row == ABSENT else self._register.rows.values[state.row]
-        messages = self._register.messages.values
-        log = [one.fact for n, one in enumerate(messages) if state.log >> n & 1]
+        log = self._register.events(state.log)
         return End(row, self.stretches.stores.values[state.stores], log)
-
-    def _may(self, state: State, fault: Fault) -> bool:
-        return bool(state.faults & self._bit.get(fault, 0))
-
-    def _spent(self, state: State, fault: Fault) -> State:
-        left = state.at_once - 1
-        faults = state.faults & ~self._bit[fault] if left else 0
-        return state._replace(faults=faults, at_once=left if faults else 0)
-
-    def _sorted(self, sent: tuple[int, ...]) -> tuple[int, ...]:
-        """Any order is the same, or that of each service's topics is kept. What is emitted again while it is
-        still under way is the same message.
-        """
-        if not self._in_order:
-            return tuple(sorted(set(sent)))
-        sent = tuple(dict.fromkeys(sent))
-        deliveries = self._register.deliveries.values
-        return tuple(
-            sorted(
-                sent, key=lambda d: (deliveries[d].service, deliveries[d].topic, deliveries[d].copy)
-            )
-        )

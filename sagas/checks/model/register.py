@@ -6,7 +6,7 @@ time. Ids of events are their slots: what makes an id in production makes a slot
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from sagas.core.controls import Control
@@ -55,10 +55,16 @@ class Delivery(NamedTuple):
 
 
 class Register:
-    """Everything of one exploration that has a number."""
+    """Everything of one exploration that has a number.
 
-    def __init__(self, definition: Definition) -> None:
+    ``in_order``: messages of one topic come to a service as they were emitted. ``controls`` are the control
+    messages among the messages, as bits.
+    """
+
+    def __init__(self, definition: Definition, *, in_order: bool = False) -> None:
         self.definition = definition
+        self.in_order = in_order
+        self.controls = 0
         self.rows: Table[Position] = Table()
         self.messages: Table[Message] = Table()
         self.deliveries: Table[Delivery] = Table()
@@ -81,7 +87,30 @@ class Register:
     def control(self, id_: str, control: Control) -> int:
         """The number of a control message."""
         fact = Fact(id_, "control", START, Role.CONTROL, published=True)
-        return self.messages.number(Message(fact, control), id_)
+        number = self.messages.number(Message(fact, control), id_)
+        self.controls |= 1 << number
+        return number
+
+    def letter(self, service: str, id_: str, control: Control) -> tuple[int, int]:
+        """A control message for one service only: its number, and its only delivery."""
+        message = self.control(id_, control)
+        delivery = self.delivery(service, message)
+        self._sent[message] = (delivery,)
+        return message, delivery
+
+    def put(self, sent: tuple[int, ...], more: Iterable[int]) -> tuple[int, ...]:
+        """Deliveries under way with more of them. What is emitted again while it is still under way is the
+        same message. Any order is the same, or that of each service's topics is kept.
+        """
+        if not self.in_order:
+            return tuple(sorted({*sent, *more}))
+        deliveries = self.deliveries.values
+        return tuple(
+            sorted(
+                dict.fromkeys((*sent, *more)),
+                key=lambda d: (deliveries[d].service, deliveries[d].topic, deliveries[d].copy),
+            )
+        )
 
     def sent(self, message: int) -> tuple[int, ...]:
         """The deliveries that become of a message: to every service that it concerns."""
@@ -90,11 +119,23 @@ class Register:
             found = self._sent[message] = tuple(
                 self.delivery(service, message)
                 for service in self.definition.services
-                if self._concerns(service, self.messages.values[message])
+                if self.concerns(service, self.messages.values[message])
             )
         return found
 
-    def _concerns(self, service: str, message: Message) -> bool:
+    def sent_of(self, log: int) -> Iterator[int]:
+        """The deliveries of a set of messages, given as bits."""
+        for number in range(log.bit_length()):
+            if log >> number & 1:
+                yield from self.sent(number)
+
+    def events(self, log: int) -> list[Fact]:
+        """The events in a set of messages, given as bits."""
+        log &= ~self.controls
+        return [one.fact for n, one in enumerate(self.messages.values) if log >> n & 1]
+
+    def concerns(self, service: str, message: Message) -> bool:
+        """Whether a service is to have a message."""
         return message.control is not None or message.fact.type in self.definition.wakes[service]
 
     def delivery(self, service: str, message: int, *, copy: bool = False) -> int:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from sagas.checks.model.bounds import Bounds, Fault
+from sagas.checks.model.graph import Graph, Walk
 from sagas.checks.model.moves import Moves
 from sagas.checks.model.participants import ALL_GUARDS, Guards
 from sagas.checks.model.states import Move, State
 from sagas.core.definition import Definition
 
-__all__ = ["Counterexample", "Result", "Run", "Told", "explore"]
+__all__ = ["Counterexample", "Result", "Run", "Search", "Told", "explore"]
 
 
-_LOOK_AGAIN: Final = 1000
+_LOOK_AGAIN: Final = 250
 """After so many states it is looked at what they rely on, and told how far things are."""
 
 
@@ -76,28 +77,6 @@ class Result:
         return self.complete and self.counterexample is None
 
 
-@dataclass(slots=True)
-class _Seen:
-    """The graph so far. Parents are where a state was first reached from."""
-
-    states: list[State] = field(default_factory=list)
-    numbers: dict[State, int] = field(default_factory=dict)
-    parents: array[int] = field(default_factory=lambda: array("q"))
-    depths: array[int] = field(default_factory=lambda: array("l"))
-    sources: array[int] = field(default_factory=lambda: array("q"))
-    targets: array[int] = field(default_factory=lambda: array("q"))
-    good: list[int] = field(default_factory=list)
-
-    def add(self, state: State, parent: int) -> int:
-        number = self.numbers.get(state)
-        if number is None:
-            number = self.numbers[state] = len(self.states)
-            self.states.append(state)
-            self.parents.append(parent)
-            self.depths.append(0 if parent < 0 else self.depths[parent] + 1)
-        return number
-
-
 def explore(
     definition: Definition,
     bounds: Bounds | None = None,
@@ -108,19 +87,30 @@ def explore(
     """Look at everything that the bounds allow, until something is broken.
 
     An execution with at most one fault has one kind of fault: each kind has a run of its own, which is much
-    less than one run with all of them would be. So it is with each two, or three. ``told`` hears now and
-    then how far things are.
+    less than one run with all of them would be. So it is with each two, or three. They share what may be
+    looked at, so that the largest does not use it all. ``told`` hears now and then how far things are.
     """
     bounds = bounds or Bounds()
-    runs, left = [], bounds.states_max
-    for faults in bounds.choices:
-        search = _Search(Moves(definition, bounds, guards), faults, left, told)
-        run = search.run()
-        runs.append(run)
-        left -= run.states
-        if not run.complete or run.counterexample is not None:
+    searches: dict[tuple[Fault, ...], Search] = {}
+    runs: dict[tuple[Fault, ...], Run] = {}
+
+    def result() -> Result:
+        return Result(definition.saga, bounds, tuple(runs.values()))
+
+    while left := bounds.states_max - sum(one.looked_at for one in searches.values()):
+        unfinished = [one for one in bounds.choices if one not in runs or not runs[one].complete]
+        if not unfinished:
             break
-    return Result(definition.saga, bounds, tuple(runs))
+        for number, faults in enumerate(unfinished):
+            if faults not in searches:
+                searches[faults] = Search(Moves(definition, bounds, guards), faults, told)
+            search, share = searches[faults], left // (len(unfinished) - number) or min(left, 1)
+            before = search.looked_at
+            runs[faults] = search.run(before + share)
+            left -= search.looked_at - before
+            if runs[faults].counterexample is not None:
+                return result()
+    return result()
 
 
 class Told(NamedTuple):
@@ -131,159 +121,169 @@ class Told(NamedTuple):
     waiting: int
 
 
-class _Search:
-    """One run."""
+class _Waiting:
+    """The states that are still to be looked at, in their order, each once."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self._numbers = deque(numbers)
+        self._known = set(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def next(self) -> int:
+        """Take the first."""
+        return self._numbers.popleft()
+
+    def add(self, numbers: Iterable[int]) -> None:
+        """Those that were not among them yet come last."""
+        for number in numbers:
+            if number not in self._known:
+                self._known.add(number)
+                self._numbers.append(number)
+
+
+class Search:
+    """One run, with some faults. It can be continued. ``looked_at`` counts states, those that were left aside
+    later among them.
+    """
 
     def __init__(
         self,
         moves: Moves,
         faults: tuple[Fault, ...],
-        states_max: int,
-        told: Callable[[Told], None] | None,
+        told: Callable[[Told], None] | None = None,
     ) -> None:
-        self._faults, self._states_max, self._told = faults, states_max, told
-        self._moves = moves
-        self._seen = _Seen()
-        self._ends: dict[str, int] = {}
+        self._faults, self._told, self._moves = faults, told, moves
+        self._graph = Graph()
+        self._waiting = _Waiting([self._graph.add(moves.initial(faults))])
+        self._look_again = _LOOK_AGAIN
         self._judged: dict[tuple[int, int, int], tuple[str, ...]] = {}
+        self.looked_at = 0
 
-    def run(self) -> Run:
-        while True:
-            self._moves.begin()
-            self._seen, self._ends = _Seen(), {}
-            run = self._round()
-            if run is not None and self._moves.spent.still_holds():
-                return run
-
-    def _learned(self, *, holds: bool) -> bool:
-        """Whether what this round relies on still holds. If not, it goes on all the same, with what is known
-        now: the next one will have to learn less.
+    def run(self, states_max: int) -> Run:
+        """Look at one state after the other, until it is so many. What is said of one relies on what is known
+        of rows: when that turns out to be wrong, it is looked at again, and what was only reached by it is
+        left aside.
         """
-        if holds:
-            holds = self._moves.spent.still_holds()
-        if not holds and self._moves.spent.has_learned():
-            self._moves.begin()
-        return holds
-
-    def _round(self) -> Run | None:
-        """None: what this round relies on has turned out to be wrong."""
-        seen, number, holds = self._seen, 0, True
-        seen.add(self._moves.initial(self._faults), -1)
-        while number < len(seen.states):
-            if number >= self._states_max:
-                return self._result(number, complete=False)
-            if number % _LOOK_AGAIN == 0:
-                if self._told is not None:
-                    self._told(Told(self._faults, number, len(seen.states) - number))
-                holds = self._learned(holds=holds)
+        graph = self._graph
+        while self._waiting or self._leaves_some():
+            if self.looked_at >= states_max:
+                return self._run(self.looked_at, graph.walk(), complete=False)
+            self.looked_at += 1
+            number = self._waiting.next()
             found = self._look(number)
-            number += 1
-            if found is not None:
-                return self._result(number, complete=False, found=found) if holds else None
-        return self._endless(number) if holds else None
+            targets = graph.targets[number] or ()
+            self._waiting.add(one for one in targets if graph.targets[one] is None)
+            if self.looked_at >= self._look_again:
+                self._look_again += max(_LOOK_AGAIN, self.looked_at // 8)
+                self._tell()
+            elif not found:
+                continue
+            if self._mended():
+                self._leaves_some()
+            elif found:
+                return self._found(number, *found)
+        return self._finished()
 
-    def _look(self, number: int) -> Counterexample | None:
-        """Where a state leads; what is broken there, or on the way there."""
-        seen, state, moved = self._seen, self._seen.states[number], False
-        for move, after in self._moves.of(state):
-            moved = True
+    def _tell(self) -> None:
+        if self._told is not None:
+            self._told(Told(self._faults, self.looked_at, len(self._waiting)))
+
+    def _mended(self) -> bool:
+        """Look again at the states of which something was said that was wrong; whether there were any."""
+        graph, mended = self._graph, False
+        while wrong := self._moves.settling.learn():
+            mended = True
+            for number in sorted(wrong):
+                if graph.targets[number] is not None:
+                    graph.targets[number] = None
+                    self._look(number)
+        return mended
+
+    def _leaves_some(self) -> bool:
+        """Whether anything is still to be looked at, by what is known now: the nearest first."""
+        self._mended()
+        targets = self._graph.targets
+        self._waiting = _Waiting(one for one in self._graph.walk().order if targets[one] is None)
+        return bool(self._waiting)
+
+    def _look(self, number: int) -> tuple[Move | None, tuple[str, ...]] | None:
+        """Where a state leads; or what is broken there, or by which move: it stays to be looked at then."""
+        graph, state, targets = self._graph, self._graph.states[number], []
+        for move, after in self._moves.of(state, number):
             if move.violations:
-                return Counterexample((*self._way(number), move), move.violations)
-            target = seen.add(after, number)
-            seen.sources.append(number)
-            seen.targets.append(target)
-        if moved:
-            return None
-        broken = self._judge(state)
+                return move, move.violations
+            targets.append(graph.add(after))
+        broken = () if targets else self._judge(state)
         if broken:
-            return Counterexample(tuple(self._way(number)), broken)
-        seen.good.append(number)
+            return None, broken
+        graph.targets[number] = tuple(targets)
         return None
 
     def _judge(self, state: State) -> tuple[str, ...]:
         key = (state.row, state.stores, state.log)
         broken = self._judged.get(key)
-        end = self._moves.end(state)
         if broken is None:
+            end = self._moves.end(state)
             broken = self._judged[key] = tuple(self._moves.stretches.invariants.broken(end))
-        status = "" if end.row is None else end.row.status.value
-        self._ends[status] = self._ends.get(status, 0) + 1
         return broken
 
-    def _way(self, number: int) -> Iterator[Move]:
-        """The moves to a state, on the way on which it was first reached."""
-        way = [number]
-        while (number := self._seen.parents[number]) >= 0:
-            way.append(number)
-        way.reverse()
-        for before, after in pairwise(way):
-            state, wanted = self._seen.states[before], self._seen.states[after]
-            yield next(move for move, found in self._moves.of(state) if found == wanted)
+    def _way(self, walk: Walk, number: int) -> Iterator[Move]:
+        """The moves to a state, on the shortest way."""
+        for before, after in pairwise(walk.way(number)):
+            state, wanted = self._graph.states[before], self._graph.states[after]
+            move = next(move for move, found in self._moves.of(state, before) if found == wanted)
+            yield from map(self._moves.taking, move.passed)
+            if move.words:
+                yield move._replace(passed=())
 
-    def _endless(self, looked_at: int) -> Run:
-        """Whether an end can be reached from everywhere, and how many states may come again."""
-        reaching = _reaching(self._seen)
-        lost = next((n for n in range(len(self._seen.states)) if not reaching[n]), None)
-        if lost is not None:
-            why = ("I1: from here no end can be reached any more",)
-            found = Counterexample(tuple(self._way(lost)), why)
-            return self._result(looked_at, complete=True, found=found)
-        return self._result(looked_at, complete=True, cyclic=_cyclic(self._seen))
+    def ends(self) -> list[State]:
+        """The states in which nothing can happen any more."""
+        graph = self._graph
+        return [graph.states[number] for number in graph.ends(graph.walk())]
 
-    def _result(
+    # --- what is told of a run -------------------------------------------------------------------------
+
+    def _finished(self) -> Run:
+        """Everything was looked at: whether an end can be reached from everywhere, and how many states may
+        come again.
+        """
+        walk = self._graph.walk()
+        lost = self._graph.lost(walk)
+        if lost is None:
+            return self._run(len(walk.order), walk, complete=True, cyclic=self._graph.cyclic(walk))
+        why = ("I1: from here no end can be reached any more",)
+        found = Counterexample(tuple(self._way(walk, lost)), why)
+        return self._run(len(walk.order), walk, complete=True, found=found)
+
+    def _found(self, number: int, move: Move | None, violations: tuple[str, ...]) -> Run:
+        walk = self._graph.walk()
+        way = tuple(self._way(walk, number))
+        found = Counterexample(way if move is None else (*way, move), violations)
+        return self._run(self.looked_at, walk, complete=False, found=found)
+
+    def _run(
         self,
-        looked_at: int,
+        states: int,
+        walk: Walk,
         *,
         complete: bool,
         cyclic: int = 0,
         found: Counterexample | None = None,
     ) -> Run:
+        ends = Counter(self._status(end) for end in self._graph.ends(walk))
         return Run(
             self._faults,
-            looked_at,
-            len(self._seen.sources),
-            max(self._seen.depths),
-            dict(sorted(self._ends.items())),
+            states,
+            self._graph.transitions(walk),
+            walk.depth,
+            dict(sorted(ends.items())),
             complete,
             cyclic,
             found,
         )
 
-
-def _reaching(seen: _Seen) -> bytearray:
-    """For each state whether an end is reachable from it."""
-    before: list[list[int]] = [[] for _ in seen.states]
-    for source, target in zip(seen.sources, seen.targets, strict=True):
-        before[target].append(source)
-    reaching, waiting = bytearray(len(seen.states)), list(seen.good)
-    for end in seen.good:
-        reaching[end] = 1
-    while waiting:
-        for source in before[waiting.pop()]:
-            if not reaching[source]:
-                reaching[source] = 1
-                waiting.append(source)
-    return reaching
-
-
-def _cyclic(seen: _Seen) -> int:
-    """How many states are on a cycle, or between two: what is left when ends are taken away, again and
-    again, and then beginnings.
-    """
-    left = bytearray(b"\1") * len(seen.states)
-    for sources, targets in ((seen.sources, seen.targets), (seen.targets, seen.sources)):
-        counts = [0] * len(seen.states)
-        before: list[list[int]] = [[] for _ in seen.states]
-        for source, target in zip(sources, targets, strict=True):
-            if left[source] and left[target]:
-                counts[source] += 1
-                before[target].append(source)
-        waiting = [n for n, count in enumerate(counts) if left[n] and not count]
-        while waiting:
-            gone = waiting.pop()
-            left[gone] = 0
-            for source in before[gone]:
-                counts[source] -= 1
-                if not counts[source]:
-                    waiting.append(source)
-    return sum(left)
+    def _status(self, number: int) -> str:
+        row = self._moves.end(self._graph.states[number]).row
+        return "" if row is None else row.status.value

@@ -28,12 +28,16 @@ class State(NamedTuple):
 
 
 class Move(NamedTuple):
-    """What happened: in a line, and call by call. ``service`` is whose worker moved, if it was one."""
+    """What happened: in a line, and call by call. ``service`` is whose worker moved, if it was one.
+
+    ``passed`` are deliveries that were handled before, and nothing came of them.
+    """
 
     words: str
     service: str | None
     calls: tuple[str, ...]
     violations: tuple[str, ...] = ()
+    passed: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         """The move in one line; no two moves of a state have the same."""

@@ -96,8 +96,8 @@ class _Going:
 class Stretches:
     """All stretches of one exploration, each found once."""
 
-    def __init__(self, definition: Definition, guards: Guards) -> None:
-        self.register = Register(definition)
+    def __init__(self, definition: Definition, guards: Guards, *, in_order: bool = False) -> None:
+        self.register = Register(definition, in_order=in_order)
         self.continuations = Continuations(self.register)
         self.invariants = Invariants(definition)
         self.stores: Table[Stores] = Table()
@@ -125,14 +125,14 @@ class Stretches:
         waiting = [first]
         while waiting:
             going = waiting.pop()
-            while going is not None:
+            while True:
                 node = going.node
                 match node.asked:
                     case Asked.NOTHING | Asked.DEAD_LETTER:
                         yield going.ended(None, dead_letter=node.asked is Asked.DEAD_LETTER)
                         break
                     case Asked.STORE if going.noticed and not going.begins:
-                        yield going.ended(node)
+                        yield going.ended(self._before_storing(going))
                         break
                     case Asked.PERFORM if fine and not going.begins:
                         yield going.ended(node)
@@ -148,6 +148,13 @@ class Stretches:
                 going.begins = False
                 if self._call(going):
                     yield going.ended(None, died=True)
+
+    def _before_storing(self, going: _Going) -> Node:
+        """Where a handling waits that is about to store. If the row has changed, it can not: then it loads
+        again.
+        """
+        overtaken = going.changed and self._guards.checks_stamps
+        return self.continuations.after(going.node, ABSENT) if overtaken else going.node
 
     def _call(self, going: _Going) -> bool:
         """Answer a load, a store or an emission; whether it leaves something behind."""
