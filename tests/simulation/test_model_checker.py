@@ -67,6 +67,13 @@ def test_small_sagas_are_proven(definition: Definition, faults: Iterable[str]) -
     assert all(run.cyclic == 0 for run in result.runs)
 
 
+def test_what_is_recorded_and_not_published_yet_has_triggered_a_step_that_is_undone() -> None:
+    """A worker stores the trigger of s4 and dies, then the saga turns back: the undo leaves a tombstone."""
+    definition = random_definition(1, alternatives=True)
+    result = explore(definition, Bounds.of(["reordering", "crash"], states_max=3000))
+    assert result.counterexample is None
+
+
 def test_a_limit_is_no_proof() -> None:
     result = explore(PAYING, Bounds(states_max=100))
     assert (result.states, result.complete, result.proven) == (100, False, False)

@@ -56,20 +56,20 @@ class Invariants:
     # --- whenever a handler is run ---------------------------------------------------------------------
 
     def acting(self, action: Action, at: Position, on_log: AbstractSet[str]) -> Iterator[str]:
-        """I3, I10: nobody acts without a cause, or on one that is not durable. ``on_log`` has ids."""
+        """I3, I10: nobody acts without a cause, or on one that is not durable. ``on_log`` has ids.
+
+        An undo needs a durable failure. What triggered its step has to be recorded only: if that is lost
+        with the table before it is published, nothing was undone that was done, and a tombstone is left.
+        """
         step = action.step
-        triggers = [
-            trigger in on_log or f"outside/{trigger}" in on_log for trigger in step.triggers
-        ]
-        triggered = any(triggers) if step.join == "any" else all(triggers)
         if action.direction is Direction.FORWARD:
-            if not triggered:
+            if not _meets(step, {id_.removeprefix("outside/") for id_ in on_log}):
                 yield f"I10: {step.name} is performed on an event that is not durable"
             return
-        durable = {id_ for id_ in at.ids if id_ in on_log}
-        if not any(at.fact(n).role in _TURNING for n, id_ in enumerate(at.ids) if id_ in durable):
+        facts = [at.fact(number) for number in range(len(at.ids))]
+        if not any(fact.role in _TURNING for fact in facts if fact.id in on_log):
             yield f"I10: {step.name} is undone on an event that is not durable"
-        if step.triggers and not triggered:
+        if step.triggers and not _meets(step, {fact.type for fact in facts}):
             yield f"I3: {step.name} is undone, and nothing had triggered it"
 
     def undoing(self, name: str, stores: Stores, on_log: AbstractSet[str]) -> Iterator[str]:
