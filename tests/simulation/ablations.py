@@ -24,11 +24,12 @@ from sagas.core.definition import (
 )
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
-from sagas.core.position import Position, forget_places
+from sagas.core.position import forget_places
 from sagas.ports import JournalKey, JournalOutcome, RowChange
 from sagas.runtime import rebuild
 from sagas.runtime.worker import Worker
 from sagas.testing.simulation import Faults, Simulation
+from tests.simulation.planted import emit_then_store, nothing, run_one_action, without_flight
 from tests.simulation.workloads import WORKLOADS
 
 __all__ = ["ABLATIONS", "Ablation", "table"]
@@ -83,30 +84,8 @@ class Ablation:
         return None
 
 
-async def _emit_then_store(self: Handling, at: Position, fact: Fact) -> Position | None:
-    self._world._decided[fact.slot] = self._world._envelope_of(  # type: ignore[attr-defined]
-        fact, at.fold(fact).stamped(at.generation, at.version + 1)
-    )
-    await self._world.emit(fact)
-    self._confirmed.add(fact.id)
-    return await self._world.store(at.fold(fact), fact)
-
-
-def _nothing(*_: object) -> Iterator[Fact]:
-    return iter(())
-
-
 def _without_marks(before: Instance, after: Instance, fact: Fact, _: str) -> bool:
     return fact.slot not in before.facts and fact.slot in after.facts
-
-
-async def _run_one_action(self: Handling) -> Position:
-    at = await self._refresh()
-    if self._control is not None:
-        return await self._obey(at, self._control)
-    for action in at.enabled(self._service)[:1]:
-        at = await self._act(at, action)
-    return at
 
 
 _store = MemorySagaTable.store
@@ -115,13 +94,6 @@ _store = MemorySagaTable.store
 async def _store_whatever_is_there(self: MemorySagaTable, change: RowChange) -> bool:
     row = self._rows.get((change.saga, change.saga_id))
     return await _store(self, change._replace(expected=None if row is None else row.stamp))
-
-
-_needs_undo = Instance.needs_undo
-
-
-def _needs_undo_without_flight(instance: Instance, step: StepDefinition) -> bool:
-    return _needs_undo(instance._replace(in_flight=frozenset()), step)
 
 
 def _accepts_at_once(self: Instance, type_: str) -> bool:
@@ -202,16 +174,16 @@ _PAUSING = replace(Faults.none(), pauses=8, cancellations=1, exceptions=2)
 _LOSING = replace(Faults(), table_losses=6)
 
 ABLATIONS = (
-    Ablation("2", "store before emitting", _patch(Handling, "_commit", _emit_then_store), seed=1),
+    Ablation("2", "store before emitting", _patch(Handling, "_commit", emit_then_store), seed=1),
     Ablation(
-        "2", "the event is stored with the state", _patch(position, "unproven", _nothing), seed=471
+        "2", "the event is stored with the state", _patch(position, "unproven", nothing), seed=471
     ),
     Ablation("2", "acknowledge last", _patch(Worker, "_in_turn", _acknowledge_first), seed=45),
     Ablation(
         "3", "a fold is stored first", _patch(position, "must_store", lambda *_: False), seed=43
     ),
     Ablation("4", "marks are stored", _patch(position, "must_store", _without_marks), seed=334),
-    Ablation("5", "ask again after an emission", _patch(Handling, "run", _run_one_action), seed=60),
+    Ablation("5", "ask again after an emission", _patch(Handling, "run", run_one_action), seed=60),
     Ablation(
         "7", "compare and set", _patch(MemorySagaTable, "store", _store_whatever_is_there), seed=13
     ),
@@ -224,7 +196,7 @@ ABLATIONS = (
     Ablation(
         "8",
         "a step in flight is undone",
-        _patch(Instance, "needs_undo", _needs_undo_without_flight),
+        _patch(Instance, "needs_undo", without_flight),
         seed=20,
     ),
     Ablation(

@@ -16,16 +16,27 @@ from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.position import Position
 
-__all__ = ["GUARDS", "PATCHES", "Patches", "planted"]
+__all__ = [
+    "GUARDS",
+    "PATCHES",
+    "Patches",
+    "emit_then_store",
+    "nothing",
+    "planted",
+    "run_one_action",
+    "without_flight",
+]
 
 
-async def _emit_then_store(self: Handling, at: Position, fact: Fact) -> Position | None:
+async def emit_then_store(self: Handling, at: Position, fact: Fact) -> Position | None:
+    """Instead of storing first."""
     await self._world.emit(fact)
     self._confirmed.add(fact.id)
     return await self._world.store(at.fold(fact), fact)
 
 
-async def _run_one_action(self: Handling) -> Position:
+async def run_one_action(self: Handling) -> Position:
+    """Instead of asking again after each."""
     at = await self._refresh()
     if self._control is not None:
         return await self._obey(at, self._control)
@@ -34,7 +45,8 @@ async def _run_one_action(self: Handling) -> Position:
     return at
 
 
-def _nothing(*_: object) -> Iterator[Fact]:
+def nothing(*_: object) -> Iterator[Fact]:
+    """Instead of what has to be emitted again."""
     return iter(())
 
 
@@ -47,7 +59,8 @@ def _fails_anywhere(instance: Instance, step: StepDefinition) -> Decision:
 _needs_undo = Instance.needs_undo
 
 
-def _without_flight(instance: Instance, step: StepDefinition) -> bool:
+def without_flight(instance: Instance, step: StepDefinition) -> bool:
+    """Instead of counting steps in flight among those that need to be undone."""
     return _needs_undo(instance._replace(in_flight=frozenset()), step)
 
 
@@ -62,16 +75,16 @@ def _always(*_: object) -> bool:
 Patches = tuple[tuple[object, str, Any], ...]
 
 PATCHES: Final[Mapping[str, Patches]] = {
-    "emit before storing": ((Handling, "_commit", _emit_then_store),),
-    "what was lost is not emitted again": ((position, "unproven", _nothing),),
+    "emit before storing": ((Handling, "_commit", emit_then_store),),
+    "what was lost is not emitted again": ((position, "unproven", nothing),),
     "a fold is not stored first": ((position, "must_store", _never),),
     "what is not published counts": (
         (enabled, "_knows_triggers", lambda instance, step: instance.triggered(step)),
         (enabled, "_knows_failure", _always),
     ),
-    "nobody asks again": ((Handling, "run", _run_one_action),),
+    "nobody asks again": ((Handling, "run", run_one_action),),
     "from the frontier or not": ((enabled, "_at_frontier", _always),),
-    "a step in flight is left": ((Instance, "needs_undo", _without_flight),),
+    "a step in flight is left": ((Instance, "needs_undo", without_flight),),
     "back past the pivot": (
         (decide, "_decide_failed", _fails_anywhere),
         (Instance, "past_pivot", False),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import combinations
-from typing import Final
+from typing import Final, NamedTuple
 
 from sagas.checks.model.bounds import Bounds, Fault
 from sagas.checks.model.chances import Chances
@@ -36,6 +36,15 @@ _DIES: Final = "dies with"
 
 Found = list[tuple[Move, State, tuple[int, ...]]]
 """Moves, where each leads, and the deliveries that it put under way."""
+
+
+class _At(NamedTuple):
+    """A state whose moves are looked for: its number, who is busy, and the deliveries that are idle."""
+
+    state: State
+    source: int
+    busy: AbstractSet[tuple[str, bool]]
+    idle: tuple[int, ...]
 
 
 class Moves:
@@ -92,9 +101,10 @@ class Moves:
         found: Found = []
         busy = self._busy(state)
         idle = self._idle(state, busy)
-        self._deliver(found, state, source, busy, idle)
+        at = _At(state, source, busy, idle)
+        self._deliver(found, at)
         if self._chances.may(state, Fault.DUPLICATE):
-            self._deliver_again(found, state, source, busy, idle)
+            self._deliver_again(found, at)
         self._go_on(found, state, source)
         found += [(move, after, ()) for move, after in self._outside.of(state)]
         if idle:
@@ -145,14 +155,8 @@ class Moves:
 
     # --- handlings ---------------------------------------------------------------------------------------
 
-    def _deliver(
-        self,
-        found: Found,
-        state: State,
-        source: int,
-        busy: AbstractSet[tuple[str, bool]],
-        idle: tuple[int, ...],
-    ) -> None:
+    def _deliver(self, found: Found, at: _At) -> None:
+        state = at.state
         in_order, topics = self._register.in_order, set()
         for index, number in enumerate(state.sent):
             one = self._register.deliveries.values[number]
@@ -160,37 +164,31 @@ class Moves:
                 if (one.service, one.topic) in topics:
                     continue
                 topics.add((one.service, one.topic))
-            if (one.service, one.copy) in busy or number in idle:
+            if (one.service, one.copy) in at.busy or number in at.idle:
                 continue
             if state.row == ABSENT and self._register.messages.values[one.message].control:
                 continue
             sent = (*state.sent[:index], *state.sent[index + 1 :])
             memory = 0 if one.copy else state.memory[self._services[one.service]]
             node = self.stretches.continuations.root(number, memory)
-            self._handle(found, state._replace(sent=sent), node, source, _TAKES)
+            self._handle(found, state._replace(sent=sent), node, at.source, _TAKES)
 
-    def _deliver_again(
-        self,
-        found: Found,
-        state: State,
-        source: int,
-        busy: AbstractSet[tuple[str, bool]],
-        idle: tuple[int, ...],
-    ) -> None:
+    def _deliver_again(self, found: Found, at: _At) -> None:
         """What was delivered comes once more, to another worker of the service. One that comes and does
         nothing might as well not have come.
         """
+        state = at.state
         if state.row == ABSENT:
             return
         rest = self._chances.spent(state, Fault.DUPLICATE)
         rest = rest._replace(log=rest.log & ~self._register.controls)
         for number in self._register.sent_of(state.log):
             one = self._register.deliveries.values[number]
-            if (number in state.sent and number not in idle) or (one.service, True) in busy:
+            if (number in state.sent and number not in at.idle) or (one.service, True) in at.busy:
                 continue
             node = self.stretches.continuations.root(self._register.copy_of(number), 0)
             if not self.settling.spent.is_inert(node.number, state.row):
-                self._handle(found, rest, node, source, _TAKES)
+                self._handle(found, rest, node, at.source, _TAKES)
 
     def _taken_by(self, node: int) -> tuple[str, bool]:
         one = self._register.deliveries.values[self.stretches.continuations.nodes[node].delivery]
