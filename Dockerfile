@@ -8,6 +8,8 @@ RUN python -m venv /venv \
     && pip install --no-cache-dir --no-deps --require-hashes -r /tmp/uv.lock \
     && uv pip install --no-cache --python /venv/bin/python --constraints requirements.lock \
         --requirements pyproject.toml --extra sql --extra web --extra faust --extra uvloop
+        --requirements pyproject.toml --extra sql --extra web --extra uvloop \
+        --extra metrics --extra tracing
 COPY sagas ./sagas
 RUN uv pip install --no-cache --python /venv/bin/python --no-deps \
         --build-constraints requirements.lock .

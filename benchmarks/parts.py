@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
+from opentelemetry.sdk.trace import TracerProvider
 from pydantic_core import to_json
 
 from benchmarks.framework import handlers
@@ -25,7 +26,10 @@ from sagas.core.enabled import enabled
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact
 from sagas.core.position import Position
+from sagas.observability.prometheus import Metrics
+from sagas.observability.tracing import Tracing
 from sagas.ports import OutgoingRecord, Record
+from sagas.ports.telemetry import Telemetry
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.execution import Execution
@@ -102,10 +106,18 @@ def parts() -> Mapping[str, Part]:
         "encode event": Part(lambda: encode_event(envelope)),
         "filter a record": Part(lambda: subscription.interest(record)),
         "handle a step": _step(payload, subscription),
+        "handle a step, with metrics": _step(payload, subscription, Metrics()),
+        "handle a step, with traces": _step(payload, subscription, _traces()),
     }
 
 
-def _step(payload: bytes, subscription: Subscription) -> Part:
+def _traces() -> Tracing:
+    """What a worker's own thread does for them; they are encoded and sent by another."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    return Tracing(lambda _: provider)
+
+
+def _step(payload: bytes, subscription: Subscription, telemetry: Telemetry | None = None) -> Part:
     """Shipping handles an authorized payment, of another order each time."""
     table, clock, ids, topics = MemorySagaTable(), SystemClock(), RandomIds(), Topics("bench")
     broker, patience = _AcceptsAll(clock), Patience(clock)
@@ -127,6 +139,7 @@ def _step(payload: bytes, subscription: Subscription) -> Part:
             patience=patience,
             settings=RetrySettings(),
         ),
+        telemetry=telemetry,
     )
     letters = DeadLetters("shipping", topics=topics, broker=broker, clock=clock, patience=patience)
     dispatch, numbers = Dispatch(participant, letters), count()

@@ -288,6 +288,7 @@ def client_of(
         clock=platform.clock,
         outbox=outbox,
         reader=platform.reader,
+        telemetry=platform.telemetry,
     )
 
 

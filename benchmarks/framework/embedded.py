@@ -1,6 +1,7 @@
 """Embedded mode: the five services, broker and table in the memory of one process.
 
-``python -m benchmarks.framework.embedded SECONDS UNDER_WAY`` prints the sagas per second.
+``python -m benchmarks.framework.embedded SECONDS UNDER_WAY [metrics] [tracing]`` prints the sagas per second;
+what is named watches, and traces go to nobody once they are encoded.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ import asyncio
 import logging
 import sys
 import time
+from collections.abc import Collection, Sequence
 from itertools import count
 
 import structlog
 import uvloop
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from benchmarks.framework.declaration import (
     CustomerNotified,
@@ -23,12 +28,33 @@ from benchmarks.framework.declaration import (
 from benchmarks.framework.handlers import SERVICES
 from benchmarks.orders import order
 from sagas import Event, EventContext, Service
-from sagas.application import client_of, embedded_platform, run_services
+from sagas.application import Platform, client_of, embedded_platform, run_services
+from sagas.observability.prometheus import Metrics
+from sagas.observability.tracing import Tracing
+from sagas.telemetry import measured, watched
 
 __all__ = ["sagas_per_s"]
 
 
-async def sagas_per_s(seconds: float, under_way: int) -> float:
+class Nobody(SpanExporter):
+    """Encodes spans as for a collector, and throws them away."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        encode_spans(spans).SerializeToString()
+        return SpanExportResult.SUCCESS
+
+
+def _watched(platform: Platform, by: Collection[str]) -> Platform:
+    if "metrics" in by:
+        platform = measured(platform, Metrics())
+    if "tracing" in by:
+        provider = TracerProvider()
+        provider.add_span_processor(BatchSpanProcessor(Nobody()))
+        platform = watched(platform, Tracing(lambda _: provider))
+    return platform
+
+
+async def sagas_per_s(seconds: float, under_way: int, watched_by: Collection[str] = ()) -> float:
     """Keep so many orders under way for that time. Ends are seen by an observing sixth service."""
     ended = asyncio.Queue[str]()
     watch = Service("watch")
@@ -38,7 +64,8 @@ async def sagas_per_s(seconds: float, under_way: int) -> float:
 
     watch.observes(CustomerNotified, OrderCancelled)(see)
     numbers, stop, joined = count(), asyncio.Event(), asyncio.Event()
-    async with embedded_platform() as platform:
+    async with embedded_platform() as bare:
+        platform = _watched(bare, watched_by)
         serving = asyncio.create_task(
             run_services([*SERVICES, watch], platform, stop=stop, on_running=joined.set)
         )
@@ -62,7 +89,11 @@ async def sagas_per_s(seconds: float, under_way: int) -> float:
     return seen / took
 
 
+def _measured(seconds: str, under_way: str, *by: str) -> float:
+    return uvloop.run(sagas_per_s(float(seconds), int(under_way), by))
+
+
 if __name__ == "__main__":
     logging.disable(logging.INFO)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    sys.stdout.write(f"{uvloop.run(sagas_per_s(float(sys.argv[1]), int(sys.argv[2])))}\n")
+    sys.stdout.write(f"{_measured(*sys.argv[1:])}\n")

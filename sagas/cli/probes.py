@@ -13,20 +13,27 @@ from sagas.cli.errors import CommandError, ExitCode
 from sagas.observability.events import LogEvent
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from sagas.runtime.assembly import ServiceRunner
     from sagas.runtime.health import Health
 
-__all__ = ["answering"]
+__all__ = ["STALLED_AFTER_MS", "answering"]
 
-_STALLED_AFTER_MS = 90_000
+STALLED_AFTER_MS = 90_000
 """A poll may wait as long as its group rebalances, a minute; one that takes longer hangs."""
 
 
 @asynccontextmanager
 async def answering(
-    services: Sequence[str], runners: Sequence[ServiceRunner], *, host: str, port: int
+    services: Sequence[str],
+    runners: Sequence[ServiceRunner],
+    *,
+    host: str,
+    port: int,
+    more: Sequence[BaseRoute] = (),
 ) -> AsyncIterator[None]:
-    """Answer ``/livez``, ``/readyz`` and ``/health`` for these services until left.
+    """Answer ``/livez``, ``/readyz`` and ``/health`` for these services, and ``more``, until left.
 
     ``runners`` may come later: a service without one has not begun yet. Raises CommandError where the
     server's packages are missing, and SettingsError where the port can not be had.
@@ -43,7 +50,7 @@ async def answering(
             "install this project as 'sagas-choreography[web]', from its clone: "
             "pip install '/path/to/clone[web]'.",
         ) from error
-    routes = health_routes(lambda: _health(services, runners))
+    routes = [*health_routes(lambda: _health(services, runners)), *more]
     serving = serve_livez(lambda: _down(services, runners), host=host, port=port, routes=routes)
     async with serving as address:
         structlog.get_logger().info(LogEvent.LIVEZ_LISTENING, address=address)
@@ -54,7 +61,7 @@ def _down(services: Sequence[str], runners: Sequence[ServiceRunner]) -> list[str
     alive = {
         runner.service.name
         for runner in runners
-        if runner.worker is not None and runner.worker.is_alive(within_ms=_STALLED_AFTER_MS)
+        if runner.worker is not None and runner.worker.is_alive(within_ms=STALLED_AFTER_MS)
     }
     return [service for service in services if service not in alive]
 

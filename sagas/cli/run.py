@@ -20,6 +20,14 @@ from pydantic import ValidationError
 
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.options import ProjectOption
+from sagas.cli.probes import STALLED_AFTER_MS
+from sagas.cli.watching import (
+    MetricsOption,
+    metrics_asked_for,
+    metrics_routes,
+    traced_by,
+    watch_workers,
+)
 from sagas.core.errors import SagaError
 from sagas.observability.events import LogEvent
 
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from sagas.application import SagaSettings
     from sagas.cli.project import Project
     from sagas.core.saga import Saga
+    from sagas.observability.prometheus import Metrics
     from sagas.runtime.assembly import Platform, ServiceRunner
     from sagas.service import Service
 
@@ -44,6 +53,7 @@ class _Plan:
     create_topics: bool
     accepted: frozenset[str]
     livez: tuple[str, int] | None
+    metrics: Metrics | None
 
 
 _AcceptOption = Annotated[
@@ -52,6 +62,19 @@ _AcceptOption = Annotated[
         "--accept-definition",
         metavar="FINGERPRINT",
         help="Start although sagas may run under that definition, and can not all finish under this one.",
+        show_default=False,
+    ),
+]
+
+
+_LivezPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--livez-port",
+        min=0,
+        max=65535,
+        metavar="PORT",
+        help="Answer /livez, /readyz and /health there, for an orchestrator; needs the extra 'web'.",
         show_default=False,
     ),
 ]
@@ -81,20 +104,11 @@ def run(
         ),
     ] = False,
     accept_definition: _AcceptOption = None,
-    livez_port: Annotated[
-        int | None,
-        typer.Option(
-            "--livez-port",
-            min=0,
-            max=65535,
-            metavar="PORT",
-            help="Answer /livez, /readyz and /health there, for an orchestrator; needs the extra 'web'.",
-            show_default=False,
-        ),
-    ] = None,
+    livez_port: _LivezPortOption = None,
     livez_host: Annotated[
         str, typer.Option("--livez-host", metavar="HOST", help="Where they are answered.")
     ] = "0.0.0.0",  # noqa: S104 - a probe comes from outside of the container
+    metrics: MetricsOption = None,
     project: ProjectOption = None,
 ) -> None:
     """Run services until SIGTERM or Ctrl-C, then finish what is begun; a second one ends at once.
@@ -121,6 +135,7 @@ def run(
         create_topics=create_topics,
         accepted=frozenset(accept_definition or ()),
         livez=None if livez_port is None else (livez_host, livez_port),
+        metrics=metrics_asked_for(metrics, served=livez_port is not None),
     )
     configure_logs(settings.log_level, settings.log_format)
     _collect_less()
@@ -181,7 +196,9 @@ async def _serve(plan: _Plan) -> None:
 
             host, port = plan.livez
             names = [service.name for service in plan.services]
-            await stack.enter_async_context(answering(names, runners, host=host, port=port))
+            more = metrics_routes(plan.metrics)
+            answers = answering(names, runners, host=host, port=port, more=more)
+            await stack.enter_async_context(answers)
         work = asyncio.create_task(_work(plan, stop, started, runners.extend))
         waiting = asyncio.create_task(asked.wait())
         try:
@@ -217,10 +234,20 @@ async def _work(
     on_created: Callable[[Sequence[ServiceRunner]], None],
 ) -> None:
     from sagas.application import run_services
+    from sagas.telemetry import measured
 
-    async with _platform(plan) as platform:
+    def created(runners: Sequence[ServiceRunner]) -> None:
+        on_created(runners)
+        watch_workers(plan.metrics, runners, stalled_after_ms=STALLED_AFTER_MS)
+
+    names = [service.name for service in plan.services]
+    async with (
+        _platform(plan) as opened,
+        traced_by(os.environ, opened, names) as traced,
+    ):
+        platform = traced if plan.metrics is None else measured(traced, plan.metrics)
         await run_services(
-            plan.services, platform, stop=stop, on_created=on_created, on_running=started.set
+            plan.services, platform, stop=stop, on_created=created, on_running=started.set
         )
 
 

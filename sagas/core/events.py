@@ -53,9 +53,11 @@ class Event(BaseModel):
     some. A subclass without ``type=`` is an abstract base: it shares fields, and no saga may use
     it. Static methods that are marked with ``upcasts`` make one of a former version. Raises DefinitionError
     for a name of another form.
+
+    What does not fit is named in errors by its field, never by its value: errors are logged.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     event_type: ClassVar[str] = ""
     event_upcasters: ClassVar[tuple[Upcaster, ...]] = ()

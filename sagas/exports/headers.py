@@ -36,6 +36,7 @@ HEADERS: dict[str, Any] = {
         "ce_tenant": _TEXT,
         "ce_deadline": _TIME,
         "traceparent": _TEXT | {"description": "W3C trace context."},
+        "tracestate": _TEXT | {"description": "What tracers add to it."},
     },
 }
 """Header values are text; numbers among them, too."""

@@ -71,6 +71,9 @@ class LogEvent(StrEnum):
     LIVEZ_LISTENING = "livez.listening"
     MONITOR_FOLLOWING = "monitor.following"
     MONITOR_STATE_EMPTY = "monitor.state_empty"
+    GAUGES_FAILED = "gauges.failed"
+    TRACING_ON = "tracing.on"
+    TRACING_UNAVAILABLE = "tracing.unavailable"
 
     # of other libraries, whose text is in ``message``
     LIBRARY_MESSAGE = "library.message"

@@ -133,6 +133,12 @@ class Consumer(Protocol):
     def resume(self, partitions: frozenset[TopicPartition]) -> None:
         """Deliver these partitions again, from where the consumer stood."""
 
+    async def behind(self) -> Mapping[TopicPartition, int]:
+        """How many records of each of its partitions were not delivered to it yet, as of now.
+
+        Raises BrokerUnavailable. May be called beside ``poll``.
+        """
+
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offset to read per partition. Raises BrokerUnavailable, also when the
         partition is no longer this member's; safe to repeat.
@@ -315,6 +321,13 @@ class SagaTable(Protocol):
         self, saga: str, *, statuses: Sequence[str], limit: int
     ) -> Sequence[Listed]:
         """Instances of one saga in any of the statuses, last changed first."""
+
+    async def list_quietest(
+        self, saga: str, *, statuses: Sequence[str], limit: int
+    ) -> Sequence[Listed]:
+        """Instances of one saga in any of the statuses, those first whose last change is longest ago, equal
+        times by ascending id.
+        """
 
     async def due_timers(
         self, *, buckets: Collection[int], now_ms: int, limit: int

@@ -11,11 +11,13 @@ from sagas.core.errors import RetriableError
 from sagas.core.lifecycle import Happening, WorkerState
 from sagas.core.saga import Saga
 from sagas.ports import Broker, Clock, Ids, Journal, Outbox, PrunableJournal
+from sagas.ports.telemetry import Gauges, Telemetry
 from sagas.ports.workers import WorkerReport
 from sagas.restoring import RestorableTable, TopicReader
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.execution import Execution
+from sagas.runtime.gauging import Gauging
 from sagas.runtime.health import Health, Vitals, health_of
 from sagas.runtime.histories import Histories
 from sagas.runtime.isolation import isolation_of
@@ -53,6 +55,8 @@ class Platform:
     retries: RetrySettings = field(default_factory=RetrySettings)
     reader: TopicReader | None = None
     """From where a lost table is rebuilt; without one nobody does."""
+    telemetry: Telemetry | None = None
+    gauges: Gauges | None = None
     keep_ended_ms: int | None = None
     """For so long instances that have ended are kept; None for ever."""
     register: Register | None = None
@@ -82,6 +86,7 @@ class ServiceRunner:
         self._failure: BaseException | None = None
         self._recoveries: list[Recovery] = []
         self._restorers: dict[str, Restorer] = {}
+        self._duties: list[TimerDuty] = []
         if platform.reader is not None:
             for saga in service.sagas:
                 self._prepare_recovery(saga, platform.reader)
@@ -207,12 +212,27 @@ class ServiceRunner:
             yield "relay", self._relay(outbox).run()
         yield from self._pruning(opened)
         if self._platform.timer_duty:
-            for saga in self.service.sagas:
-                yield f"timers-{saga.name}", self._duty(saga.name).run()
+            self._duties = [self._duty(saga.name) for saga in self.service.sagas]
+            for duty in self._duties:
+                yield f"timers-{duty.saga}", duty.run()
+        if self._platform.gauges is not None:
+            yield "gauges", self._gauging(self._platform.gauges).run()
         for recovery in self._recoveries:
             yield "recovery", recovery.run()
         if self._platform.memory is not None:
             yield "memory", watch_memory(self._platform.memory, self._platform.clock)
+
+    def _gauging(self, gauges: Gauges) -> Gauging:
+        at = self._platform
+        return Gauging(
+            self.service.name,
+            gauges,
+            sagas=self.service.sagas,
+            duties=self._duties,
+            worker=lambda: self.worker,
+            table=at.table,
+            clock=at.clock,
+        )
 
     def _pruning(
         self, opened: tuple[object, ...]
@@ -244,6 +264,7 @@ class ServiceRunner:
             table=at.table,
             clock=at.clock,
             keep_ended_ms=at.keep_ended_ms,
+            telemetry=at.telemetry,
         )
         return TimerDuty(saga, topics=at.topics, broker=at.broker, clock=at.clock, timers=timers)
 
@@ -274,6 +295,7 @@ class ServiceRunner:
             resources=resources,
             retries=retries,
             restorers=self._restorers,
+            telemetry=at.telemetry,
             keep_ended_ms=at.keep_ended_ms,
         )
         dead_letters = DeadLetters(
@@ -283,6 +305,7 @@ class ServiceRunner:
             clock=at.clock,
             patience=patience,
             heard=self.lifecycle.heard,
+            telemetry=at.telemetry,
         )
         return Worker(
             name,

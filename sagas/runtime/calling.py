@@ -25,6 +25,7 @@ from sagas.runtime.participant import Participant
 from sagas.runtime.retention import journal_since_ms
 from sagas.wire.ids import idempotency_key
 from sagas.wire.stored import decode_event
+from sagas.wire.trace import child_of
 
 __all__ = ["Calling"]
 
@@ -33,6 +34,7 @@ class Calling:
     """Makes the calls that one message leads to.
 
     ``row`` reads the row with its events, ``stored`` what the topics have of the instance, by event id.
+    ``trail`` is what travels with the saga, where the message in hand does not say it.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Calling:
         self._attempts = attempts
         self._row = row
         self._stored = stored
+        self.trail = incoming.envelope.trail
 
     def has_expired(self, action: Action, at: Position) -> bool:
         """Whether a forward step before the pivot comes too late to be begun."""
@@ -120,8 +123,8 @@ class Calling:
         *,
         at_once: bool,
     ) -> StepContext:
-        step, envelope, definition = action.step, self._incoming.envelope, at.definition
-        trail, saga_id = envelope.trail, at.saga_id
+        step, definition, saga_id, trail = action.step, at.definition, at.saga_id, self.trail
+        key = idempotency_key(definition.saga, saga_id, step.name, action.direction, action.epoch)
         because = at.place.model.turned_by
         participant = self._participant
         return StepContext(
@@ -129,18 +132,19 @@ class Calling:
             saga_id=saga_id,
             tenant=trail.tenant,
             correlation_id=trail.correlation_id or saga_id,
-            causation_id=envelope.id,
+            causation_id=self._incoming.envelope.id,
             deadline_ms=at.deadline_ms,
-            traceparent=trail.traceparent,
+            # Its own span where there is one; else what it belongs to.
+            traceparent=trail.traceparent
+            if participant.telemetry is None
+            else child_of(trail.traceparent, key),
             status=str(at.status),
             resources=participant.resources,
             step=step.name,
             direction=action.direction,
             attempt=attempt,
             epoch=action.epoch,
-            idempotency_key=idempotency_key(
-                definition.saga, saga_id, step.name, action.direction, action.epoch
-            ),
+            idempotency_key=key,
             because=None if because is None else events.get(at.instance.turned_by or ""),
             events={type_: events[type_] for type_ in step.reads if type_ in events},
             pulse=Heartbeats(

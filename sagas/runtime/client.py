@@ -18,6 +18,7 @@ from sagas.core.saga import Saga
 from sagas.core.starts import Reuse, Verdict, place_of
 from sagas.core.steps import Wait
 from sagas.ports import Broker, Clock, Outbox, OutgoingRecord, Row, SagaTable, TableUnavailable
+from sagas.ports.telemetry import Telemetry
 from sagas.restoring import TableLost, TopicReader
 from sagas.runtime.beginnings import Beginnings
 from sagas.runtime.incoming import key_of
@@ -65,6 +66,7 @@ class SagaClient:
         clock: Clock,
         outbox: Outbox | None = None,
         reader: TopicReader | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._sagas = tuple(sagas)
         self._topics = topics
@@ -72,6 +74,7 @@ class SagaClient:
         self._table = table
         self._clock = clock
         self._outbox = outbox
+        self._telemetry = telemetry
         self._beginnings = Beginnings(topics, reader)
         self._patience = Patience(clock)
 
@@ -254,6 +257,13 @@ class SagaClient:
             await self._publish(record, within)
 
     async def _publish(self, record: OutgoingRecord, within: object | None) -> None:
+        if self._telemetry is None:
+            await self._send(record, within)
+        else:
+            with self._telemetry.publishing(record) as traced:
+                await self._send(traced, within)
+
+    async def _send(self, record: OutgoingRecord, within: object | None) -> None:
         if within is None:
             await self._patience.insist(lambda: self._broker.publish(record))
         elif self._outbox is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from sagas.ports import Broker, Clock, MessageTooLarge, OutgoingRecord, Record
+from sagas.ports.telemetry import Telemetry
 from sagas.runtime.execution import words_of
 from sagas.runtime.patience import Patience
 from sagas.wire.headers import Headers
@@ -29,6 +30,7 @@ class DeadLetters:
         clock: Clock,
         patience: Patience,
         heard: Callable[[Exception], None] = lambda _: None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._service = service
         self._topic = topics.dead_letters(service)
@@ -36,6 +38,7 @@ class DeadLetters:
         self._clock = clock
         self._patience = patience
         self._heard = heard
+        self._telemetry = telemetry
 
     async def add(self, record: Record, error: Exception) -> None:
         """Publish the record as it was read and return once it is acknowledged.
@@ -61,6 +64,8 @@ class DeadLetters:
             size = str(len(record.value or b""))
             failure |= {"dlq-omitted": "key, value, headers", "dlq-value-bytes": size}
             await self._publish(None, None, (), failure)
+        if self._telemetry is not None:
+            self._telemetry.dead_lettered(self._service, error)
         _log.error(
             "message.dead_lettered",
             reason=reason,

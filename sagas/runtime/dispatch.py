@@ -20,6 +20,7 @@ from sagas.core.saga import Saga, SagaEnded
 from sagas.core.timers import RETRY
 from sagas.observability.in_hand import have_in_hand
 from sagas.ports import Record, Row
+from sagas.ports.telemetry import MessageInHand, Telemetry, Watch
 from sagas.runtime.attempts import Attempts, InHand
 from sagas.runtime.dead_letters import DeadLetters
 from sagas.runtime.execution import Pauses, Performed, attempt_until_done, invoke, words_of
@@ -34,10 +35,10 @@ from sagas.runtime.message_world import MessageWorld, Participant
 from sagas.runtime.reception import OtherStart, Reception, StartRefused
 from sagas.runtime.runs import Runs
 from sagas.runtime.subscription import Interest
+from sagas.runtime.trails import log_fields
 from sagas.service import Observer
 from sagas.wire.envelope import Envelope, decode_headers
 from sagas.wire.retried import Retried
-from sagas.wire.trace import trace_id
 
 __all__ = ["Dispatch"]
 
@@ -184,6 +185,7 @@ class Dispatch:
 
     async def _run_saga(self, incoming: Incoming, in_hand: InHand) -> Position:
         participant, retried = self._participant, in_hand.retried
+        telemetry = participant.telemetry
         if retried and incoming.control is not None:
             # What it asked for is decided. It comes back for the attempt, and asks for nothing again.
             incoming = incoming._replace(control=Wake())
@@ -202,6 +204,7 @@ class Dispatch:
             attempts,
             partition=in_hand.record.partition,
             published_ms=in_hand.record.timestamp_ms,
+            watch=None if telemetry is None else self._watch(telemetry, incoming, in_hand),
         )
         try:
             at = await self._handling(incoming, world).run()
@@ -215,6 +218,22 @@ class Dispatch:
             await world.tell_end(at)
         await world.forget_events(at)
         return at
+
+    def _watch(self, telemetry: Telemetry, incoming: Incoming, in_hand: InHand) -> Watch | None:
+        at, record = self._participant, in_hand.record
+        return telemetry.message(
+            MessageInHand(
+                at.service.name,
+                at.topics.group(at.service.name),
+                incoming.saga.definition,
+                incoming.saga_id,
+                incoming.envelope,
+                incoming.fact,
+                incoming.control,
+                *(record.topic, record.partition, record.offset, record.timestamp_ms),
+                retried=in_hand.retried is not None,
+            )
+        )
 
     def _handling(self, incoming: Incoming, world: MessageWorld) -> Handling:
         participant = self._participant
@@ -256,12 +275,18 @@ class Dispatch:
         else:
             event = SagaEnded(saga=context.saga, saga_id=context.saga_id, status=context.status)
 
+        at, name = self._participant, observer.handler.name
+
         async def attempt(number: int) -> Performed:
-            await invoke(observer.handler, event, context)
+            if at.telemetry is None:
+                await invoke(observer.handler, event, context)
+            else:
+                with at.telemetry.observing(at.service.name, name, envelope):
+                    await invoke(observer.handler, event, context)
             return Performed(ActionResult(ResultKind.RETURNED), attempts=number)
 
-        pauses = Pauses(self._participant.clock, self._participant.ids)
-        done = await attempt_until_done(attempt, pauses, observer.handler.name, observer.retry)
+        pauses = Pauses(at.clock, at.ids)
+        done = await attempt_until_done(attempt, pauses, name, observer.retry)
         if not isinstance(done, Performed):
             raise done[1]
 
@@ -295,9 +320,7 @@ def _log_fields(service: str, record: Record, envelope: Envelope | None) -> dict
         "saga_id": envelope.saga_id,
         "message_id": envelope.id,
         "message_type": envelope.type,
-        "tenant": envelope.trail.tenant,
-        "correlation_id": envelope.trail.correlation_id,
         "causation_id": envelope.causation_id,
-        "trace_id": trace_id(envelope.trail.traceparent),
+        **log_fields(envelope.trail),
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -19,21 +19,21 @@ from sagas.core.decide import ActionResult, ResultKind
 from sagas.core.definition import Direction
 from sagas.core.enabled import Action
 from sagas.core.errors import (
-    WORDS_MAX,
     ContractViolation,
     InvalidMessage,
     RetriableError,
     StepAbandoned,
 )
 from sagas.core.events import Event
-from sagas.core.printable import printable
 from sagas.core.retry import Retry
 from sagas.core.starts import key_of_instance
 from sagas.core.upcasting import Upcasting
 from sagas.ports import Clock, Ids, Journal, JournalKey, JournalOutcome, Superseded, Tombstone
+from sagas.ports.telemetry import Watch
 from sagas.runtime.incoming import VALUE_BYTES_MAX, decode_former, decode_payload
 from sagas.runtime.isolation import Isolation
 from sagas.runtime.patience import Patience, cancellations
+from sagas.runtime.words import named, words_of
 from sagas.service import Handler
 
 __all__ = ["Call", "Execution", "Pauses", "Performed", "attempt_until_done", "invoke", "words_of"]
@@ -82,6 +82,7 @@ class Call(NamedTuple):
     starts: bool = False
     journal_since_ms: int = 0
     formers: Mapping[str, Upcasting] = MappingProxyType({})
+    watch: Watch | None = None
 
 
 class Execution:
@@ -120,10 +121,8 @@ class Execution:
             if number > 1:
                 numbered = call._replace(context=replace(call.context, attempt=number))
             try:
-                if self._journal is None:
-                    outcome = await self._run(numbered, self._resources, call.outcome)
-                else:
-                    outcome = await self._patience.insist(lambda: self._journaled(numbered))
+                once = self._once if call.watch is None else self._watched
+                outcome = await once(numbered)
             except Tombstone:
                 return Performed(ActionResult(ResultKind.REJECTED), attempts=number)
             except Superseded:
@@ -165,6 +164,16 @@ class Execution:
                 return await attempt(number)
 
         return in_turn
+
+    def _once(self, call: Call) -> Awaitable[JournalOutcome]:
+        if self._journal is None:
+            return self._run(call, self._resources, call.outcome)
+        return self._patience.insist(lambda: self._journaled(call))
+
+    async def _watched(self, call: Call) -> JournalOutcome:
+        assert call.watch is not None  # noqa: S101 - the only caller has looked
+        with call.watch.attempt(call.action, call.context.attempt):
+            return await self._once(call)
 
     async def _journaled(self, call: Call) -> JournalOutcome:
         journal = self._journal
@@ -302,20 +311,6 @@ def _undeclared(call: Call, returned: object, allowed: tuple[str, ...]) -> Contr
     return ContractViolation(
         f"{call.handler.name} returned {seen}; {call.action.step.name} may return {' or '.join(allowed)}."
     )
-
-
-def words_of(error: BaseException) -> str:
-    """What an error says, as text that can be encoded and printed, whatever its author made of it."""
-    try:
-        text = str(error)
-    except Exception as unprintable:  # noqa: BLE001 - it is user code
-        text = f"(its text can not be had: {type(unprintable).__name__})"
-    return printable(text, chars_max=WORDS_MAX, lines=True)
-
-
-def named(error: BaseException) -> str:
-    """An error's type and what it says, in at most 1,000 characters."""
-    return f"{type(error).__name__}: {words_of(error)}"[:1000]
 
 
 async def invoke(handler: Handler, *arguments: object) -> object:

@@ -34,6 +34,7 @@ from sagas.core.starts import checked_key, checked_saga_id, key_of_instance
 from sagas.core.upcasting import Upcasting
 from sagas.wire.envelope import Envelope
 from sagas.wire.ids import digest_of, event_id
+from sagas.wire.trace import context_of
 
 __all__ = [
     "VALUE_BYTES_MAX",
@@ -78,7 +79,7 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     """The message that an envelope carries for ``saga``. Raises InvalidMessage.
 
     ``type_`` is the event type by its header or, where there is none, by the contract of the topic. On a
-    start, what the producer left out is filled in: saga name and id, event id.
+    start, what the producer left out is filled in: saga name and id, event id, trace.
     """
     if type_ in CONTROL_EVENTS:
         return _decode_control(envelope, saga, type_)
@@ -106,6 +107,8 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     if not (envelope.id and envelope.type and envelope.saga and envelope.saga_id):
         named_as = written or type_
         envelope = envelope._replace(id=id_, type=named_as, saga=definition.saga, saga_id=saga_id)
+    if step == START and role is Role.DONE:
+        envelope = _in_a_trace(envelope, definition.saga, saga_id)
     fact = Fact(
         *(id_, type_, step, role, envelope.causation_id, direction),
         published=True,
@@ -117,6 +120,15 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     if written:
         fact = fact._replace(written=written)
     return Incoming(saga, envelope, saga_id, fact, event, named=named)
+
+
+def _in_a_trace(envelope: Envelope, saga: str, saga_id: str) -> Envelope:
+    """A start; one without a trace gets one of its own, for all services the same."""
+    trail = envelope.trail
+    traceparent = context_of(trail.traceparent, saga, saga_id)
+    if traceparent == trail.traceparent:
+        return envelope
+    return envelope._replace(trail=trail._replace(traceparent=traceparent, tracestate=None))
 
 
 def decode_cancellation(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:

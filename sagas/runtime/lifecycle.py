@@ -12,7 +12,7 @@ import structlog
 from sagas.core.lifecycle import Happening, WorkerState, after
 from sagas.ports import Clock
 from sagas.ports.workers import ErrorSeen
-from sagas.runtime.execution import named
+from sagas.runtime.words import named
 
 __all__ = ["Lifecycle"]
 

@@ -7,6 +7,8 @@ that is away; nothing here decides anything.
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 
 from sagas.core.decide import ActionResult, Emission, ResultKind
@@ -15,7 +17,9 @@ from sagas.core.enabled import Action
 from sagas.core.framework_events import SagaParked
 from sagas.core.instance import Fact
 from sagas.core.position import Position
+from sagas.observability.in_hand import acting, belonging
 from sagas.ports import OutgoingRecord, Row, RowChange, Stamp, TableUnavailable
+from sagas.ports.telemetry import Watch
 from sagas.runtime.attempts import Attempts
 from sagas.runtime.calling import Calling
 from sagas.runtime.decisions import payload_of
@@ -25,10 +29,11 @@ from sagas.runtime.history import History
 from sagas.runtime.incoming import Incoming
 from sagas.runtime.participant import Participant
 from sagas.runtime.reception import OtherStart, in_question
+from sagas.runtime.trails import is_from_outside, log_fields, trail_of_saga
 from sagas.wire.envelope import Envelope, Trail, encode_headers
 from sagas.wire.ids import event_id, mark_of
 from sagas.wire.stored import decode_event, decode_position, encode_event, encode_position
-from sagas.wire.trace import child_of
+from sagas.wire.trace import child_of, span_name_of
 
 __all__ = ["MessageWorld", "Participant"]
 
@@ -46,10 +51,14 @@ class MessageWorld:
         *,
         partition: int,
         published_ms: int,
+        watch: Watch | None = None,
     ) -> None:
         self._at = participant
+        self._watch = watch
         self._attempts = attempts
         self._incoming = incoming
+        self._trail = incoming.envelope.trail
+        self._is_from_outside = is_from_outside(incoming)
         self._history = History(
             incoming,
             partition=partition,
@@ -75,7 +84,7 @@ class MessageWorld:
         Raises OtherStart for a start that is to be decided on, and StartRefused for one that is older
         than rows are kept: it may have run.
         """
-        at, row = self._at, await self._row(events=False)
+        at, row = self._at, await self._row(events=self._is_from_outside)
         if row is None:
             self._may_fold(None)
             self._history.refuse_old_start(at.clock.now_ms(), at.keep_ended_ms)
@@ -92,9 +101,18 @@ class MessageWorld:
         if self._history.is_lacked_by(position) and await self.restored():
             return await self.load()
         self._may_fold(position)
+        if self._is_from_outside:
+            self._belong(trail_of_saga(position, row, self._incoming))
         self._attempts.loaded(row.notes)
         self._stored = position
         return position
+
+    def _belong(self, trail: Trail) -> None:
+        """What is decided on has the saga's own trail, whoever has sent the message."""
+        self._trail = self._calling.trail = trail
+        belonging(partial(log_fields, trail))
+        if self._watch is not None:
+            self._watch.belongs(trail)
 
     def _may_fold(self, position: Position | None) -> None:
         if in_question(self._incoming, position):
@@ -123,7 +141,8 @@ class MessageWorld:
         timers_set, cleared = stored.timers_since(before)
         events = {}
         message = self._incoming.fact
-        if _is_new(message, before) and stored.index_of(message) is not None:
+        folded = _is_new(message, before) and stored.index_of(message) is not None
+        if folded:
             slot = message.kept_as if message.written else message.slot
             events[slot] = encode_event(self._incoming.envelope)
             if self._incoming.starts:
@@ -148,14 +167,28 @@ class MessageWorld:
         )
         if not await at.patience.insist(lambda: at.table.store(change)):
             _log.debug("table.conflict", version=version)
+            if self._watch is not None:
+                self._watch.conflict()
             if recorded is not None:
                 # Somebody else may have recorded it: what is published is what is stored.
                 del self._decided[recorded.slot]
             return None
         self._stored, self._stored_here = stored, True
+        self._changed(before, stored, recorded, folded=folded)
+        return stored
+
+    def _changed(
+        self, before: Position | None, stored: Position, recorded: Fact | None, *, folded: bool
+    ) -> None:
+        """One line for each event that is recorded, by whoever stored it first: of one that was decided
+        elsewhere somebody has told, of one from outside nobody.
+        """
+        if self._watch is not None:
+            self._watch.stored(before, stored, recorded, folded=folded)
+        if folded and (not self._incoming.envelope.seq or self._incoming.starts):
+            self._tell(self._incoming.fact, stored)
         if recorded is not None:
             self._tell(recorded, stored)
-        return stored
 
     def _tell(self, recorded: Fact, stored: Position) -> None:
         fields = {"step": recorded.step, "type": recorded.type, "status": str(stored.status)}
@@ -170,14 +203,14 @@ class MessageWorld:
         return SagaParked.model_validate_json(self._decided[recorded.slot].payload).error
 
     def _envelope_of(self, fact: Fact, stored: Position) -> Envelope:
-        trail = self._incoming.envelope.trail
+        trail, saga = self._trail, self._definition.saga
         folded = stored.place.folded
         return Envelope(
             fact.id,
             fact.written or fact.type,
             self._at.service.name,
             fact.at_ms,
-            self._definition.saga,
+            saga,
             self._saga_id,
             payload_of(fact, self._incoming, self._performed),
             fact.cause,
@@ -192,7 +225,8 @@ class MessageWorld:
                 trail.correlation_id,
                 trail.tenant,
                 stored.deadline_ms,
-                child_of(trail.traceparent, fact.id),
+                child_of(trail.traceparent, span_name_of(saga, self._saga_id, fact)),
+                trail.tracestate,
             ),
         )
 
@@ -233,12 +267,14 @@ class MessageWorld:
                 _log.debug("events.kept", error=str(error))
 
     async def tell_end(self, at: Position) -> None:
-        """Publish the event in hand again, with the status to which it has led: of a saga that was
-        ended from outside nobody else tells the observers.
+        """Publish the event in hand again, with the status to which it has led, and what travels with the
+        saga: of one that was ended from outside nobody else tells the observers.
         """
         envelope = self._incoming.envelope
         await self._publish(
-            envelope._replace(seq=at.version, generation=at.generation, status=at.status)
+            envelope._replace(
+                seq=at.version, generation=at.generation, status=at.status, trail=self._trail
+            )
         )
 
     async def _publish(self, envelope: Envelope) -> None:
@@ -272,6 +308,7 @@ class MessageWorld:
         Past the deadline a forward step before the pivot is not begun. What waits in a retry topic is
         left to it.
         """
+        acting(action)
         calling = self._calling
         if calling.has_expired(action, at):
             self._performed = Performed(ActionResult(ResultKind.EXPIRED))
@@ -279,8 +316,13 @@ class MessageWorld:
         if self._attempts.waits(action, at) and not at_once:
             return ActionResult(ResultKind.POSTPONED)
         call = await calling.call(action, at, performed=self._performed, at_once=at_once)
-        self._performed = await self._at.execution.perform(call)
-        return self._performed.result
+        if (watch := self._watch) is not None:
+            watch.performing(action, at)
+            call = call._replace(watch=watch)
+        self._performed = done = await self._at.execution.perform(call)
+        if watch is not None and done.result.kind is ResultKind.POSTPONED:
+            watch.postponed(action, done.attempts)
+        return done.result
 
 
 def _is_new(fact: Fact, stored: Position | None) -> bool:

@@ -18,7 +18,7 @@ from sagas.runtime.incoming import key_of
 from sagas.wire.envelope import Envelope, Trail, encode_headers
 from sagas.wire.ids import digest_of, event_id
 from sagas.wire.topics import Topics
-from sagas.wire.trace import child_of
+from sagas.wire.trace import context_of
 
 __all__ = [
     "cancellation_record",
@@ -130,11 +130,16 @@ def cancellation_record(
         saga=None,
         saga_id=None,
         payload=payload,
-        trail=trail._replace(traceparent=child_of(trail.traceparent, id_)),
+        trail=trail,
     )
     return OutgoingRecord(
         topics.events(event.publisher()), key.encode(), payload, encode_headers(envelope)
     )
+
+
+def _in_a_trace(trail: Trail, saga: str, saga_id: str) -> Trail:
+    """That of a start: what follows is in one trace, whoever handles it."""
+    return trail._replace(traceparent=context_of(trail.traceparent, saga, saga_id))
 
 
 def _record(
@@ -164,7 +169,7 @@ def _record(
         saga_id=saga_id,
         payload=payload,
         fingerprint=definition.fingerprint,
-        trail=trail._replace(traceparent=child_of(trail.traceparent, id_)),
+        trail=_in_a_trace(trail, definition.saga, saga_id) if step.name == START else trail,
     )
     return OutgoingRecord(
         topics.events(step.service), saga_id.encode(), envelope.payload, encode_headers(envelope)

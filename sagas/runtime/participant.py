@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sagas.ports import Broker, Clock, Ids
+from sagas.ports.telemetry import Telemetry
 from sagas.restoring import RestorableTable
 from sagas.runtime.execution import Execution
 from sagas.runtime.patience import Patience
@@ -35,5 +36,6 @@ class Participant:
     confirmed: RecentIds = field(default_factory=RecentIds)
     restorers: Mapping[str, Restorer] = field(default_factory=dict)
     """By saga name; without one, what a row has lost is not looked for."""
+    telemetry: Telemetry | None = None
     keep_ended_ms: int | None = None
     """For so long instances that have ended are kept; None for ever."""

@@ -24,7 +24,7 @@ from sagas.runtime.runs import Run, Runs, refusal_words
 from sagas.wire.envelope import Envelope, encode_headers
 from sagas.wire.ids import digest_of, event_id
 from sagas.wire.topics import Topics
-from sagas.wire.trace import child_of
+from sagas.wire.trace import context_of
 
 __all__ = ["OtherStart", "Reception", "StartRefused", "accepted_start", "in_question"]
 
@@ -154,7 +154,10 @@ def accepted_start(incoming: Incoming, saga_id: str, *, by: str) -> Envelope:
         direction=Direction.FORWARD,
         content=digest_of(envelope.payload),
     )
-    traceparent = child_of(envelope.trail.traceparent, id_)
+    given = envelope.trail.traceparent
+    if given == context_of(None, definition.saga, incoming.saga_id):
+        given = None  # it came without one, and has got that of another run
+    traceparent = context_of(given, definition.saga, saga_id)
     return envelope._replace(
         id=id_,
         source=by,

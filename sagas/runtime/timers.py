@@ -23,6 +23,7 @@ from sagas.ports import (
     Timer,
     TopicPartition,
 )
+from sagas.ports.telemetry import Telemetry
 from sagas.restoring import RestorableTable
 from sagas.runtime.patience import Patience
 from sagas.wire.envelope import Envelope, encode_headers
@@ -63,12 +64,14 @@ class Timers:
         table: RestorableTable,
         clock: Clock,
         keep_ended_ms: int | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._topics = topics
         self._broker = broker
         self._table = table
         self._clock = clock
         self._keep_ended_ms = keep_ended_ms
+        self._telemetry = telemetry
         self._swept_at_ms = 0
 
     async def publish_due(self) -> int:
@@ -110,6 +113,9 @@ class Timers:
                 timer=timer.name,
                 error=str(error),
             )
+        else:
+            if self._telemetry is not None:
+                self._telemetry.timer_published(timer.saga, now_ms - timer.due_ms)
         await self._table.postpone_timer(timer, now_ms + AGAIN_AFTER_MS)
 
     def _record(self, timer: Timer, now_ms: int) -> OutgoingRecord:
@@ -155,7 +161,13 @@ class TimerDuty(RebalanceListener):
         self._timers = timers
         self._patience = Patience(clock)
         self._on_duty = asyncio.Event()
+        self.saga = saga
         self._consumer: Consumer | None = None
+
+    @property
+    def is_on_duty(self) -> bool:
+        """Whether this participant publishes the timers."""
+        return self._on_duty.is_set()
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """On duty with partition 0. Its records are for others."""

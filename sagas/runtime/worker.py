@@ -7,7 +7,7 @@ drain. Never looks into a record beyond the filter.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -142,6 +142,11 @@ class Worker:
     def is_stopping(self) -> bool:
         """Whether it was asked to stop, or has to; it does once its poll returns."""
         return self._stopping.is_set()
+
+    async def lags(self) -> Mapping[TopicPartition, int]:
+        """How many records of each of its partitions are not finished. Raises BrokerUnavailable."""
+        behind = await self._consumer.behind()
+        return {one: ahead + len(self._tasks.get(one, ())) for one, ahead in behind.items()}
 
     def is_alive(self, *, within_ms: int) -> bool:
         """Whether it runs and its poll loop has turned within that time."""

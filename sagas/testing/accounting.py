@@ -125,6 +125,10 @@ class WatchedConsumer:
         self._paused -= partitions
         self._consumer.resume(partitions)
 
+    async def behind(self) -> Mapping[TopicPartition, int]:
+        """How many records of each partition were not delivered yet."""
+        return await self._consumer.behind()
+
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offset to read per partition."""
         await self._consumer.commit(offsets)

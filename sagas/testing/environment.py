@@ -6,21 +6,22 @@ Owns what a test may do and see. It must never leave a worker running, nor hide 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType, TracebackType
 from typing import Never, Self
 
 from sagas.adapters.memory.broker import MemoryBroker
+from sagas.application import client_of
 from sagas.core.definition import Direction
 from sagas.core.errors import ContractViolation
 from sagas.core.events import Event
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
 from sagas.observability.logs import plain_logs
-from sagas.ports import OutgoingRecord
+from sagas.ports import Clock, OutgoingRecord
+from sagas.ports.telemetry import Telemetry
 from sagas.runtime.assembly import Platform
-from sagas.runtime.client import SagaClient
 from sagas.runtime.operator import Operator
 from sagas.runtime.timers import Timers
 from sagas.runtime.views import SagaView, view_of
@@ -58,7 +59,7 @@ class SagaTestEnvironment:
     Leaving the block asserts that every saga has ended, every message is acknowledged and nothing
     became a dead letter, unless the test said so; it hides no exception of the block, and stops the
     services either way. ``stuck_after_s`` is real time: so long may handlers take without any
-    progress (threads, databases) before the test fails.
+    progress (threads, databases) before the test fails. ``telemetry`` makes who watches, such as ``Tracing``.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class SagaTestEnvironment:
         resources: Mapping[str, Lifespan] = _NOTHING,
         start_time: datetime = START_TIME,
         stuck_after_s: float = 10.0,
+        telemetry: Callable[[Clock], Telemetry | None] = lambda _: None,
     ) -> None:
         services = services_of(services, more)
         self.clock = VirtualClock(start_time)
@@ -83,6 +85,7 @@ class SagaTestEnvironment:
             ids=NumberedIds(),
             settings=WorkerSettings(commit_interval_s=0.0, drain_timeout_s=0.0),
             timer_duty=False,
+            telemetry=telemetry(self.clock),
         )
         self._interventions = Interventions(self.clock, crash=self.crash)
         self._sagas = {saga.name: saga for service in services for saga in service.sagas}
@@ -94,13 +97,7 @@ class SagaTestEnvironment:
                 f"resources= names {', '.join(sorted(unknown))}, which is none of the services "
                 f"{', '.join(self._services)}."
             )
-        self.client = SagaClient(
-            self._sagas.values(),
-            topics=self.platform.topics,
-            broker=self._broker,
-            table=self._table,
-            clock=self.clock,
-        )
+        self.client = client_of(self.platform, self._sagas.values())
         at = self.platform
         self.operator = Operator(
             topics=at.topics, broker=at.broker, table=at.table, clock=at.clock, ids=at.ids

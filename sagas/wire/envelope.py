@@ -43,6 +43,7 @@ class Trail(NamedTuple):
     tenant: str | None = None
     deadline_ms: int | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
 
 
 class Envelope(NamedTuple):
@@ -120,6 +121,7 @@ def _of_trail(
     tenant: str | None,
     deadline_ms: int | None,
     traceparent: str | None,
+    tracestate: str | None,
 ) -> Iterator[tuple[str, bytes]]:
     if correlation_id is not None:
         yield "ce_correlationid", correlation_id.encode()
@@ -129,6 +131,8 @@ def _of_trail(
         yield "ce_deadline", _rfc3339(deadline_ms).encode()
     if traceparent is not None:
         yield "traceparent", traceparent.encode()
+    if tracestate is not None:
+        yield "tracestate", tracestate.encode()
 
 
 def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelope:
@@ -140,6 +144,7 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
     """
     text = _texts(headers).get
     time_text, deadline, folded = text("ce_time"), text("ce_deadline"), text("ce_sagafolded")
+    state = text("tracestate")
     return Envelope(
         text("ce_id", ""),
         text("ce_type", ""),
@@ -161,6 +166,7 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
             text("ce_tenant"),
             None if deadline is None else _milliseconds("ce_deadline", deadline),
             text("traceparent"),
+            None if state is None else _state(state),
         ),
     )
 
@@ -189,9 +195,20 @@ def _texts_one_by_one(headers: Headers) -> dict[str, str]:
             f"The record's headers have {size_bytes} bytes; at most {_HEADERS_BYTES_MAX} fit. What is "
             "large belongs into the value."
         )
-    return {
-        name: header_text(name, value) for name, value in dict(headers).items() if name in _OURS
-    }
+    given = dict(headers)
+    texts = {name: header_text(name, value) for name, value in given.items() if name in _OURS}
+    if (state := given.get("tracestate")) is not None:
+        texts["tracestate"] = state.decode(errors="replace")
+    return texts
+
+
+def _state(text: str) -> str | None:
+    """What tracers hand on, where it is in order: it is no reason to refuse a message."""
+    return text if len(text) <= _STATE_MAX and text.isascii() and text.isprintable() else None
+
+
+_STATE_MAX = 512
+"""So much of it has to be handed on, says the W3C."""
 
 
 _OURS = frozenset(

@@ -294,12 +294,15 @@ def encode_event(envelope: Envelope) -> bytes:
     end is left out: three events of a live instance cost 600 bytes less than with all fields. What is
     published again is encoded from it anew, and is the same.
     """
-    saga_id, (correlation_id, tenant, deadline_ms, traceparent) = envelope.saga_id, envelope.trail
+    saga_id = envelope.saga_id
+    correlation_id, tenant, deadline_ms, traceparent, tracestate = envelope.trail
     own = (envelope.source, envelope.fingerprint, envelope.seq, envelope.generation)
     line: tuple[object, ...] = (*own, envelope.status, traceparent, deadline_ms)
-    if tenant is not None or envelope.epoch or envelope.assumed or envelope.folded:
+    told = envelope.epoch or envelope.assumed or envelope.folded
+    if told or tenant is not None or tracestate is not None:
         correlation = _SAME if correlation_id == saga_id else correlation_id
         line += (correlation, tenant, envelope.epoch, envelope.assumed, envelope.folded)
+        line += () if tracestate is None else (tracestate,)
     elif correlation_id != saga_id:
         line += (correlation_id,)
     return to_json(line) + b"\n" + envelope.payload
@@ -307,7 +310,7 @@ def encode_event(envelope: Envelope) -> bytes:
 
 _SAME = 0
 """Stands for the saga id."""
-_USUAL: tuple[object, ...] = (_SAME, None, 0, False, ())
+_USUAL: tuple[object, ...] = (_SAME, None, 0, False, (), None)
 
 
 def decode_event(stored: bytes, saga: str, saga_id: str, fact: Fact) -> Envelope:
@@ -320,11 +323,11 @@ def decode_event(stored: bytes, saga: str, saga_id: str, fact: Fact) -> Envelope
         fields = from_json(line)
         source, fingerprint, seq, generation, status, traceparent, deadline_ms = fields[:7]
         rest = (*fields[7:], *_USUAL[len(fields) - 7 :])
-        correlation_id, tenant, epoch, assumed, folded = rest
+        correlation_id, tenant, epoch, assumed, folded, tracestate = rest
         correlation_id = saga_id if correlation_id == _SAME else correlation_id
         if any(type(one) is not str for one in (source, *folded)):
             raise TypeError("a name is no text")
-        for text in (fingerprint, status, correlation_id, tenant, traceparent):
+        for text in (fingerprint, status, correlation_id, tenant, traceparent, tracestate):
             if text is not None and type(text) is not str:
                 raise TypeError("a text is none")
         for number in (seq, generation, epoch, deadline_ms or 0):
@@ -342,7 +345,7 @@ def decode_event(stored: bytes, saga: str, saga_id: str, fact: Fact) -> Envelope
                 fingerprint,
             ),
             *(seq, generation, epoch, bool(assumed), status, tuple(folded)),
-            Trail(correlation_id, tenant, deadline_ms, traceparent),
+            Trail(correlation_id, tenant, deadline_ms, traceparent, tracestate),
         )
     except (ValueError, TypeError) as error:
         seen = printable(f"{type(error).__name__}: {error}", chars_max=200)

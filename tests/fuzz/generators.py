@@ -63,6 +63,7 @@ NAMES = (
     *("ce_id", "ce_type", "ce_source", "ce_time", "ce_specversion", "ce_saganame", "ce_sagaid"),
     *("ce_sagadef", "ce_sagaseq", "ce_sagagen", "ce_sagaepoch", "ce_sagaassumed", "ce_sagastatus"),
     *("ce_causationid", "ce_correlationid", "ce_tenant", "ce_deadline", "traceparent"),
+    "tracestate",
     *("content-type", "dlq-reason", "dlq-resolved", "dlq-topic", "dlq-partition", "dlq-offset"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -170,6 +171,17 @@ def test_without_topics_it_does_not_start(shop: Project, servers: dict[str, str]
     assert "`sagas topics apply`" in ended.only_line
 
 
+def check_metrics(address: str, *, ended: int) -> None:
+    """What the process says of its three workers, and of what they have done."""
+    with urllib.request.urlopen(address, timeout=DEADLINE_S) as page:
+        measured = page.read().decode()
+    for service in ("orders", "inventory", "payments"):
+        assert f'sagas_worker_running{{service="{service}"}} 1.0' in measured
+        assert f'sagas_consumer_lag_records{{partition="0",service="{service}"' in measured
+    counts = re.findall(r"^sagas_ended_total\{.*\} (.*)$", measured, re.MULTILINE)
+    assert sum(map(float, counts)) == ended
+
+
 def test_sagas_run_are_listed_and_shown_and_drained(
     shop: Project, servers: dict[str, str], start: Start
 ) -> None:
@@ -183,6 +195,7 @@ def test_sagas_run_are_listed_and_shown_and_drained(
     with urllib.request.urlopen(address, timeout=DEADLINE_S) as response:
         assert json.load(response) == {"status": "ok"}
     place_orders(shop, servers, "o1", "poor2", "o3")
+    check_metrics(address.replace("/livez", "/metrics"), ended=3)
 
     listed = json.loads(shop.process("list", "--output", "json", **servers).out)
     assert {saga["id"]: saga["status"] for saga in listed["sagas"]} == {

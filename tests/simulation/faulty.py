@@ -114,6 +114,11 @@ class FaultyTable:
     ) -> Sequence[Listed]:
         return await self._table.list_sagas(saga, statuses=statuses, limit=limit)
 
+    async def list_quietest(
+        self, saga: str, *, statuses: Sequence[str], limit: int
+    ) -> Sequence[Listed]:
+        return await self._table.list_quietest(saga, statuses=statuses, limit=limit)
+
     async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
         return await self._table.count_sagas(saga, statuses=statuses)
 
@@ -264,6 +269,9 @@ class FaultyConsumer:
 
     def resume(self, partitions: frozenset[TopicPartition]) -> None:
         self._consumer.resume(partitions)
+
+    async def behind(self) -> Mapping[TopicPartition, int]:
+        return await self._consumer.behind()
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         await self._trouble.call(

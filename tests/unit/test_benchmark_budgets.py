@@ -23,9 +23,11 @@ BUDGETS = {
     "receive": Counts(182, 7),
     "encode position": Counts(103, 2),
     "decode position": Counts(312, 16),
-    "encode event": Counts(69, 2),
+    "encode event": Counts(76, 2),
     "filter a record": Counts(70, 5),
     "handle a step": Counts(6_200, 215),
+    "handle a step, with metrics": Counts(7_800, 256),
+    "handle a step, with traces": Counts(11_450, 400),
 }
 
 

@@ -169,7 +169,7 @@ def test_headers_are_those_that_are_written() -> None:
         folded=("x",),
         causation_id="0",
         payload=b"{}",
-        trail=Trail(correlation_id="c", tenant="t", deadline_ms=1, traceparent="p"),
+        trail=Trail(correlation_id="c", tenant="t", deadline_ms=1, traceparent="p", tracestate="s"),
     )
     written = {name: value.decode() for name, value in encode_headers(full)}
     assert written.keys() == HEADERS["properties"].keys()

@@ -135,6 +135,9 @@ class Gates:
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None: ...
 
+    async def behind(self) -> Mapping[TopicPartition, int]:
+        return {}
+
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
         self.closed |= partitions
 

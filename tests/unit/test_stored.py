@@ -77,14 +77,18 @@ def test_a_state_that_is_none_is_said_in_words(ids: str, times: str) -> None:
 @pytest.mark.parametrize("correlation_id", ["p", None, "other", ""])
 @pytest.mark.parametrize("tenant", [None, "t"])
 @pytest.mark.parametrize("folded", [(), ("a" * 16,)])
+@pytest.mark.parametrize("tracestate", [None, "vendor=1"])
 def test_an_event_is_read_as_it_was_written(
-    correlation_id: str | None, tenant: str | None, folded: tuple[str, ...]
+    correlation_id: str | None,
+    tenant: str | None,
+    folded: tuple[str, ...],
+    tracestate: str | None,
 ) -> None:
     fact = instance_of(HEX).facts["till.Paid.v1"]
     envelope = Envelope(
         *(fact.id, fact.type, "till", fact.at_ms, "purchase", "p", b"pay\nload", fact.cause),
         *("fingerprint", 2, 1, 0, False, "RUNNING", folded),
-        Trail(correlation_id, tenant, NOW_MS, "00-1-2-01"),
+        Trail(correlation_id, tenant, NOW_MS, "00-1-2-01", tracestate),
     )
     assert decode_event(encode_event(envelope), "purchase", "p", fact) == envelope
 

@@ -27,6 +27,7 @@ from aiokafka.errors import (
 from sagas.adapters.kafka.admin import KafkaAdmin
 from sagas.adapters.kafka.closing import close_consumer, disown_commits
 from sagas.adapters.kafka.connections import guard
+from sagas.adapters.kafka.ends import undelivered
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.fetches import Seldom, swift
 from sagas.adapters.kafka.rebalance import Rebalance
@@ -170,6 +171,17 @@ class KafkaConsumer:
         owned = partitions & self._rebalance.owned
         self._paused -= owned
         self._resume(owned - self._aside.keys())
+
+    async def behind(self) -> Mapping[TopicPartition, int]:
+        """How many records of each partition were not delivered yet: asks Kafka where they end."""
+        consumer, _ = self._member()
+        try:
+            async with asyncio.timeout(self._settings.commit_timeout_ms / 1000):
+                return await undelivered(consumer, self._rebalance.owned)
+        except CONNECTION_ERRORS as error:
+            raise translated(
+                error, self._connection, f"looking how far {self._group} is"
+            ) from error
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offset to read, of all these partitions or of none; safe to repeat.

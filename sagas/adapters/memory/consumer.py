@@ -132,6 +132,14 @@ class MemoryConsumer:
                 cursor.paused = False
         self.wake()
 
+    async def behind(self) -> Mapping[TopicPartition, int]:
+        """How far the end of each partition is ahead of what was delivered."""
+        self._check_member()
+        return {
+            partition: len(cursor.partition.log) - cursor.position
+            for partition, cursor in self._cursors.items()
+        }
+
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offset to read, of all these partitions or of none; safe to repeat."""
         self._check_member()

@@ -8,7 +8,7 @@ on both.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sagas.adapters.memory.markers import Markers
 from sagas.core.errors import ContractViolation
@@ -112,15 +112,21 @@ class MemorySagaTable:
         self, saga: str, *, statuses: Sequence[str], limit: int
     ) -> Sequence[Listed]:
         """Instances in any of the statuses, last changed first, equal times by descending id."""
-        found = (
+        return _listed(saga, heapq.nlargest(limit, self._indexed(saga, statuses)))
+
+    async def list_quietest(
+        self, saga: str, *, statuses: Sequence[str], limit: int
+    ) -> Sequence[Listed]:
+        """Instances in any of the statuses, last changed last, equal times by ascending id."""
+        return _listed(saga, heapq.nsmallest(limit, self._indexed(saga, statuses)))
+
+    def _indexed(self, saga: str, statuses: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+        """When each instance was changed, its id and its status."""
+        return (
             (at_ms, saga_id, status)
             for status in dict.fromkeys(statuses)
             for saga_id, at_ms in self._index.get((saga, status), {}).items()
         )
-        return [
-            Listed(saga=saga, saga_id=saga_id, status=status, changed_at_ms=at_ms)
-            for at_ms, saga_id, status in heapq.nlargest(limit, found)
-        ]
 
     async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
         """How many instances stand in each of the statuses, zeros included."""
@@ -242,6 +248,13 @@ class MemorySagaTable:
         stored = self._rows.pop((saga, saga_id), None)
         if stored is not None:
             del self._index[saga, stored.status][saga_id]
+
+
+def _listed(saga: str, found: Iterable[tuple[int, str, str]]) -> list[Listed]:
+    return [
+        Listed(saga=saga, saga_id=saga_id, status=status, changed_at_ms=at_ms)
+        for at_ms, saga_id, status in found
+    ]
 
 
 def _member(saga: str, saga_id: str, name: str) -> str:

@@ -82,6 +82,7 @@ class FaultyTable:
     forget_events = _over_the_line(RestorableTable.forget_events)
     list_sagas = _over_the_line(RestorableTable.list_sagas)
     list_timers = _over_the_line(RestorableTable.list_timers)
+    list_quietest = _over_the_line(RestorableTable.list_quietest)
     count_sagas = _over_the_line(RestorableTable.count_sagas)
     _store = _over_the_line(RestorableTable.store)
     postpone_timer = _over_the_line(RestorableTable.postpone_timer)
@@ -300,6 +301,10 @@ class FaultyConsumer:
         """Deliver these partitions again."""
         self._paused -= partitions
         self._inner.resume(partitions)
+
+    async def behind(self) -> Mapping[TopicPartition, int]:
+        """How many records of each partition were not delivered yet."""
+        return await self._line.call("behind", BrokerUnavailable, self._inner.behind)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit over the line. A commit that arrives after a rebalance is of an old generation."""

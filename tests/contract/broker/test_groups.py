@@ -213,3 +213,24 @@ async def _read_all(members: list[Consumer], count: int) -> list[list[Record]]:
         for member, records in zip(members, got, strict=True):
             tasks.create_task(pump(member, records))
     return got
+
+
+async def test_a_member_knows_how_far_behind_it_is(world: World) -> None:
+    """Partitions that are paused included: nothing is fetched of those."""
+    member = await world.join()
+    await world.publish(b"%d" % number for number in range(8))
+    async with asyncio.timeout(DEADLINE_S):
+        assert sum((await member.behind()).values()) == 8
+        (first,) = await read(member, 1)
+        member.pause(frozenset({first.topic_partition}))
+        before = await member.behind()
+        await world.publish([b"more"] * 3, key=first.key)
+        after = await member.behind()
+    assert sum(before.values()) == 7
+    assert after[first.topic_partition] == before[first.topic_partition] + 3
+    assert {one.topic for one in after} == {world.topic}
+
+
+async def test_who_is_no_member_is_not_behind(world: World) -> None:
+    with pytest.raises(BrokerUnavailable):
+        await world.member().behind()
