@@ -9,14 +9,13 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.options import (
     LIMIT_MAX,
     ByOption,
@@ -27,12 +26,14 @@ from sagas.cli.options import (
     WhyOption,
     login,
 )
+from sagas.operating.errors import nearest
+from sagas.operating.letters import Wanted
 
 if TYPE_CHECKING:
     from sagas.cli.project import Project
     from sagas.runtime.dead_letter_box import Letter
 
-__all__ = ["Wanted", "dead_letters", "rate_of", "since_ms"]
+__all__ = ["dead_letters", "rate_of", "since_ms"]
 
 dead_letters = typer.Typer(
     name="dead-letters",
@@ -84,26 +85,6 @@ RateOption = Annotated[
         "--rate", metavar="N/s", help="At most so many a second, such as 10/s.", show_default=False
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which letters are meant."""
-
-    id: str | None = None
-    reason: str | None = None
-    saga_id: str | None = None
-    since_ms: int = 0
-
-    def matches(self, letter: Letter) -> bool:
-        """Whether the letter is one of them."""
-        said = f"{letter.exception} {letter.reason}".casefold()
-        return (
-            self.id in {None, letter.id}
-            and (self.reason or "").casefold() in said
-            and self.saga_id in {None, letter.saga_id}
-            and letter.time_ms >= self.since_ms
-        )
 
 
 @dead_letters.command("list")
@@ -270,8 +251,9 @@ def _resolve(
     timeout_s: float,
 ) -> None:
     from sagas.cli.project import open_project
-    from sagas.cli.resolving import Resolving, print_resolved
+    from sagas.cli.resolving import print_resolved, resolve
     from sagas.cli.servers import read_settings
+    from sagas.operating.resolving import Resolving
 
     if not dry_run and not (why or "").strip():
         raise CommandError(
@@ -279,9 +261,6 @@ def _resolve(
         )
     settings, opened = read_settings(), open_project(project)
     resolving = Resolving(
-        settings=settings,
-        sagas=opened.sagas(),
-        services=_services(opened, service),
         discard=discard,
         pause_s=rate_of(rate),
         by=by or login(),
@@ -289,7 +268,15 @@ def _resolve(
         dry_run=dry_run,
         timeout_s=timeout_s,
     )
-    resolved = asyncio.run(resolving.run(wanted))
+    resolved = asyncio.run(
+        resolve(
+            resolving,
+            wanted,
+            settings=settings,
+            sagas=opened.sagas(),
+            services=_services(opened, service),
+        )
+    )
     if wanted.id is not None and not resolved.letters:
         raise _missing(wanted.id)
     print_resolved(resolving, resolved, as_json=output is Output.JSON)

@@ -5,16 +5,14 @@ Owns the mapping from errors to both. Never shows a traceback for what a user ca
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from enum import IntEnum
 
 from pydantic import ValidationError
 
 from sagas.core.errors import MemoryExhausted, RetriableError, SagaError, SettingsError
+from sagas.operating.errors import Misasked, NotFound, Refused, Unanswered
 
-__all__ = ["CommandError", "ExitCode", "code_of", "line_of", "nearest"]
+__all__ = ["CommandError", "ExitCode", "code_of", "line_of"]
 
 
 class ExitCode(IntEnum):
@@ -45,9 +43,13 @@ def code_of(error: SagaError | ValidationError) -> ExitCode:
             return error.code
         case MemoryExhausted():
             return ExitCode.RESTART
-        case SettingsError() | ValidationError():
+        case SettingsError() | ValidationError() | Misasked():
             return ExitCode.USAGE
-        case RetriableError():
+        case NotFound():
+            return ExitCode.NOT_FOUND
+        case Refused():
+            return ExitCode.REFUSED
+        case RetriableError() | Unanswered():
             return ExitCode.UNAVAILABLE
         case _:
             return ExitCode.FINDINGS
@@ -76,17 +78,3 @@ def _setting(name: str, value: object, message: str) -> str:
         shown = "not shown, for it may hold a password"
     text = message.removeprefix("Value error, ").rstrip(".")
     return f"{name} is {shown}: {text}."
-
-
-def nearest(name: str, known: Iterable[str], what: str) -> str:
-    """A hint after an unknown name: the one that was probably meant, and which there are."""
-    names = sorted(known, key=_as_counted)
-    meant = get_close_matches(name, names, n=1, cutoff=0.5)
-    guess = f" Did you mean {meant[0]!r}?" if meant else ""
-    return f"{guess} {what}: {', '.join(names) or 'none'}."
-
-
-def _as_counted(name: str) -> list[tuple[int, str]]:
-    """S2 comes before S10."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(int(one), "") if one.isdecimal() else (-1, one) for one in parts]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.options import ProjectOption
 from sagas.core.saga import Saga
+from sagas.operating.errors import nearest
 
 if TYPE_CHECKING:
     from sagas.application import SagaSettings

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from sagas.checks import TITLES, Finding, Severity
 from sagas.checks.examples import EXAMPLES
-from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.cli.errors import CommandError, ExitCode
+from sagas.operating.errors import nearest
 
 if TYPE_CHECKING:
     from rich.console import Console

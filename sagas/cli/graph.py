@@ -16,9 +16,9 @@ from sagas.graph.drawing import Format, Theme, View
 
 if TYPE_CHECKING:
     from sagas.application import SagaSettings
-    from sagas.cli.lookup import Found
     from sagas.cli.project import Project
     from sagas.graph.model import Graph
+    from sagas.operating.lookup import Found
 
 __all__ = ["graph"]
 
@@ -157,8 +157,8 @@ def _drawn(
 async def _look(
     settings: SagaSettings, sagas: Sequence[type[Saga]], saga_id: str, timeout_s: float
 ) -> Found:
-    from sagas.cli.lookup import find_saga
     from sagas.cli.servers import open_table
+    from sagas.operating.lookup import find_saga
 
     async with open_table(settings, timeout_s) as table:
         return await find_saga(table, sagas, saga_id, settings.namespace)

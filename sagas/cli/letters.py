@@ -5,23 +5,19 @@ terminal's cursor or counts as markup.
 from __future__ import annotations
 
 import base64
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sagas.core.printable import printable
+from sagas.operating.letters import Parked, safe
 
 if TYPE_CHECKING:
     from sagas.runtime.dead_letter_box import Letter, Resolution
 
 __all__ = [
-    "Parked",
     "json_of",
     "print_letters",
     "print_parked",
     "print_shown",
-    "safe",
     "shown_json",
 ]
 
@@ -29,32 +25,9 @@ _VALUE_SHOWN = 4_000
 """So much of a value is for people; scripts get all of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """A saga that a replayed message belongs to; ``several`` says that the project has other sagas, too."""
-
-    saga: str
-    saga_id: str
-    several: bool
-
-    @property
-    def command(self) -> str:
-        """What lets it go on, to be typed as it is but for the reason."""
-        named = f" --saga {self.saga}" if self.several else ""
-        return f'sagas resume {shlex.quote(self.saga_id)}{named} --why "..."'
-
-
-def safe(content: str | bytes | None, *, lines: bool = False) -> str:
-    """Content as text: what is not UTF-8 or can not be printed is escaped, line breaks unless ``lines``."""
-    text = (
-        content.decode(errors="backslashreplace") if isinstance(content, bytes) else content or ""
-    )
-    return printable(text, lines=lines)
-
-
 def json_of(letter: Letter) -> dict[str, object]:
     """A letter for scripts, without what the record holds."""
-    from sagas.cli.output import rfc3339
+    from sagas.operating.moments import rfc3339
 
     return {
         "id": letter.id,
@@ -72,7 +45,7 @@ def json_of(letter: Letter) -> dict[str, object]:
 
 
 def _resolution_json(resolution: Resolution | None) -> dict[str, object] | None:
-    from sagas.cli.output import rfc3339
+    from sagas.operating.moments import rfc3339
 
     if resolution is None:
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.options import (
     LIMIT_MAX,
     Output,
@@ -18,10 +18,11 @@ from sagas.cli.options import (
     SagaOption,
     TimeoutOption,
 )
-from sagas.cli.standing import Standing, standing_of, unprepared_words
 from sagas.core.errors import ContractViolation
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
+from sagas.operating.errors import nearest
+from sagas.operating.standing import Standing, standing_of, unprepared_words
 
 if TYPE_CHECKING:
     from sagas.cli.project import Project
@@ -157,8 +158,9 @@ async def _line(table: SagaTable, saga: type[Saga], listed: Listed) -> _Line:
 
 
 def _print_json(found: _Found) -> None:
-    from sagas.cli.output import print_json, rfc3339
-    from sagas.cli.words import reason_of, waiting_json
+    from sagas.cli.output import print_json
+    from sagas.operating.moments import rfc3339
+    from sagas.operating.words import reason_of, waiting_json
 
     sagas: list[dict[str, object]] = []
     for line in found.lines:
@@ -182,7 +184,7 @@ def _print_json(found: _Found) -> None:
 
 def _print_table(found: _Found, statuses: Sequence[str], *, several: bool) -> None:
     from sagas.cli.output import console, recent_time, status_text, table
-    from sagas.cli.words import waiting_words
+    from sagas.operating.words import waiting_words
 
     out = console()
     columns = ("id", *(("saga",) if several else ()), "status", "state", "changed", "waits for")

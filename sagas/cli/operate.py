@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import JsonValue
 
 from sagas.cli.asking import Asked, operate
-from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.options import (
     ByOption,
     Output,
@@ -24,20 +23,16 @@ from sagas.cli.options import (
     login,
 )
 from sagas.cli.payloads import content_of
-from sagas.core.definition import Role
-from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
 from sagas.core.framework_events import (
     CancelRequested,
     CompensateRequested,
     ResumeRequested,
     RetryRequested,
-    SkipRequested,
 )
-from sagas.core.starts import key_of_instance
 
 if TYPE_CHECKING:
-    from sagas.cli.lookup import Found
+    from sagas.operating.lookup import Found
 
 __all__ = ["cancel", "compensate", "resume", "retry", "skip"]
 
@@ -209,23 +204,9 @@ def skip(
     content = None if payload is None else content_of(payload)
 
     def request(found: Found) -> Event:
-        from sagas.runtime.decisions import skip_event
+        from sagas.operating.asking import skip_request
 
-        key = key_of_instance(found.saga_id)
-        alone: dict[str, JsonValue] = {found.saga.definition.key: key}
-        built = SkipRequested(
-            event=_full_name(found, event),
-            payload=alone if content is None else content,
-            by=asked.by,
-            why=asked.why,
-        )
-        try:
-            skip_event(found.saga, found.saga_id, built)
-        except InvalidMessage as error:
-            raise CommandError(
-                ExitCode.USAGE, f"{error}. Give what it carries by --payload."
-            ) from error
-        return built
+        return skip_request(found.saga, found.saga_id, event, content, by=asked.by, why=asked.why)
 
     operate(asked, request)
 
@@ -257,22 +238,3 @@ def _asked(
         project=project,
         timeout_s=timeout_s,
     )
-
-
-def _full_name(found: Found, given: str) -> str:
-    """The event's name on the wire, given that or the part between the dots. Raises CommandError."""
-    from sagas.cli.words import short_name
-
-    known = [
-        type_
-        for type_, outcome in found.saga.definition.outcome_of.items()
-        if outcome.role in {Role.DONE, Role.UNDONE}
-    ]
-    meant = [type_ for type_ in known if given in {type_, short_name(type_)}]
-    if len(meant) == 1:
-        return meant[0]
-    if meant:
-        raise CommandError(ExitCode.USAGE, f"{given!r} is one of {', '.join(meant)}: say which.")
-    hint = nearest(given, map(short_name, known), "Its done and undone events")
-    name = found.saga.definition.saga
-    raise CommandError(ExitCode.USAGE, f"{name} has no done or undone event {given!r}.{hint}")

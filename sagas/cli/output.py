@@ -19,16 +19,15 @@ from rich.table import Table
 from rich.text import Text
 
 from sagas.core.printable import printable
+from sagas.operating.moments import moment_of
 
 __all__ = [
     "STATUS_STYLES",
     "console",
-    "duration",
     "grid",
     "local_time",
     "print_json",
     "recent_time",
-    "rfc3339",
     "status_text",
     "table",
 ]
@@ -41,10 +40,6 @@ STATUS_STYLES = {
     "COMPENSATED": "magenta",
     "FAILED": "bold red",
 }
-
-_MOMENT_MS_MAX = 250_000_000_000_000
-"""Of the year 9892. A record may carry any time at all; one that has no date is shown by the nearest."""
-_SECOND_MS, _MINUTE_MS, _HOUR_MS, _DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
 
 
 def console() -> Console:
@@ -102,7 +97,7 @@ def status_text(status: str) -> Text:
 
 def local_time(ms: int, *, milliseconds: bool = False) -> str:
     """A moment in the reader's time zone."""
-    moment = _moment(ms).astimezone()
+    moment = moment_of(ms).astimezone()
     if milliseconds:
         return f"{moment:%H:%M:%S}.{ms % 1000:03d}"
     return f"{moment:%Y-%m-%d %H:%M:%S}"
@@ -110,30 +105,6 @@ def local_time(ms: int, *, milliseconds: bool = False) -> str:
 
 def recent_time(ms: int) -> str:
     """A moment in the reader's time zone: without the date if it is today's."""
-    moment = _moment(ms).astimezone()
+    moment = moment_of(ms).astimezone()
     today = moment.date() == datetime.now(UTC).astimezone().date()
     return f"{moment:%H:%M:%S}" if today else f"{moment:%Y-%m-%d %H:%M}"
-
-
-def rfc3339(ms: int) -> str:
-    """A moment in UTC, to the millisecond."""
-    return f"{_moment(ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(max(0, min(ms, _MOMENT_MS_MAX)) // 1000, UTC)
-
-
-def duration(ms: int | None) -> str:
-    """A span as people say it: ``12 ms``, ``3.4 s``, ``5 min 10 s``, ``2 h 3 min``, ``4 d 1 h``."""
-    if ms is None:
-        return ""
-    if ms < _SECOND_MS:
-        return f"{ms} ms"
-    if ms < _MINUTE_MS:
-        return f"{ms / _SECOND_MS:.1f} s"
-    if ms < _HOUR_MS:
-        return f"{ms // _MINUTE_MS} min {ms % _MINUTE_MS // _SECOND_MS} s"
-    if ms < _DAY_MS:
-        return f"{ms // _HOUR_MS} h {ms % _HOUR_MS // _MINUTE_MS} min"
-    return f"{ms // _DAY_MS} d {ms % _DAY_MS // _HOUR_MS} h"

@@ -18,10 +18,11 @@ from types import ModuleType
 from typing import TypeVar
 
 import sagas
-from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.cli.errors import CommandError, ExitCode
 from sagas.core.durations import span_ms
 from sagas.core.errors import SagaError
 from sagas.core.saga import Saga
+from sagas.operating.errors import nearest
 from sagas.service import Service
 
 __all__ = ["Project", "kept_ms", "open_named", "open_project"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagas.cli.dead_letters import rate_of, since_ms
-from sagas.cli.errors import CommandError, ExitCode, nearest
+from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.listing import chosen_sagas
 from sagas.cli.options import (
     ByOption,
@@ -27,6 +27,7 @@ from sagas.cli.options import (
 from sagas.core.controls import Again
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
+from sagas.operating.errors import nearest
 
 if TYPE_CHECKING:
     from sagas.cli.project import Project

@@ -96,7 +96,7 @@ class Replaying:
 
     async def _refuse_lost(self, table: RestorableTable) -> None:
         """Nobody is meant because nobody is known: that must not look like a good end."""
-        from sagas.cli.standing import standing_of
+        from sagas.operating.standing import standing_of
 
         (standing,) = await standing_of(table, [self.saga])
         if not standing.is_ready:
@@ -106,8 +106,8 @@ class Replaying:
             )
 
     async def _with_dead_letters(self, choice: Choice) -> frozenset[str]:
-        from sagas.cli.dead_letters import Wanted
         from sagas.cli.servers import open_boxes
+        from sagas.operating.letters import Wanted
 
         wanted = Wanted(reason=self.dead_letter_reason)
         async with open_boxes(self.settings, self.services, self.timeout_s, writes=False) as boxes:

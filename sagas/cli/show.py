@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from sagas.cli.lookup import Found
+    from sagas.operating.lookup import Found
     from sagas.runtime.views import SagaView, TimelineEntry
 
 __all__ = ["show"]
@@ -42,9 +42,9 @@ def show(
 
     Example: [bold]sagas show o-1042 --payloads[/bold]
     """
-    from sagas.cli.lookup import find_saga
     from sagas.cli.project import open_project
     from sagas.cli.servers import open_table, read_settings
+    from sagas.operating.lookup import find_saga
 
     settings = read_settings()
     sagas = chosen_sagas(open_project(project), saga)
@@ -67,10 +67,12 @@ def _view(found: Found) -> SagaView:
 
 
 def _print_json(found: Found, *, payloads: bool) -> None:
-    from sagas.cli.mending import mends_of
-    from sagas.cli.output import print_json, rfc3339
-    from sagas.cli.timers import json_of, lines_of
-    from sagas.cli.words import reason_of, retrying_json, waiting_json
+    from sagas.cli.output import print_json
+    from sagas.cli.timers import json_of
+    from sagas.operating.mending import mends_of
+    from sagas.operating.moments import rfc3339
+    from sagas.operating.timers import lines_of
+    from sagas.operating.words import reason_of, retrying_json, waiting_json
 
     view, deadline_ms = _view(found), found.instance.deadline_ms
     reason = reason_of(view)
@@ -128,7 +130,8 @@ def _payload(entry: TimelineEntry) -> object:
 
 
 def _print_tables(found: Found, *, payloads: bool) -> None:
-    from sagas.cli.output import console, duration, local_time, table
+    from sagas.cli.output import console, local_time, table
+    from sagas.operating.moments import duration
 
     out, view = console(), _view(found)
     _print_head(out, found, view)
@@ -164,7 +167,8 @@ def _print_ledger(out: Console, view: SagaView) -> None:
 
 def _print_timers(out: Console, found: Found) -> None:
     from sagas.cli.output import local_time, table
-    from sagas.cli.timers import due_words, lines_of
+    from sagas.cli.timers import due_words
+    from sagas.operating.timers import lines_of
 
     rows = table("timer", "due", "", "then")
     for line in lines_of(found.instance):
@@ -176,7 +180,7 @@ def _print_timers(out: Console, found: Found) -> None:
 
 def _print_mends(out: Console, found: Found) -> None:
     """Each command on one line however long it is, to be copied."""
-    from sagas.cli.mending import mends_of
+    from sagas.operating.mending import mends_of
 
     mends = mends_of(found.instance, found.saga, several=found.several)
     if mends:
@@ -205,7 +209,7 @@ def _event(entry: TimelineEntry, *, payloads: bool) -> Text:
 def _print_head(out: Console, found: Found, view: SagaView) -> None:
     from sagas.cli.output import grid, local_time, status_text
     from sagas.cli.timers import due_words
-    from sagas.cli.words import awaited_words, reason_of, retrying_words
+    from sagas.operating.words import awaited_words, reason_of, retrying_words
 
     head = grid()
     head.add_row("saga", f"{view.saga} {view.saga_id}")

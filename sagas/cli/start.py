@@ -91,7 +91,7 @@ def _event(saga: type[Saga], content: dict[str, JsonValue]) -> Event:
 
 async def _start(settings: SagaSettings, saga: type[Saga], event: Event, timeout_s: float) -> str:
     from sagas.cli.servers import open_client, open_table
-    from sagas.cli.standing import standing_of
+    from sagas.operating.standing import standing_of
 
     async with (
         open_table(settings, timeout_s, within_s=3 * timeout_s) as table,

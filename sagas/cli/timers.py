@@ -1,13 +1,12 @@
 """``sagas timers``: what is due when, and what happens then.
 
-Owns the words for it, for ``timers`` and ``show`` alike. Looks only.
+Looks only.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,30 +20,14 @@ from sagas.cli.options import (
     SagaOption,
     TimeoutOption,
 )
-from sagas.cli.words import short_name
-from sagas.core.controls import TimerDue, decide_control
-from sagas.core.definition import Role
 from sagas.core.errors import ContractViolation
-from sagas.core.instance import Instance
 from sagas.core.saga import Saga
-from sagas.core.timers import PROOF, RETRY, timers_of
+from sagas.operating.timers import TimerLine, lines_of, unrecorded
 
 if TYPE_CHECKING:
     from sagas.ports import SagaTable, Timer
 
-__all__ = ["TimerLine", "due_words", "json_of", "lines_of", "timers", "unrecorded"]
-
-
-@dataclass(frozen=True, slots=True)
-class TimerLine:
-    """A timer that is set. ``event`` is what a participant would record, ``then`` says it in words."""
-
-    saga: str
-    saga_id: str
-    timer: str
-    due_ms: int
-    then: str
-    event: str | None = None
+__all__ = ["due_words", "json_of", "timers"]
 
 
 def timers(
@@ -109,41 +92,10 @@ async def _line(table: SagaTable, saga: type[Saga], timer: Timer) -> TimerLine:
     return unrecorded(timer)
 
 
-def unrecorded(timer: Timer) -> TimerLine:
-    """What happens with a timer of which the record knows nothing."""
-    if timer.name.startswith(RETRY):  # set with a note: the message in the retry topic may be gone
-        return TimerLine(*timer, "it is tried again, if it was not yet")
-    return TimerLine(*timer, "nothing: it is cleared")
-
-
-def lines_of(instance: Instance) -> list[TimerLine]:
-    """The timers of an instance, those due first on top."""
-    lines = [
-        TimerLine(instance.definition.saga, instance.saga_id, name, due_ms, *_then(instance, name))
-        for name, due_ms in timers_of(instance).items()
-    ]
-    return sorted(lines, key=lambda line: line.due_ms)
-
-
-def _then(instance: Instance, name: str) -> tuple[str, str | None]:
-    if name == PROOF:
-        return "events that may not be on Kafka are emitted again", None
-    emission = decide_control(instance, TimerDue(name, timers_of(instance)[name]))
-    if emission is None:
-        return "nothing", None
-    match emission.role:
-        case Role.OTHERWISE:
-            return f"the saga goes on along {short_name(emission.type)}", emission.type
-        case Role.PARKED:
-            return "the saga parks", emission.type
-        case _:
-            return "the saga compensates", emission.type
-
-
 def due_words(due_ms: int) -> str:
     """``in 3.4 s``, or ``12 ms ago``."""
     from sagas.adapters.clock import SystemClock
-    from sagas.cli.output import duration
+    from sagas.operating.moments import duration
 
     left_ms = due_ms - SystemClock().now_ms()
     return f"in {duration(left_ms)}" if left_ms >= 0 else f"{duration(-left_ms)} ago"
@@ -151,7 +103,7 @@ def due_words(due_ms: int) -> str:
 
 def json_of(line: TimerLine) -> dict[str, object]:
     """The timer for scripts."""
-    from sagas.cli.output import rfc3339
+    from sagas.operating.moments import rfc3339
 
     return {
         "saga": line.saga,

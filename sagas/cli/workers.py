@@ -94,7 +94,7 @@ async def _look(
 
 
 def _unknown(service: str, found: Sequence[ServiceStanding]) -> str:
-    from sagas.cli.errors import nearest
+    from sagas.operating.errors import nearest
 
     hint = nearest(service, (one.service for one in found), "Services there")
     return f"There is no service {service!r}.{hint}"
@@ -126,7 +126,7 @@ def _print_json(found: _Found) -> None:
 
 
 def _worker_json(worker: WorkerReport) -> dict[str, object]:
-    from sagas.cli.output import rfc3339
+    from sagas.operating.moments import rfc3339
 
     error = worker.last_error
     return {
@@ -178,7 +178,8 @@ _NUMBERS = ("workers", "behind", "waiting", "partitions", "in flight")
 
 
 def _workers_table(there: Sequence[WorkerReport], now_ms: int) -> object:
-    from sagas.cli.output import duration, table
+    from sagas.cli.output import table
+    from sagas.operating.moments import duration
 
     columns = ("service", "process", "version", "state", "up", "seen", "partitions", "in flight")
     rows = table(*columns, right=frozenset(_NUMBERS))
@@ -213,7 +214,7 @@ def _state(worker: WorkerReport) -> Text:
 
 def _remarks(worker: WorkerReport, now_ms: int) -> list[str]:
     """What does not fit into a column."""
-    from sagas.cli.output import duration
+    from sagas.operating.moments import duration
     from sagas.core.printable import printable
 
     who, lines = f"{worker.service} on {_process(worker)}", []

@@ -12,13 +12,14 @@ from hypothesis import given
 
 from sagas.cli import listing, show
 from sagas.cli.letters import print_letters, print_shown
-from sagas.cli.lookup import Found
-from sagas.cli.output import local_time, print_json, recent_time, rfc3339
+from sagas.cli.output import local_time, print_json, recent_time
 from sagas.core.definition import STEP_FAILED, Direction, Role
 from sagas.core.evolve import evolve
 from sagas.core.framework_events import StepFailed
 from sagas.core.instance import Fact, Instance
 from sagas.observability.logs import configure_logs
+from sagas.operating.lookup import Found
+from sagas.operating.moments import rfc3339
 from sagas.ports import Listed, Record, Row, Stamp
 from sagas.runtime.dead_letter_box import fold
 from sagas.runtime.views import view_of

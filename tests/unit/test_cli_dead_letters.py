@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sagas.cli.dead_letters import Wanted, rate_of, since_ms
-from sagas.cli.letters import Parked, print_letters, safe
+from sagas.cli.dead_letters import rate_of, since_ms
+from sagas.cli.letters import print_letters
+from sagas.operating.letters import Parked, Wanted, safe
 from sagas.runtime.dead_letter_box import Letter
 from tests.cli_project import Project, write_project
 

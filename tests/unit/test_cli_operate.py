@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sagas.cli.mending import mends_of, refusal_of
-from sagas.cli.timers import lines_of
 from sagas.core.controls import Cancel, Control, Resume, Skip
 from sagas.core.definition import SAGA_PARKED, START, Direction, Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.evolve import evolve
 from sagas.core.framework_events import SkipRequested
 from sagas.core.instance import Fact, Instance
+from sagas.operating.mending import mends_of, refusal_of
+from sagas.operating.timers import lines_of
 from sagas.runtime.decisions import skip_event
 from sagas.runtime.operator import outlook_of
 from tests.cli_project import Project, write_project

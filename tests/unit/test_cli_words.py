@@ -8,18 +8,19 @@ import time
 
 import pytest
 
-from sagas.cli.output import duration, recent_time, rfc3339
-from sagas.cli.timers import unrecorded
+from sagas.cli.output import recent_time
 from sagas.cli.topics import TopicState, compare
-from sagas.cli.words import (
+from sagas.core.definition import Direction
+from sagas.core.instance import SagaStatus
+from sagas.operating.moments import duration, rfc3339
+from sagas.operating.timers import unrecorded
+from sagas.operating.words import (
     reason_of,
     retrying_json,
     retrying_words,
     waiting_json,
     waiting_words,
 )
-from sagas.core.definition import Direction
-from sagas.core.instance import SagaStatus
 from sagas.ports import NewTopic, Timer, TopicDescription
 from sagas.runtime.views import Retrying, SagaView, Waiting
 

@@ -26,7 +26,6 @@ from sagas import (
     StepContext,
 )
 from sagas.adapters.memory.journal import MemoryJournal
-from sagas.cli.mending import mends_of
 from sagas.core.controls import Compensate
 from sagas.core.definition import SAGA_CANCELLED, SAGA_PARKED, SAGA_RESUMED, START, Role
 from sagas.core.evolve import evolve
@@ -38,6 +37,7 @@ from sagas.core.framework_events import (
     SagaParked,
 )
 from sagas.core.instance import Fact, Instance
+from sagas.operating.mending import mends_of
 from sagas.runtime.operator import outlook_of
 from sagas.runtime.views import Outstanding, SagaView
 from sagas.testing import SagaTestEnvironment

@@ -9,12 +9,12 @@ import json
 import shlex
 from dataclasses import dataclass
 
-from sagas.cli.words import short_name, waiting_text
 from sagas.core.controls import Cancel, Compensate, Control, Resume, RetryNow, Skip
 from sagas.core.definition import START, Direction, Role
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.saga import Saga
 from sagas.core.starts import key_of_instance
+from sagas.operating.words import short_name, waiting_text
 from sagas.runtime.operator import outlook_of
 from sagas.runtime.views import waits_for
 

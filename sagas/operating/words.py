@@ -12,6 +12,7 @@ from sagas.core.definition import SAGA_PARKED, STEP_FAILED, UNDO_FAILED, Directi
 from sagas.core.errors import WORDS_MAX
 from sagas.core.instance import SagaStatus
 from sagas.core.printable import printable
+from sagas.operating.moments import rfc3339
 from sagas.runtime.views import Retrying, SagaView, Waiting
 
 __all__ = [
@@ -113,8 +114,6 @@ def retrying_words(retrying: Retrying, attempts: int, due: str) -> str:
 
 def retrying_json(retrying: Retrying, attempts: int) -> dict[str, object]:
     """The same for scripts."""
-    from sagas.cli.output import rfc3339
-
     return {
         "step": retrying.step,
         "service": retrying.service,

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sagas.cli.errors import CommandError, ExitCode
-from sagas.cli.standing import standing_of, unprepared_words
 from sagas.core.instance import Instance
 from sagas.core.saga import Saga
+from sagas.operating.errors import Misasked, NotFound, Unanswered
+from sagas.operating.standing import standing_of, unprepared_words
 from sagas.restoring import TableLost
+from sagas.wire.stored import decode_instance
 
 if TYPE_CHECKING:
     from sagas.ports import Row
@@ -34,33 +35,30 @@ class Found:
 async def find_saga(
     table: RestorableTable, sagas: Sequence[type[Saga]], saga_id: str, namespace: str
 ) -> Found:
-    """The one saga with this id, loaded with its events. Raises CommandError, TableUnavailable, and
+    """The one saga with this id, loaded with its events. Raises OperatingError, TableUnavailable, and
     ContractViolation for one that another version of the saga has written.
     """
-    from sagas.wire.stored import decode_instance
-
     try:
         rows = await asyncio.gather(*(table.load(one.name, saga_id, events=True) for one in sagas))
     except TableLost as error:
         blank = [one.saga for one in await standing_of(table, sagas) if one.is_blank]
         if not blank:
             raise
-        raise CommandError(ExitCode.UNAVAILABLE, unprepared_words(blank, namespace)) from error
+        raise Unanswered(unprepared_words(blank, namespace)) from error
     there = [(saga, row) for saga, row in zip(sagas, rows, strict=True) if row is not None]
     if not there:
         raise _missing(sagas, saga_id, namespace)
     if len(there) > 1:
         names = " or ".join(f"--saga {saga.name}" for saga, _ in there)
-        raise CommandError(ExitCode.USAGE, f"{saga_id!r} is in several sagas: say {names}.")
+        raise Misasked(f"{saga_id!r} is in several sagas: say {names}.")
     ((saga, row),) = there
     instance = decode_instance(saga.definition, saga_id, row.state, notes=row.notes)
     return Found(saga, saga_id, row, instance, len(sagas) > 1)
 
 
-def _missing(sagas: Sequence[type[Saga]], saga_id: str, namespace: str) -> CommandError:
+def _missing(sagas: Sequence[type[Saga]], saga_id: str, namespace: str) -> NotFound:
     looked = ", ".join(saga.name for saga in sagas)
-    return CommandError(
-        ExitCode.NOT_FOUND,
+    return NotFound(
         f"There is no {saga_id!r} in {looked} (namespace {namespace}): not started, not seen by a "
         "worker yet, or expired. `sagas list` shows which there are; SAGAS_NAMESPACE and "
         "SAGAS_REDIS say where it looks.",
