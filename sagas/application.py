@@ -26,7 +26,7 @@ from sagas.core.events import FRAMEWORK_PUBLISHER
 from sagas.core.saga import Saga
 from sagas.limits import memory_bound, worker_settings
 from sagas.ports import Broker, BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescription
-from sagas.restoring import RestorableTable
+from sagas.ports.listing import ListedTable
 from sagas.runtime.assembly import Platform, ServiceRunner
 from sagas.runtime.client import SagaClient
 from sagas.runtime.dead_letter_box import DeadLetterBox
@@ -98,7 +98,7 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
 
 
 @asynccontextmanager
-async def saga_table(settings: SagaSettings, *, timeout_s: float) -> AsyncIterator[RestorableTable]:
+async def saga_table(settings: SagaSettings, *, timeout_s: float) -> AsyncIterator[ListedTable]:
     """The saga table alone, connected, for those who only look.
 
     Does not wait for a server that is away. Raises TableUnavailable once a call has taken

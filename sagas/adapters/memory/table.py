@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from sagas.adapters.memory.listing import MemoryListing
 from sagas.adapters.memory.markers import Markers
 from sagas.core.errors import ContractViolation
 from sagas.core.instance import SagaStatus
@@ -45,6 +46,7 @@ class MemorySagaTable:
         self._markers = Markers()
         self._rows: dict[tuple[str, str], _Stored] = {}
         self._index: dict[tuple[str, str], dict[str, int]] = {}
+        self.listing = MemoryListing(self._index)
         self._timers: list[dict[str, Timer]] = [{} for _ in range(BUCKETS)]
 
     async def start(self) -> None:

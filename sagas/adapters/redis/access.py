@@ -24,7 +24,7 @@ _CONNECTING = (
     "evalsha",
 )
 _ROWS = ("hget", "hmget", "hgetall", "hset", "hdel", "del")
-_INDEXES = ("zadd", "zrem", "zrange", "zscore", "zcard")
+_INDEXES = ("zadd", "zrem", "zrange", "zscore", "zcard", "zcount")
 _LEASE = ("get", "set")
 _REGISTER = ("pexpire",)
 

@@ -27,6 +27,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from sagas.adapters.redis.batches import Batches
 from sagas.adapters.redis.identity import on_connect
 from sagas.adapters.redis.keys import Keys
+from sagas.adapters.redis.listing import RedisListing
 from sagas.adapters.redis.members import SEPARATOR, earliest, member_of, notes_of, score_of
 from sagas.adapters.redis.quietest import quietest
 from sagas.adapters.redis.restoring import RedisRestoring, Restoring, unready
@@ -72,6 +73,7 @@ class RedisSagaTable(RedisRestoring):
         self._keys = Keys(settings.namespace)
         self._store, self._postpone = script("store"), script("postpone")
         self._annotate = script("annotate")
+        self.listing = RedisListing(self._keys, self._call)
         super().__init__(Restoring(self._keys, self._run, self._call, settings.address))
 
     async def start(self) -> None:
