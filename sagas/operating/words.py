@@ -6,6 +6,7 @@ Owns the words, for ``list`` and ``show`` alike. Pure.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sagas.core.definition import SAGA_PARKED, STEP_FAILED, UNDO_FAILED, Direction
@@ -41,16 +42,24 @@ class Reason:
         return {"event": self.event, "payload": self.payload, "text": self.text}
 
 
-def reason_of(view: SagaView) -> Reason | None:
-    """Why the saga is parked or has turned back; None for one that goes, or went, its way."""
+def reason_of(view: SagaView, shown: Callable[[str, str], object] | None = None) -> Reason | None:
+    """Why the saga is parked or has turned back; None for one that goes, or went, its way.
+
+    ``shown`` says what of an event's payload may be told; all of it if left out.
+    """
     if view.reason is None:
         return None
     event, _, text = view.reason.partition(" ")
+    payload: object
     try:
-        payload: object = json.loads(text) if text else None
+        payload = (shown or _all_of_it)(event, text) if text else None
     except (ValueError, RecursionError):
         payload = text
     return Reason(event, payload, printable(_explained(event, payload), chars_max=WORDS_MAX))
+
+
+def _all_of_it(_event: str, payload: str) -> object:
+    return json.loads(payload)
 
 
 def _explained(event: str, payload: object) -> str:

@@ -16,10 +16,14 @@ __all__ = ["Cursor", "ListedTable", "SagaListing"]
 
 
 class Cursor(NamedTuple):
-    """Where a page ended: an instance's last change, in milliseconds since the epoch, and its id."""
+    """Where a page ended: an instance's last change, in milliseconds since the epoch, and its id.
+
+    ``inclusive``: that very instance is still to come.
+    """
 
     changed_at_ms: int
     saga_id: str
+    inclusive: bool = False
 
 
 class SagaListing(Protocol):

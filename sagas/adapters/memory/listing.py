@@ -35,12 +35,12 @@ class MemoryListing:
             for saga_id, at_ms in self._index.get((saga, status), {}).items()
             if since_ms <= at_ms and (until_ms is None or at_ms <= until_ms)
         ]
-        if oldest_first:
-            left = (one for one in fit if after is None or one[:2] > after)
-            found = heapq.nsmallest(limit, left)
-        else:
-            left = (one for one in fit if after is None or one[:2] < after)
-            found = heapq.nlargest(limit, left)
+        left = (
+            one
+            for one in fit
+            if after is None or _is_left(one[:2], after, oldest_first=oldest_first)
+        )
+        found = (heapq.nsmallest if oldest_first else heapq.nlargest)(limit, left)
         return [
             Listed(saga=saga, saga_id=saga_id, status=status, changed_at_ms=at_ms)
             for at_ms, saga_id, status in found
@@ -54,3 +54,11 @@ class MemoryListing:
             status: sum(at_ms >= since_ms for at_ms in self._index.get((saga, status), {}).values())
             for status in statuses
         }
+
+
+def _is_left(entry: tuple[int, str], after: Cursor, *, oldest_first: bool) -> bool:
+    """Whether the pages before did not have it."""
+    ended = after[:2]
+    if entry == ended:
+        return after.inclusive
+    return entry > ended if oldest_first else entry < ended

@@ -40,6 +40,7 @@ class _Range:
     until_ms: int | str
     oldest_first: bool
     after: Entry | None
+    inclusive: bool = False
 
     def command(self, index: _Index, chunk: int) -> tuple[str | int, ...]:
         bounds: tuple[str | int, ...] = (self.until_ms, self.since_ms, "BYSCORE", "REV")
@@ -52,7 +53,9 @@ class _Range:
 
     def is_left(self, entry: Entry) -> bool:
         """Whether the pages before did not have it."""
-        return self.after is None or self.comes_first(self.after, entry)
+        if self.after is None or entry == self.after:
+            return self.after is None or self.inclusive
+        return self.comes_first(self.after, entry)
 
 
 class RedisListing:
@@ -135,10 +138,10 @@ def _range(
         return _Range(since_ms, most, oldest_first, None)
     entry = (after.changed_at_ms, after.saga_id.encode())
     if oldest_first:
-        return _Range(max(since_ms, entry[0]), most, oldest_first, entry)
-    return _Range(
-        since_ms, entry[0] if until_ms is None else min(until_ms, entry[0]), oldest_first, entry
-    )
+        since_ms = max(since_ms, entry[0])
+    else:
+        most = entry[0] if until_ms is None else min(until_ms, entry[0])
+    return _Range(since_ms, most, oldest_first, entry, after.inclusive)
 
 
 def _sorted(found: Mapping[bytes, tuple[int, str]], range_: _Range) -> list[Entry]:
