@@ -33,6 +33,7 @@ from sagas.cli.start import start
 from sagas.cli.timers import timers
 from sagas.cli.topics import topics
 from sagas.cli.workers import workers
+from sagas.cli.web import web
 from sagas.core.errors import SagaError
 from sagas.core.printable import printable
 
@@ -74,6 +75,7 @@ app.command("rebuild")(rebuild)
 app.command("verify")(verify)
 app.add_typer(dead_letters)
 app.add_typer(topics)
+app.command("web")(web)
 app.command("check")(check)
 app.command("graph")(graph)
 app.command("diff")(diff)

@@ -75,5 +75,14 @@ class LogEvent(StrEnum):
     TRACING_ON = "tracing.on"
     TRACING_UNAVAILABLE = "tracing.unavailable"
 
+    # the web console
+    CONSOLE_LISTENING = "console.listening"
+    CONSOLE_SIGNED_IN = "console.signed_in"
+    CONSOLE_SIGNED_OUT = "console.signed_out"
+    CONSOLE_SIGN_IN_FAILED = "console.sign_in_failed"
+    CONSOLE_ACTION = "console.action"
+    CONSOLE_REFUSED = "console.refused"
+    CONSOLE_FAILED = "console.failed"
+
     # of other libraries, whose text is in ``message``
     LIBRARY_MESSAGE = "library.message"

@@ -18,7 +18,7 @@ from sagas.operating.words import short_name, waiting_text
 from sagas.runtime.operator import outlook_of
 from sagas.runtime.views import waits_for
 
-__all__ = ["Mend", "mends_of", "refusal_of"]
+__all__ = ["Mend", "blank_payload", "mends_of", "refusal_of", "skip_words", "skippable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,10 @@ def mends_of(instance: Instance, saga: type[Saga], *, several: bool) -> list[Men
     if instance.status is not SagaStatus.PARKED:
         return []
     mends = [Mend(_command("resume", instance, several=several), "tries again what failed")]
-    for type_ in dict.fromkeys(_skippable(instance)):
-        if _leads_somewhere(instance, Skip(type_)):
-            outcome = instance.definition.outcome_of[type_]
-            ended = "done" if outcome.role is Role.DONE else "undone"
-            rest = [short_name(type_), *_payload_option(saga, instance.saga_id, type_)]
-            command = _command("skip", instance, *rest, several=several)
-            mends.append(Mend(command, f"says that {outcome.step} is {ended}, by hand"))
+    for type_ in skippable(instance):
+        rest = [short_name(type_), *_payload_option(saga, instance.saga_id, type_)]
+        command = _command("skip", instance, *rest, several=several)
+        mends.append(Mend(command, f"says that {skip_words(instance, type_)}, by hand"))
     if _leads_somewhere(instance, Cancel()):
         command = _command("compensate", instance, several=several)
         mends.append(Mend(command, "gives it up and turns it back"))
@@ -112,25 +109,37 @@ def _leads_somewhere(instance: Instance, control: Cancel | Resume | Skip) -> boo
     return bool(outlook_of(instance, control, 0).emissions)
 
 
-def _skippable(instance: Instance) -> list[str]:
-    found = []
+def skip_words(instance: Instance, type_: str) -> str:
+    """What somebody says who gives this event by hand: ``notify is done``."""
+    outcome = instance.definition.outcome_of[type_]
+    return f"{outcome.step} is {'done' if outcome.role is Role.DONE else 'undone'}"
+
+
+def skippable(instance: Instance) -> list[str]:
+    """The events that can be given by hand for what a saga is parked for."""
+    found: list[str] = []
     for fact in _parkings(instance):
         step = instance.definition.by_name[fact.step]
         types = step.done if fact.direction is Direction.FORWARD else (step.undone,)
         found += [type_ for type_ in types if type_ is not None and type_ not in instance.facts]
-    return found
+    return [one for one in dict.fromkeys(found) if _leads_somewhere(instance, Skip(one))]
 
 
 def _payload_option(saga: type[Saga], saga_id: str, type_: str) -> list[str]:
     """Nothing where the key alone will do; else what has to be filled in."""
+    payload = blank_payload(saga, saga_id, type_)
+    if len(payload) == 1:
+        return []
+    return ["--payload", shlex.quote(json.dumps(payload, ensure_ascii=False))]
+
+
+def blank_payload(saga: type[Saga], saga_id: str, type_: str) -> dict[str, str]:
+    """What an event given by hand has to carry: the business key, and what is to be filled in."""
     key, fields = saga.definition.key, saga.events[type_].model_fields
     asked = [
         field.alias or name for name, field in fields.items() if field.is_required() and name != key
     ]
-    if not asked:
-        return []
-    payload = {key: key_of_instance(saga_id)} | dict.fromkeys(asked, "...")
-    return ["--payload", shlex.quote(json.dumps(payload, ensure_ascii=False))]
+    return {key: key_of_instance(saga_id)} | dict.fromkeys(asked, "...")
 
 
 def _command(verb: str, instance: Instance, *rest: str, several: bool) -> str:

@@ -79,13 +79,14 @@ class KafkaAdmin:
             yield record
 
     async def read_partitions(
-        self, partitions: Collection[TopicPartition]
+        self, partitions: Collection[TopicPartition], *, last: int | None = None
     ) -> AsyncIterator[Record]:
         """Every record that is there now, in offset order for each partition; joins no group.
 
-        Raises BrokerUnavailable.
+        With ``last``, only those of the last so many offsets of each. Raises BrokerUnavailable.
         """
-        async for record in read_to_end(self._connection, self._settings, partitions):
+        reading = read_to_end(self._connection, self._settings, partitions, last=last)
+        async for record in reading:
             yield record
 
     async def retention_ms(self, topics: Collection[str]) -> Mapping[str, int]:

@@ -23,9 +23,14 @@ __all__ = ["read_to_end"]
 
 
 async def read_to_end(
-    connection: Connection, settings: KafkaSettings, partitions: Collection[TopicPartition]
+    connection: Connection,
+    settings: KafkaSettings,
+    partitions: Collection[TopicPartition],
+    *,
+    last: int | None = None,
 ) -> AsyncIterator[Record]:
-    """Every record between beginning and end, as they are when this begins.
+    """Every record between beginning and end, as they are when this begins; with ``last`` only those of the
+    last so many offsets of each partition.
 
     Raises BrokerUnavailable when nothing has come for the request timeout, or a record is unreadable.
     """
@@ -42,7 +47,8 @@ async def read_to_end(
     try:
         async with asyncio.timeout(settings.connect_timeout_ms / 1000):
             await consumer.start()
-        left = await _begin(consumer, settings, [KafkaPartition(*one) for one in partitions])
+        wanted = [KafkaPartition(*one) for one in partitions]
+        left = await _begin(consumer, settings, wanted, last)
         while left:
             for record in await _fetch(consumer, settings, left):
                 yield record
@@ -57,17 +63,21 @@ def _doing(partitions: Collection[TopicPartition]) -> str:
 
 
 async def _begin(
-    consumer: AIOKafkaConsumer, settings: KafkaSettings, partitions: list[KafkaPartition]
+    consumer: AIOKafkaConsumer,
+    settings: KafkaSettings,
+    partitions: list[KafkaPartition],
+    last: int | None,
 ) -> dict[KafkaPartition, int]:
-    """Stand at the beginning of each partition that holds something; returns their ends."""
+    """Stand where to begin in each partition that holds something; returns their ends."""
     async with asyncio.timeout(settings.request_timeout_ms / 1000):
         ends: dict[KafkaPartition, int] = await consumer.end_offsets(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
     left = {part: end for part, end in ends.items() if beginnings[part] < end}
     if left:
         consumer.assign(list(left))
-        for partition in left:
-            consumer.seek(partition, beginnings[partition])
+        for partition, end in left.items():
+            nearest = 0 if last is None else end - last
+            consumer.seek(partition, max(beginnings[partition], nearest))
     return left
 
 
