@@ -69,10 +69,12 @@ class Resolving:
         self, boxes: Sequence[DeadLetterBox], wanted: Wanted, done: Resolved
     ) -> list[Copies]:
         """The open letters, oldest first, those of one record together."""
+        every = wanted.id is not None
+        read = await asyncio.gather(*(box.letters(include_resolved=every) for box in boxes))
         found = [
             (box, letter)
-            for box in boxes
-            for letter in await box.letters(include_resolved=wanted.id is not None)
+            for box, letters in zip(boxes, read, strict=True)
+            for letter in letters
             if wanted.matches(letter)
         ]
         by_id: dict[str, Copies] = {}

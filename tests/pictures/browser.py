@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from local_stack.packages import need
 
-__all__ = ["evaluated"]
+__all__ = ["chromium", "evaluated"]
 
 
-def _chromium() -> str:
+def chromium() -> str:
     """The browser; without one, skip at a developer's, and install Debian's where CI promises one."""
     if found := shutil.which("chromium"):
         return found
@@ -37,7 +37,7 @@ def evaluated(folder: Path, body: str, script: str) -> Any:
     )
     shown = subprocess.run(
         [
-            _chromium(),
+            chromium(),
             *("--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
             *(f"--user-data-dir={folder / 'profile'}", page.as_uri()),
         ],

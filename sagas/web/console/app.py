@@ -126,8 +126,6 @@ async def _saga_error(request: Request, error: Exception) -> Response:
         ((status, title) for kind, status, title in _ERRORS if isinstance(error, kind)),
         (500, "This can not be done"),
     )
-    if isinstance(error, Refused) and request.method == "POST":
-        console_of(request).journal.refused(_who(request), _line(request), str(error))
     said = str(error) or "It has taken too long."
     return _told(request, status, title, said)
 

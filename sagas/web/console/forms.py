@@ -11,8 +11,9 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from sagas.operating.errors import Refused
-from sagas.web.console.guard import session_of
+from sagas.web.console.guard import session_of, user_of
 from sagas.web.console.sessions import Signer
+from sagas.web.console.state import console_of
 
 __all__ = ["TOKEN", "form_of"]
 
@@ -21,8 +22,21 @@ _BYTES_MAX = 64 * 1024
 _FIELDS_MAX = 50
 
 
-async def form_of(request: Request, signer: Signer) -> Mapping[str, str]:
-    """The fields of a form, the first of each name. Raises Refused for one that is not of our own pages."""
+async def form_of(request: Request) -> Mapping[str, str]:
+    """The fields of a form, the first of each name. Raises Refused for one that is not of our own pages,
+    which is recorded.
+    """
+    console = console_of(request)
+    try:
+        return await _read(request, console.signer)
+    except Refused as error:
+        user = user_of(request)
+        who = "nobody" if user is None else user.name
+        console.journal.refused(who, f"POST {request.url.path}", str(error))
+        raise
+
+
+async def _read(request: Request, signer: Signer) -> Mapping[str, str]:
     body = b""
     async for part in request.stream():
         body += part

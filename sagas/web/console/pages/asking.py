@@ -235,7 +235,7 @@ async def ask(request: Request) -> HTMLResponse:
     """Ask it, and tell what came of it."""
     user = required(request, Role.OPERATOR)
     console = console_of(request)
-    said = await form_of(request, console.signer)
+    said = await form_of(request)
     asked = _asked(request, said, user.name)
     about = f"{asked.saga} {asked.saga_id}"
     try:

@@ -5,6 +5,7 @@ Owns the forms. What is resolved, and once, is ``sagas.operating.resolving``'s, 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -84,12 +85,9 @@ def _filter(said: Mapping[str, str]) -> _Filter:
 
 
 async def _found(boxes: Boxes, wanted: Wanted, *, resolved: bool) -> list[Letter]:
-    found = [
-        letter
-        for box in boxes.boxes
-        for letter in await box.letters(include_resolved=resolved)
-        if wanted.matches(letter)
-    ]
+    reading = (box.letters(include_resolved=resolved) for box in boxes.boxes)
+    read = await asyncio.gather(*reading)
+    found = [letter for letters in read for letter in letters if wanted.matches(letter)]
     return sorted(found, key=lambda one: one.time_ms, reverse=True)
 
 
@@ -198,7 +196,7 @@ async def resolve(request: Request) -> HTMLResponse:
     """Replay or discard, and tell what came of it."""
     console = console_of(request)
     required(request, Role.OPERATOR)
-    said = await form_of(request, console.signer)
+    said = await form_of(request)
     asked, what, why = _filter(said), said.get("what", ""), said.get("why", "").strip()
     by = _required(request, asked)
     if not why or len(why) > _WHY_MAX:
@@ -210,9 +208,8 @@ async def resolve(request: Request) -> HTMLResponse:
         async with console.servers.boxes(asked.services(console), writes=True) as boxes:
             await resolving.run(boxes.boxes, asked.wanted, done)
     except SagaError as error:
-        console.journal.action(
-            by, what, about, why, f"{len(done.letters)} of {done.total}: {error}"
-        )
+        so_far = f"{len(done.letters)} of {done.total}, then: " if done.letters else ""
+        console.journal.action(by, what, about, why, f"{so_far}{error}")
         if not done.letters:
             raise
         raise Unanswered(

@@ -60,7 +60,7 @@ async def form(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Begin a session, if it is their password."""
     console, attempts = console_of(request), request.app.state.attempts
-    said = await form_of(request, console.signer)
+    said = await form_of(request)
     after, name = _next(said.get("next", "/")), said.get("name", "").strip()
     client = "" if request.client is None else request.client.host
     if console.users is None:
@@ -85,7 +85,7 @@ def _again(request: Request, after: str, problem: str, status: int) -> HTMLRespo
 async def sign_out(request: Request) -> Response:
     """End the session in this browser."""
     console, user = console_of(request), user_of(request)
-    await form_of(request, console.signer)
+    await form_of(request)
     request.scope["state"]["new_session"] = console.signer.begun("", time.time())
     if user is not None:
         console.journal.signed_out(user.name)
