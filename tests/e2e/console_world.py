@@ -142,12 +142,12 @@ class ConsoleWorld:
         }
         return inherited | self._servers | {"PYTHONPATH": str(ROOT)}
 
-    def place(self, *ids: str) -> None:
-        """Place orders; those that begin with ``rare`` ask for what is out of stock."""
+    def place(self, *ids: str, customer: str = "ada") -> None:
+        """Place orders of a customer, of whom ``broke`` has no money; ``rare…`` ask for what there is not."""
         orders = [
             OrderPlaced(
                 order_id=id_,
-                customer_id="broke" if id_.startswith("broke") else "ada",
+                customer_id=customer,
                 lines=(
                     OrderLine(
                         sku="rare" if id_.startswith("rare") else "tea",

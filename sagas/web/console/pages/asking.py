@@ -200,8 +200,13 @@ def _form(
         payload=payload,
         before=found.instance.status.value,
         expected=_expected(outlook, found.instance),
-        told=_told(outlook, None if wish is None else wish.request),
+        told=_told(outlook, None if wish is None else _as_shown(wish.request)),
     )
+
+
+def _as_shown(request: Event) -> Event:
+    """With a reason still to be given."""
+    return request if getattr(request, "why", "") else request.model_copy(update={"why": "…"})
 
 
 def _told(outlook: Outlook | None, request: Event | None) -> dict[str, object]:
