@@ -26,7 +26,7 @@ from sagas.core.events import FRAMEWORK_PUBLISHER
 from sagas.core.saga import Saga
 from sagas.limits import memory_bound, worker_settings
 from sagas.ports import Broker, BrokerAdmin, NewTopic, Outbox, SagaTable, TopicDescription
-from sagas.ports.listing import ListedTable
+from sagas.restoring import ListedTable
 from sagas.runtime.assembly import Platform, ServiceRunner
 from sagas.runtime.client import SagaClient
 from sagas.runtime.dead_letter_box import DeadLetterBox

@@ -18,8 +18,10 @@ from sagas.ports import (
     TopicDescription,
     TopicPartition,
 )
+from sagas.ports.listing import SagaListing
 
 __all__ = [
+    "ListedTable",
     "Marker",
     "RestorableTable",
     "TableLost",
@@ -98,6 +100,14 @@ class RestorableTable(SagaTable, Protocol):
         """Forget instances that have ended and were last changed before that moment, with their index
         entries; at most ``limit`` for each bucket and status. Returns how many. Safe to repeat.
         """
+
+
+class ListedTable(RestorableTable, Protocol):
+    """A saga table that can be looked through."""
+
+    @property
+    def listing(self) -> SagaListing:
+        """Its index."""
 
 
 class TopicReader(Protocol):

@@ -13,7 +13,7 @@ from sagas.adapters.clock import RandomIds, SystemClock
 from sagas.adapters.memory.broker import MemoryBroker
 from sagas.adapters.memory.table import MemorySagaTable
 from sagas.ports import Record, SagaTable
-from sagas.ports.listing import ListedTable
+from sagas.restoring import ListedTable
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
 from sagas.web.console.app import console_app

@@ -12,7 +12,7 @@ from sagas.core.evolve import evolve
 from sagas.core.framework_events import SagaParked
 from sagas.core.instance import Fact, Instance
 from sagas.ports import RowChange, Stamp
-from sagas.ports.listing import ListedTable
+from sagas.restoring import ListedTable
 from sagas.wire.envelope import Envelope, Trail
 from sagas.wire.stored import encode_event, encode_instance
 

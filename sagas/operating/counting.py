@@ -12,7 +12,7 @@ from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
 from sagas.operating.standing import Standing, standing_of
 from sagas.ports import Listed
-from sagas.ports.listing import ListedTable
+from sagas.restoring import ListedTable
 
 __all__ = ["Counted", "Tally", "counted"]
 

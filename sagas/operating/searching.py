@@ -17,8 +17,8 @@ from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
 from sagas.operating.details import Detail, detail_of
 from sagas.ports import Listed
-from sagas.ports.listing import Cursor, ListedTable
-from sagas.restoring import TableLost, TableRebuilding
+from sagas.ports.listing import Cursor
+from sagas.restoring import ListedTable, TableLost, TableRebuilding
 
 __all__ = ["LOOKED_AT_MAX", "STATUSES", "Found", "Line", "Place", "Search", "search"]
 

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sagas.ports import Listed
-from sagas.restoring import RestorableTable
 
-__all__ = ["Cursor", "ListedTable", "SagaListing"]
+__all__ = ["Cursor", "SagaListing"]
 
 
 class Cursor(NamedTuple):
@@ -56,11 +55,3 @@ class SagaListing(Protocol):
 
         Raises TableUnavailable.
         """
-
-
-class ListedTable(RestorableTable, Protocol):
-    """A saga table that can be looked through."""
-
-    @property
-    def listing(self) -> SagaListing:
-        """Its index."""

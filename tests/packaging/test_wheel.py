@@ -52,6 +52,15 @@ def test_it_ships_its_types(wheel: Path) -> None:
     assert "sagas/py.typed" in zipfile.ZipFile(wheel).namelist()
 
 
+def test_it_ships_the_consoles_pages(wheel: Path) -> None:
+    """Style, script and templates: nothing of the console comes from elsewhere."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    console = ROOT / "sagas/web/console"
+    files = [*console.glob("static/*"), *console.glob("templates/*.html")]
+    assert len(files) > 10
+    assert {str(one.relative_to(ROOT)) for one in files} <= names
+
+
 def test_it_imports_without_this_tree(installed: Path, tmp_path: Path) -> None:
     program = "import sagas; print(sagas.__file__)"
     where = run(str(installed / "python"), "-c", program, cwd=tmp_path)

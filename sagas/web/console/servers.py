@@ -22,8 +22,7 @@ from sagas.application import (
 )
 from sagas.core.errors import SagaError
 from sagas.ports import BrokerUnavailable, Record, SagaTable, TableUnavailable, TopicPartition
-from sagas.ports.listing import ListedTable
-from sagas.restoring import TableLost, TableRebuilding
+from sagas.restoring import ListedTable, TableLost, TableRebuilding
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
 from sagas.wire.topics import Topics

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sagas.ports import Stamp, bucket_of
-from sagas.ports.listing import Cursor, ListedTable
+from sagas.ports.listing import Cursor
+from sagas.restoring import ListedTable
 from tests.contract.table.test_table import SAGA, change
 
 BOTH = ("RUNNING", "PARKED")
