@@ -26,6 +26,7 @@ __all__ = [
     "RestorableTable",
     "TableLost",
     "TableRebuilding",
+    "TailReader",
     "TopicReader",
 ]
 
@@ -126,4 +127,19 @@ class TopicReader(Protocol):
         """How long each topic keeps a record at least; -1 for ever. A topic that is missing is left out.
 
         Raises BrokerUnavailable.
+        """
+
+
+class TailReader(Protocol):
+    """Reads the ends of topics."""
+
+    async def describe_topics(self) -> Mapping[str, TopicDescription]:
+        """All topics by name. Raises BrokerUnavailable."""
+
+    def read_last(
+        self, partitions: Collection[TopicPartition], *, offsets: int
+    ) -> AsyncIterator[Record]:
+        """The records of the last so many offsets of each partition, in offset order; joins no group.
+
+        Raises BrokerUnavailable rather than end early. The partitions must be there.
         """

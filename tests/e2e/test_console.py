@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -89,6 +90,19 @@ def test_a_stuck_saga_is_found_read_and_mended(world: ConsoleWorld, seat: Seat) 
     seat.go("/actions")
     expect(page.locator("main")).to_contain_text("the shelf is open")
     assert world.sagas("list", "--status", "compensated").count("stuck-1") == 1
+
+
+def test_markup_in_an_id_is_text(world: ConsoleWorld, seat: Seat) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    seat.page.on("dialog", lambda one: seat.complaints.append(one.message))
+    world.place(evil)
+    seat.go(f"/sagas?{urlencode({'text': evil})}")
+    expect(seat.page.locator(".foot")).to_contain_text("The text is the id of a saga")
+    seat.page.locator("table a.id").first.click()
+    expect(seat.page.locator("h1")).to_have_text(evil)
+    expect(seat.page.locator("#pulse")).to_have_text("live")
+    expect(seat.page.locator("#part")).to_contain_text("StockReserved")
+    assert seat.page.locator("img[src=x]").count() == 0
 
 
 def test_times_are_the_readers_with_the_exact_one_at_hand(world: ConsoleWorld, seat: Seat) -> None:

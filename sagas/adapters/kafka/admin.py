@@ -79,13 +79,23 @@ class KafkaAdmin:
             yield record
 
     async def read_partitions(
-        self, partitions: Collection[TopicPartition], *, last: int | None = None
+        self, partitions: Collection[TopicPartition]
     ) -> AsyncIterator[Record]:
         """Every record that is there now, in offset order for each partition; joins no group.
 
-        With ``last``, only those of the last so many offsets of each. Raises BrokerUnavailable.
+        Raises BrokerUnavailable.
         """
-        reading = read_to_end(self._connection, self._settings, partitions, last=last)
+        async for record in read_to_end(self._connection, self._settings, partitions):
+            yield record
+
+    async def read_last(
+        self, partitions: Collection[TopicPartition], *, offsets: int
+    ) -> AsyncIterator[Record]:
+        """The records of the last so many offsets of each partition, in offset order; joins no group.
+
+        Raises BrokerUnavailable.
+        """
+        reading = read_to_end(self._connection, self._settings, partitions, last=offsets)
         async for record in reading:
             yield record
 

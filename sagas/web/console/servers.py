@@ -143,7 +143,7 @@ class RealServers:
                 if name in there
                 for number in range(there[name].partitions)
             ]
-            reading = admin.read_partitions(partitions, last=REQUESTS_MAX)
+            reading = admin.read_last(partitions, offsets=REQUESTS_MAX)
             yield [record async for record in reading] if partitions else []
 
     @asynccontextmanager

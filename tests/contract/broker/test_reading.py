@@ -4,7 +4,7 @@ import asyncio
 import uuid
 
 from sagas.ports import NewTopic, OutgoingRecord, TopicPartition
-from sagas.restoring import TopicReader
+from sagas.restoring import TailReader, TopicReader
 from tests.contract.broker.world import DEADLINE_S, World, values
 
 
@@ -59,6 +59,20 @@ async def test_what_comes_while_it_is_read_comes_another_time(world: World) -> N
             await world.publish([b"later"], key=b"k")
             found.append(record)
     assert values(found) == {b"a", b"b"}
+
+
+async def test_the_last_ones_of_each_partition(world: World) -> None:
+    for key in (b"a", b"b", b"c", b"d"):
+        await world.publish([f"{n}".encode() for n in range(30)], key=key)
+    tail: TailReader = world.admin  # type: ignore[assignment]
+    partitions = [TopicPartition(world.topic, n) for n in range(4)]
+    whole = [await read(world, one) for one in partitions]
+    for offsets in (1, 7, 1_000):
+        async with asyncio.timeout(DEADLINE_S):
+            found = [one async for one in tail.read_last(partitions, offsets=offsets)]
+        for partition, everything in zip(partitions, whole, strict=True):
+            its = [one.value for one in found if one.topic_partition == partition]
+            assert its == [value for *_, value in everything[-offsets:]]
 
 
 async def test_a_topic_that_is_missing_keeps_nothing(world: World) -> None:

@@ -23,24 +23,24 @@ _AT_ONCE = 2
 
 
 class Attempts:
-    """How many have failed lately, by client, and how many are being looked at."""
+    """How many have failed lately, by client and name, and how many are being looked at."""
 
     def __init__(self) -> None:
         self._failed: dict[str, deque[float]] = {}
         self.gate = asyncio.Semaphore(_AT_ONCE)
 
-    def too_many(self, client: str, now_s: float) -> bool:
-        """Whether this client has to wait."""
+    def too_many(self, who: str, now_s: float) -> bool:
+        """Whether they have to wait."""
         for known, times in tuple(self._failed.items()):
             while times and times[0] < now_s - _WITHIN_S:
                 times.popleft()
             if not times:
                 del self._failed[known]
-        return len(self._failed.get(client, ())) >= _FAILURES_MAX
+        return len(self._failed.get(who, ())) >= _FAILURES_MAX
 
-    def failed(self, client: str, now_s: float) -> None:
+    def failed(self, who: str, now_s: float) -> None:
         """One more."""
-        self._failed.setdefault(client, deque()).append(now_s)
+        self._failed.setdefault(who, deque()).append(now_s)
 
 
 def _next(text: str) -> str:
@@ -65,12 +65,12 @@ async def sign_in(request: Request) -> Response:
     client = "" if request.client is None else request.client.host
     if console.users is None:
         return RedirectResponse(after, 303)
-    if attempts.too_many(client, time.monotonic()):
-        return _again(request, after, "Too many have failed from here: wait a minute.", 429)
+    if attempts.too_many(f"{client} {name}", time.monotonic()):
+        return _again(request, after, "Too many have failed for this name: wait a minute.", 429)
     async with attempts.gate:
         user = await asyncio.to_thread(console.users.proven, name, said.get("password", ""))
     if user is None:
-        attempts.failed(client, time.monotonic())
+        attempts.failed(f"{client} {name}", time.monotonic())
         console.journal.sign_in_failed(name, client)
         return _again(request, after, "There is nobody of that name with that password.", 401)
     request.scope["state"]["new_session"] = console.signer.begun(user.name, time.time())
