@@ -11,7 +11,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,7 +168,7 @@ class ConsoleWorld:
                 client = client_of(at, [OrderFulfilment])
                 await asyncio.gather(*map(client.start, orders))
 
-        asyncio.run(run())
+        _apart(run)
 
     def spoil(self, service: str, key: str, value: bytes) -> None:
         """Publish a record that nobody can handle."""
@@ -181,7 +182,7 @@ class ConsoleWorld:
                 headers = (("ce_type", b"orders.OrderPlaced.v1"), ("ce_sagaid", key.encode()))
                 await at.broker.publish(OutgoingRecord(topic, key.encode(), value, headers))
 
-        asyncio.run(run())
+        _apart(run)
 
     @property
     def _settings(self) -> SagaSettings:
@@ -220,6 +221,12 @@ class ConsoleWorld:
             yield context
         finally:
             context.close()
+
+
+def _apart(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run it to its end in a thread of its own: the browser's driver has the loop of this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(work())).result(DEADLINE_S)
 
 
 def working(running: Running, services: Sequence[str]) -> None:
