@@ -1,7 +1,8 @@
 """The order services with trouble in them, the console, and a real browser: for tests and for pictures.
 
 The trouble: payments runs only once it is started, and inventory can not give back what was set aside for
-orders that begin with ``stuck`` until a file ``mended`` is there.
+orders that begin with ``stuck`` until a file ``mended`` is there. Steps have more time than in production, so
+that a slow machine turns no saga back while somebody looks at it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -223,6 +225,17 @@ class ConsoleWorld:
             context.close()
 
 
+def _slow(directory: Path) -> None:
+    """The events with a choreography that has patience: found before ours, for it is the project's."""
+    shutil.copytree(
+        ROOT / "events", directory / "events", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    file = directory / "events" / "choreographies" / "order_fulfilment.py"
+    text = file.read_text()
+    assert "step_timeout = seconds(30)" in text
+    file.write_text(text.replace("step_timeout = seconds(30)", "step_timeout = seconds(600)"))
+
+
 def _apart(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run it to its end in a thread of its own: the browser's driver has the loop of this one."""
     with ThreadPoolExecutor(1) as thread:
@@ -253,6 +266,7 @@ def console_world(
     """The world with these services running and a console that everybody on this machine may use."""
     (directory / "pyproject.toml").write_text(_PYPROJECT)
     (directory / "trouble.py").write_text(_TROUBLE)
+    _slow(directory)
     servers = {
         "SAGAS_KAFKA": kafka,
         "SAGAS_REDIS": redis,

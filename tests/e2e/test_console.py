@@ -16,6 +16,8 @@ from tests.unit.test_console_pages import text_of
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
+expect.set_options(timeout=30_000)
+
 
 @pytest.fixture(scope="module")
 def world(
