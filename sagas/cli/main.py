@@ -32,8 +32,8 @@ from sagas.cli.simulate import simulate
 from sagas.cli.start import start
 from sagas.cli.timers import timers
 from sagas.cli.topics import topics
-from sagas.cli.workers import workers
 from sagas.cli.web import web
+from sagas.cli.workers import workers
 from sagas.core.errors import SagaError
 from sagas.core.printable import printable
 

@@ -214,8 +214,8 @@ def _state(worker: WorkerReport) -> Text:
 
 def _remarks(worker: WorkerReport, now_ms: int) -> list[str]:
     """What does not fit into a column."""
-    from sagas.operating.moments import duration
     from sagas.core.printable import printable
+    from sagas.operating.moments import duration
 
     who, lines = f"{worker.service} on {_process(worker)}", []
     if worker.reason:
