@@ -18,7 +18,15 @@ from sagas.operating.words import short_name, waiting_text
 from sagas.runtime.operator import outlook_of
 from sagas.runtime.views import waits_for
 
-__all__ = ["Mend", "blank_payload", "mends_of", "refusal_of", "skip_words", "skippable"]
+__all__ = [
+    "Mend",
+    "blank_payload",
+    "interventions",
+    "mends_of",
+    "refusal_of",
+    "skip_words",
+    "skippable",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +83,23 @@ def _parked_words(fact: Fact) -> str:
     return "a dead letter" if fact.step == START else fact.step
 
 
-def mends_of(instance: Instance, saga: type[Saga], *, several: bool) -> list[Mend]:
+def interventions(instance: Instance, *, several: bool) -> list[Mend]:
+    """The commands for a saga that has neither ended nor is parked; ``several`` as below."""
+    if instance.phase.is_terminal:
+        return []
+    command = _command("retry", instance, several=several)
+    mends = [Mend(command, "wakes every participant, and has what is open tried now")]
+    if _leads_somewhere(instance, Cancel()):
+        command = _command("cancel", instance, several=several)
+        mends.append(Mend(command, "turns it back"))
+    return mends
+
+
+def mends_of(instance: Instance, saga: type[Saga] | None, *, several: bool) -> list[Mend]:
     """The commands that could mend a parked saga, or one that has ended and left something to undo.
 
-    ``several`` says that the saga has to be named, because the project has others.
+    ``several`` says that the saga has to be named, because the project has others. Without the saga nobody
+    knows what its events carry besides the key.
     """
     if instance.phase in {SagaStatus.COMPENSATED, SagaStatus.FAILED}:
         return _replays(instance, several=several)
@@ -125,10 +146,10 @@ def skippable(instance: Instance) -> list[str]:
     return [one for one in dict.fromkeys(found) if _leads_somewhere(instance, Skip(one))]
 
 
-def _payload_option(saga: type[Saga], saga_id: str, type_: str) -> list[str]:
+def _payload_option(saga: type[Saga] | None, saga_id: str, type_: str) -> list[str]:
     """Nothing where the key alone will do; else what has to be filled in."""
-    payload = blank_payload(saga, saga_id, type_)
-    if len(payload) == 1:
+    payload = {} if saga is None else blank_payload(saga, saga_id, type_)
+    if len(payload) <= 1:
         return []
     return ["--payload", shlex.quote(json.dumps(payload, ensure_ascii=False))]
 

@@ -20,6 +20,7 @@ __all__ = [
     "Reason",
     "awaited_words",
     "reason_of",
+    "reason_words",
     "retrying_json",
     "retrying_words",
     "short_name",
@@ -55,11 +56,16 @@ def reason_of(view: SagaView, shown: Callable[[str, str], object] | None = None)
         payload = (shown or _all_of_it)(event, text) if text else None
     except (ValueError, RecursionError):
         payload = text
-    return Reason(event, payload, printable(_explained(event, payload), chars_max=WORDS_MAX))
+    return Reason(event, payload, reason_words(event, payload))
 
 
 def _all_of_it(_event: str, payload: str) -> object:
     return json.loads(payload)
+
+
+def reason_words(event: str, payload: object) -> str:
+    """What the event that parked a saga, or turned it back, means: printable and bounded."""
+    return printable(_explained(event, payload), chars_max=WORDS_MAX)
 
 
 def _explained(event: str, payload: object) -> str:

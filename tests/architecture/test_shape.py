@@ -12,6 +12,11 @@ PURE = {
     "sagas/core": {"sagas.core", "pydantic", "pydantic_core", "typing_extensions"},
     "sagas/graph": {"sagas.core", "sagas.graph"},
     "sagas/wire": {"sagas.core", "sagas.wire", "pydantic", "pydantic_core", "typing_extensions"},
+    "sagas/operating/explaining": {
+        *("sagas.core", "sagas.wire", "sagas.ports"),
+        *("sagas.operating.explaining", "sagas.operating.mending"),
+        *("sagas.operating.moments", "sagas.operating.payloads", "sagas.operating.words"),
+    },
     "sagas/checks": {
         *("sagas.core", "sagas.wire", "sagas.checks", "sagas.service", "sagas.signatures"),
         "pydantic",
