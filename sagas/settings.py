@@ -54,6 +54,7 @@ class SagaSettings(BaseSettings):
     memory_leave_at: float = Field(default=0.9, gt=0, le=1)
     service_version: str = ""
     tags: Annotated[tuple[str, ...], NoDecode] = ()
+    stuck_factor: float = Field(default=10.0, ge=1)
     log_level: str = "INFO"
     log_format: str = "console"
 

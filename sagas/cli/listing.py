@@ -12,10 +12,14 @@ import typer
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.options import (
     LIMIT_MAX,
+    FactorOption,
+    JsonOption,
+    LookOption,
     Output,
     OutputOption,
     ProjectOption,
     SagaOption,
+    StuckOption,
     TimeoutOption,
 )
 from sagas.core.errors import ContractViolation
@@ -67,33 +71,61 @@ def list_sagas(
             show_default=False,
         ),
     ] = None,
+    stuck: StuckOption = False,
+    factor: FactorOption = None,
+    look: LookOption = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, max=LIMIT_MAX, help="At most so many.")
     ] = 20,
     output: OutputOption = Output.TABLE,
+    json_: JsonOption = False,
     project: ProjectOption = None,
     timeout: TimeoutOption = 5.0,
 ) -> None:
     """List sagas, last changed first, with what each waits for and a count by status.
 
     Example: [bold]sagas list --status parked --status compensating[/bold]
+
+    Example: [bold]sagas list --stuck[/bold]
     """
     from sagas.cli.project import open_project
     from sagas.cli.servers import open_table, read_settings
 
+    as_json = output is Output.JSON or json_
+    if stuck:
+        from sagas.cli.stuck import list_stuck
+
+        _check_alone(status)
+        list_stuck(
+            saga,
+            limit=limit,
+            look=look,
+            factor=factor,
+            as_json=as_json,
+            project=project,
+            timeout_s=timeout,
+        )
+        return
     settings = read_settings()
     sagas = chosen_sagas(open_project(project), saga)
     wanted = [one.value for one in status] if status else list(_ALL)
 
-    async def look() -> _Found:
+    async def find() -> _Found:
         async with open_table(settings, timeout) as table:
             return await _look(table, sagas, wanted, limit, settings.namespace)
 
-    found = asyncio.run(look())
-    if output is Output.JSON:
+    found = asyncio.run(find())
+    if as_json:
         _print_json(found)
     else:
         _print_table(found, wanted, several=len(sagas) > 1)
+
+
+def _check_alone(status: Sequence[SagaStatus] | None) -> None:
+    if status:
+        raise CommandError(
+            ExitCode.USAGE, "--stuck looks at every saga that has not ended: leave out --status."
+        )
 
 
 def chosen_sagas(project: Project, name: str | None) -> tuple[type[Saga], ...]:

@@ -19,6 +19,7 @@ from sagas.cli.definitions import export_definition, generate
 from sagas.cli.definitions_kept import definitions
 from sagas.cli.diff import diff
 from sagas.cli.errors import ExitCode, code_of, line_of
+from sagas.cli.explain import explain
 from sagas.cli.export import export
 from sagas.cli.graph import graph
 from sagas.cli.listing import list_sagas
@@ -63,6 +64,7 @@ app.command("run")(run)
 app.command("start")(start)
 app.command("list")(list_sagas)
 app.command("show")(show)
+app.command("explain")(explain)
 app.command("timers")(timers)
 app.command("workers")(workers)
 app.command("cancel")(cancel)

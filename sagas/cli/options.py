@@ -14,10 +14,14 @@ from sagas.cli.errors import CommandError, ExitCode
 __all__ = [
     "LIMIT_MAX",
     "ByOption",
+    "FactorOption",
+    "JsonOption",
+    "LookOption",
     "Output",
     "OutputOption",
     "ProjectOption",
     "SagaOption",
+    "StuckOption",
     "TimeoutOption",
     "WhyOption",
     "login",
@@ -58,6 +62,33 @@ SagaOption = Annotated[
         "--saga",
         metavar="NAME",
         help="Only this saga, such as order-fulfilment.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --output json.")]
+StuckOption = Annotated[
+    bool,
+    typer.Option("--stuck", help="Only those that are stuck, surest and oldest first, and why."),
+]
+FactorOption = Annotated[
+    float | None,
+    typer.Option(
+        "--factor",
+        min=1.0,
+        metavar="TIMES",
+        help="With --stuck: so many times what is usual is too long. Default: SAGAS_STUCK_FACTOR, "
+        "or 10.",
+        show_default=False,
+    ),
+]
+LookOption = Annotated[
+    int | None,
+    typer.Option(
+        "--look",
+        min=1,
+        max=LIMIT_MAX,
+        metavar="ROWS",
+        help="With --stuck: so many sagas of each type are looked at. Default: 2000.",
         show_default=False,
     ),
 ]

@@ -27,7 +27,7 @@ from sagas.core.saga import Saga
 from sagas.observability.logs import configure_logs
 from sagas.ports import Broker, BrokerAdmin, BrokerUnavailable, SagaTable, TableUnavailable
 from sagas.ports.workers import WorkerRegistry
-from sagas.restoring import RestorableTable, TableLost, TableRebuilding
+from sagas.restoring import ListedTable, TableLost, TableRebuilding
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
 from sagas.watching import worker_registry
@@ -57,7 +57,7 @@ def read_settings() -> SagaSettings:
 @asynccontextmanager
 async def open_table(
     settings: SagaSettings, timeout_s: float, *, within_s: float | None = None
-) -> AsyncIterator[RestorableTable]:
+) -> AsyncIterator[ListedTable]:
     """The saga table. Raises CommandError for a Redis that does not answer in time, also later, and for what
     is lost.
 

@@ -19,7 +19,7 @@ def shop(tmp_path: Path) -> Project:
     ("arguments", "said"),
     [
         (["lst"], "Did you mean 'list'? `sagas --help` shows how."),
-        (["list", "--foo"], "No such option: --foo. `sagas list --help` shows how."),
+        (["list", "--xyz"], "No such option: --xyz. `sagas list --help` shows how."),
         (["list", "--status", "done"], "'done' is not one of 'running'"),
         (["list", "--limit", "0"], "`sagas list --help` shows how."),
         (["list", "--saga", "orderin"], "Did you mean 'ordering'?"),
