@@ -32,6 +32,7 @@ from sagas.cli.show import show
 from sagas.cli.simulate import simulate
 from sagas.cli.start import start
 from sagas.cli.timers import timers
+from sagas.cli.top import top
 from sagas.cli.topics import topics
 from sagas.cli.web import web
 from sagas.cli.workers import workers
@@ -65,6 +66,7 @@ app.command("start")(start)
 app.command("list")(list_sagas)
 app.command("show")(show)
 app.command("explain")(explain)
+app.command("top")(top)
 app.command("timers")(timers)
 app.command("workers")(workers)
 app.command("cancel")(cancel)
