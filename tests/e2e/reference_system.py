@@ -89,14 +89,14 @@ class ReferenceSystem:
             timeout=60,
         ).stdout
 
-    def start(self, service: str, tag: str = "") -> None:
-        """Start one more process of a service."""
+    def start(self, service: str, tag: str = "", *, project: Path = PROJECT) -> None:
+        """Start one more process of a service, as the project in that directory has it."""
         name = service + tag
         log = (self._logs / f"{name}.log").open("ab")
         self._files.append(log)
         self._processes[name] = subprocess.Popen(
             [SAGAS, "run", service],
-            cwd=PROJECT,
+            cwd=project,
             env=self._environment
             | {"SAGAS_DATABASE_SCHEMA": f"{self.namespace.replace('-', '_')}_{service}"},
             stdout=log,
@@ -108,6 +108,12 @@ class ReferenceSystem:
         process = self._processes.pop(name)
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+    def terminate(self, name: str) -> int:
+        """SIGTERM to one; its exit status."""
+        process = self._processes.pop(name)
+        process.terminate()
+        return process.wait(60)
 
     def stop(self) -> dict[str, int]:
         """SIGTERM to all; the exit status of each."""
