@@ -12,12 +12,18 @@ import httpx
 from sagas.adapters.clock import RandomIds, SystemClock
 from sagas.adapters.memory.broker import MemoryBroker
 from sagas.adapters.memory.table import MemorySagaTable
+from sagas.core.saga import Saga
+from sagas.operating.explainer import Where
+from sagas.operating.lookout import Lookout
 from sagas.ports import Record, SagaTable
+from sagas.ports.workers import WorkerReport
 from sagas.restoring import ListedTable
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
+from sagas.service import Service
+from sagas.watching import ServiceStanding
 from sagas.web.console.app import console_app
-from sagas.web.console.servers import Away, Boxes
+from sagas.web.console.servers import Away, Boxes, Working
 from sagas.web.console.sessions import Signer
 from sagas.web.console.state import Console
 from sagas.web.console.users import Role, User, Users
@@ -42,12 +48,34 @@ class MemoryServers:
     redis_is_away: bool = False
     kafka_is_away: bool = False
     namespace: str = "test"
+    reports: list[WorkerReport] = field(default_factory=list)
 
     @asynccontextmanager
     async def table(self) -> AsyncIterator[ListedTable]:
         if self.redis_is_away:
             raise Away("Redis", "redis://x:1", "SAGAS_REDIS", OSError("refused"))
         yield self.store
+
+    @property
+    def where(self) -> Where:
+        return Where(self.namespace, "memory", None)
+
+    @asynccontextmanager
+    async def lookout(
+        self, sagas: Sequence[type[Saga]], services: Sequence[Service]
+    ) -> AsyncIterator[Lookout]:
+        async with self.table() as table:
+            yield Lookout(table, topics=Topics(self.namespace), clock=SystemClock(), read={})
+
+    async def working(self, sagas: Sequence[type[Saga]], services: Sequence[Service]) -> Working:
+        if self.redis_is_away:
+            raise Away("Redis", "redis://x:1", "SAGAS_REDIS", OSError("refused"))
+        names = sorted({name for saga in sagas for name in saga.definition.services})
+        found = [
+            ServiceStanding(name, [one for one in self.reports if one.service == name])
+            for name in names
+        ]
+        return Working(found, "Kafka at x:1 is not available." if self.kafka_is_away else "")
 
     @asynccontextmanager
     async def operator(self, table: SagaTable) -> AsyncIterator[Operator]:

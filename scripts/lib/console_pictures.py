@@ -61,7 +61,7 @@ def _take(world: ConsoleWorld, into: Path) -> None:
     for scheme in ("light", "dark"):
         with world.seat(color_scheme=scheme) as seat:
             _shot(seat, into / f"overview-{scheme}.png", "/", _live, 480)
-            _shot(seat, into / f"saga-{scheme}.png", _saga("stuck-43"), _live, 1120)
+            _shot(seat, into / f"saga-{scheme}.png", _saga("stuck-43"), _live, 900)
     with world.seat() as seat:
         _shot(seat, into / "list.png", "/sagas?status=PARKED&status=RUNNING", lambda _: None, 640)
         _shot(
@@ -73,7 +73,8 @@ def _take(world: ConsoleWorld, into: Path) -> None:
         )
         _shot(seat, into / "letters.png", "/letters", lambda _: None, 420)
         _shot(seat, into / "choreography.png", "/choreography", lambda _: None, 900)
-        _shot(seat, into / "workers.png", "/workers", lambda _: None, 520)
+        _shot(seat, into / "workers.png", "/workers", _live, 720)
+        _shot(seat, into / "stuck.png", "/stuck", lambda _: None, 340)
     with world.seat(viewport=NARROW, color_scheme="dark") as seat:
         _shot(seat, into / "narrow.png", _saga("stuck-43"), _live, 844)
 
@@ -82,6 +83,7 @@ def main() -> None:
     """Into the directory that is named second, with a project in the first."""
     directory, into = Path(sys.argv[1]), Path(sys.argv[2])
     into.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=60_000)
     kafka, redis = os.environ["SAGAS_KAFKA"], os.environ["SAGAS_REDIS"]
     name = f"shop-{uuid4().hex[:4]}"
     with console_world(kafka, redis, directory, SERVICES, namespace=name) as world:

@@ -43,13 +43,15 @@ def open_saga(seat: Seat, id_: str) -> None:
 
 def waits_for_payments(seat: Seat, id_: str) -> None:
     open_saga(seat, id_)
-    expect(seat.page.locator("#part")).to_contain_text("payments to perform authorize_payment")
+    expect(seat.page.locator(".first")).to_contain_text("from payments (authorize_payment)")
 
 
 def test_a_stuck_saga_is_found_read_and_mended(world: ConsoleWorld, seat: Seat) -> None:
     page = seat.page
     waits_for_payments(seat, "stuck-1")
-    # found, by what it waits for
+    # found, by what it waits for, and by who does not work
+    seat.go("/workers")
+    expect(page.locator("tr", has_text="payments").first).to_contain_text("no worker")
     seat.go("/sagas")
     page.get_by_label("Waits for step").select_option("authorize_payment")
     page.get_by_role("button", name="Search").click()
@@ -58,7 +60,8 @@ def test_a_stuck_saga_is_found_read_and_mended(world: ConsoleWorld, seat: Seat) 
     page.get_by_role("link", name="stuck-1").click()
     # read
     expect(page.locator("h1")).to_have_text("stuck-1")
-    expect(page.locator("#part")).to_contain_text("waits for payments to perform authorize_payment")
+    expect(page.locator(".first")).to_contain_text("Waiting for PaymentAuthorized")
+    expect(page.locator(".summary")).to_contain_text("payments has no worker")
     picture = page.locator(".picture img")
     page.wait_for_function("document.querySelector('.picture img').naturalWidth > 300")
     assert "authorize_payment" in (picture.get_attribute("alt") or "")
@@ -74,13 +77,16 @@ def test_a_stuck_saga_is_found_read_and_mended(world: ConsoleWorld, seat: Seat) 
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".notice.good")).to_contain_text("payments are down <b>")
     page.get_by_role("link", name="Watch the saga").click()
-    expect(page.locator("#part")).to_contain_text("to undo authorize_payment")
+    expect(page.locator("#part")).to_contain_text("the undo of authorize_payment")
     # payments come back; the bug in inventory parks it, and the page says so by itself
     page.evaluate("window.untouched = true")
     world.run("payments")
     expect(page.locator(".summary")).to_contain_text("PARKED")
     expect(page.locator(".summary")).to_contain_text("the shelf is locked")
     assert page.evaluate("window.untouched"), "without a reload"
+    seat.go("/stuck")
+    expect(page.locator("tr", has_text="stuck-1")).to_contain_text("the shelf is locked")
+    page.get_by_role("link", name="stuck-1").click()
     # mended
     (world.directory / "mended").touch()
     page.get_by_role("link", name="Resume …").click()
@@ -88,7 +94,7 @@ def test_a_stuck_saga_is_found_read_and_mended(world: ConsoleWorld, seat: Seat) 
     page.get_by_label("Why").fill("the shelf is open")
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("link", name="Watch the saga").click()
-    expect(page.locator(".summary")).to_contain_text("It has ended COMPENSATED.")
+    expect(page.locator(".summary")).to_contain_text("Compensated at")
     seat.go("/actions")
     expect(page.locator("main")).to_contain_text("the shelf is open")
     assert world.sagas("list", "--status", "compensated").count("stuck-1") == 1
@@ -160,6 +166,7 @@ PAGES = [
     "/ask?saga=order-fulfilment&id=rare-1&what=cancel",
     "/letters",
     "/workers",
+    "/stuck",
     "/choreography",
     "/actions",
 ]

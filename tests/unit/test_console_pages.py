@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from sagas.core.lifecycle import WorkerState
 from sagas.operating import searching
 from sagas.ports import OutgoingRecord
+from sagas.ports.workers import ErrorSeen, WorkerReport
 from sagas.web.console.live import events_of
 from sagas.web.console.users import Role
 from tests.console import MemoryServers, Visitor, console_on, visitor
@@ -72,6 +74,7 @@ PAGES = [
     "/letters/resolve?what=replay&id=test.orders.events/0/7",
     "/letters/resolve?what=discard",
     "/workers",
+    "/stuck",
     "/choreography",
     "/choreography?saga=ordering&view=states",
     "/actions",
@@ -93,7 +96,7 @@ async def test_no_page_says_undefined_or_null(
     assert html.count("<script") == 1, "our own file"
 
 
-@pytest.mark.parametrize("path", ["/", "/sagas", "/letters", "/workers", "/actions"])
+@pytest.mark.parametrize("path", ["/", "/sagas", "/stuck", "/letters", "/workers", "/actions"])
 async def test_an_empty_page_explains_itself(browser: Visitor, path: str) -> None:
     html = await browser.see(path)
     assert not re.search(r"\b(undefined|null|None)\b", text_of(html))
@@ -150,6 +153,50 @@ async def test_a_record_that_nobody_can_read_is_an_admins(
         assert ("ada@example.com" in await one.see(f"/letter?id={id_}")) is shown
 
 
+async def test_workers_and_what_is_wrong_with_them(
+    browser: Visitor, servers: MemoryServers
+) -> None:
+    servers.reports = [
+        WorkerReport(
+            id="w1",
+            service="payments",
+            host=f"box{EVIL}",
+            pid=7,
+            started_at_ms=1_000,
+            seen_at_ms=2_000,
+            state=WorkerState.RUNNING,
+            health="backlog",
+            reason="too much begun",
+            partitions={"test.orders.events": (0, 1, 2)},
+            in_flight=1_234,
+            last_error=ErrorSeen(at_ms=1_500, words="no line"),
+        )
+    ]
+    html = await browser.see("/workers")
+    said = text_of(html)
+    for words in ("running, backlog : too much begun", "1,234", "no line", "no worker"):
+        assert words in said
+    assert "<script>alert" not in html
+    servers.kafka_is_away = True
+    assert "is not known. Kafka at x:1" in text_of(await browser.see("/workers"))
+
+
+async def test_stuck_sagas_with_the_reason(browser: Visitor, shop: Shop) -> None:
+    assert "No saga is stuck" in await browser.see("/stuck")
+    await shop.keep(an_order("o1", "StockReserved", parked="no line"))
+    said = text_of(await browser.see("/stuck"))
+    assert re.search(r"o1 \S+ PARKED", said)
+    assert "no line" in said
+    assert "1 shown of 1 that are stuck; 1 of 1 sagas" in said
+
+
+async def test_a_saga_is_explained_and_anew_when_it_changes(browser: Visitor, shop: Shop) -> None:
+    await shop.keep(an_order("o1"))
+    said = text_of(await browser.see("/saga?saga=ordering&id=o1"))
+    assert "Waiting for StockReserved from inventory (reserve_stock) since" in said
+    assert "Nobody could be asked about inventory" in said
+
+
 async def test_a_list_says_how_far_it_looked(
     browser: Visitor, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +239,7 @@ async def test_what_is_not_there_and_what_is_away_are_pages(
     await shop.damage("o2")
     assert "damaged" in await browser.see("/saga?saga=ordering&id=o2", 409)
     servers.redis_is_away = servers.kafka_is_away = True
-    for path in ("/", "/sagas", "/saga?id=o1"):
+    for path in ("/", "/sagas", "/stuck", "/workers", "/saga?id=o1"):
         html = await browser.see(path, 503)
         assert "Redis at redis://x:1 is not available: refused. See that it runs" in html
         assert "Overview" in html

@@ -30,6 +30,7 @@ from sagas.web.console.pages import (
     listing,
     overview,
     signing,
+    stuck,
     workers,
 )
 from sagas.web.console.rendering import page
@@ -70,6 +71,8 @@ def console_app(console: Console) -> ASGIApp:
         Route("/saga/picture.svg", instance.picture),
         Route("/ask", asking.look, methods=["GET"]),
         Route("/ask", asking.ask, methods=["POST"]),
+        Route("/stuck", stuck.stuck),
+        Route("/workers/live", workers.live),
         Route("/letters", letters.letters),
         Route("/letter", letters.letter),
         Route("/letters/resolve", letters.look, methods=["GET"]),

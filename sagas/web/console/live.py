@@ -35,18 +35,18 @@ class Streams:
         """Whether nobody else can be served."""
         return self._open >= STREAMS_MAX
 
-    def response(self, render: Render) -> StreamingResponse:
+    def response(self, render: Render, *, pace_s: float = PACE_S) -> StreamingResponse:
         """The stream of one part, until the browser leaves or the console ends."""
         return StreamingResponse(
-            self._counted(render),
+            self._counted(render, pace_s),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
 
-    async def _counted(self, render: Render) -> AsyncIterator[str]:
+    async def _counted(self, render: Render, pace_s: float) -> AsyncIterator[str]:
         self._open += 1
         try:
-            async for event in events_of(render, self._closing):
+            async for event in events_of(render, self._closing, pace_s=pace_s):
                 yield event
         finally:
             self._open -= 1

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from sagas.core.printable import printable
+from sagas.operating.explaining import About
 from sagas.operating.moments import duration, rfc3339
 from sagas.operating.words import short_name
 from sagas.web.console.guard import session_of, user_of
@@ -56,7 +57,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.globals |= {"url": url, "Role": Role}
+    templates.globals |= {"url": url, "Role": Role, "About": About}
     templates.filters |= {
         "utc": rfc3339,
         "duration": duration,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sagas.adapters.redis.settings import redacted
+from sagas.adapters.redis.workers import RedisWorkerRegistry
 from sagas.application import (
     SagaSettings,
     broker_admin,
@@ -21,13 +22,19 @@ from sagas.application import (
     saga_table,
 )
 from sagas.core.errors import SagaError
+from sagas.core.saga import Saga
+from sagas.operating.explainer import Where
+from sagas.operating.lookout import Lookout
+from sagas.operating.opening import open_lookout, where_of
 from sagas.ports import BrokerUnavailable, Record, SagaTable, TableUnavailable, TopicPartition
 from sagas.restoring import ListedTable, TableLost, TableRebuilding
 from sagas.runtime.dead_letter_box import DeadLetterBox
 from sagas.runtime.operator import Operator
+from sagas.service import Service
+from sagas.watching import ServiceStanding, standings, topics_read, worker_registry
 from sagas.wire.topics import Topics
 
-__all__ = ["REQUESTS_MAX", "TIMEOUT_S", "Away", "Boxes", "RealServers", "Servers"]
+__all__ = ["REQUESTS_MAX", "TIMEOUT_S", "Away", "Boxes", "RealServers", "Servers", "Working"]
 
 TIMEOUT_S = 5.0
 CLIENT_ID = "sagas-web"
@@ -57,6 +64,14 @@ class Boxes:
     missing: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Who works, and how far behind the services are; ``problem`` says why the latter is not known."""
+
+    standings: Sequence[ServiceStanding]
+    problem: str = ""
+
+
 class Servers(Protocol):
     """What the console needs of the world. Each raises Away for a server that does not answer in time."""
 
@@ -66,6 +81,18 @@ class Servers(Protocol):
 
     def table(self) -> AbstractAsyncContextManager[ListedTable]:
         """The saga table."""
+
+    @property
+    def where(self) -> Where:
+        """Where sagas are looked for, in words."""
+
+    def lookout(
+        self, sagas: Sequence[type[Saga]], services: Sequence[Service]
+    ) -> AbstractAsyncContextManager[Lookout]:
+        """What is known around sagas; of a Kafka that is away nothing is."""
+
+    async def working(self, sagas: Sequence[type[Saga]], services: Sequence[Service]) -> Working:
+        """Who works for these. Without Kafka the lag is not known."""
 
     def operator(self, table: SagaTable) -> AbstractAsyncContextManager[Operator]:
         """Who publishes what people ask of sagas."""
@@ -87,6 +114,8 @@ class RealServers:
     settings: SagaSettings
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _table: ListedTable | None = None
+    _lookout: Lookout | None = None
+    _registry: RedisWorkerRegistry | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -107,6 +136,43 @@ class RealServers:
             raise
         except TableUnavailable as error:
             raise Away("Redis", redacted(self.settings.redis), "SAGAS_REDIS", error) from error
+
+    @property
+    def where(self) -> Where:
+        """Where these settings look."""
+        return where_of(self.settings)
+
+    @asynccontextmanager
+    async def lookout(
+        self, sagas: Sequence[type[Saga]], services: Sequence[Service]
+    ) -> AsyncIterator[Lookout]:
+        """One for all that is asked, which remembers for a while what is usual."""
+        async with self.table() as table:
+            async with self._opening:
+                if self._lookout is None:
+                    opening = open_lookout(
+                        self.settings, table, sagas, services, client_id=CLIENT_ID
+                    )
+                    self._lookout = await self._stack.enter_async_context(opening)
+            yield self._lookout
+
+    async def working(self, sagas: Sequence[type[Saga]], services: Sequence[Service]) -> Working:
+        """Who works for these."""
+        if self._registry is None:
+            self._registry = worker_registry(self.settings, timeout_s=TIMEOUT_S)
+            self._stack.push_async_callback(self._registry.stop)
+        topics = Topics(self.settings.namespace)
+        read = topics_read(sagas, services, topics)
+        try:
+            alone = await standings(read, self._registry, None, topics)
+        except TableUnavailable as error:
+            raise Away("Redis", redacted(self.settings.redis), "SAGAS_REDIS", error) from error
+        try:
+            admin = broker_admin(self.settings, client_id=CLIENT_ID, timeout_s=TIMEOUT_S)
+            async with self._kafka(), asyncio.timeout(TIMEOUT_S):
+                return Working(await standings(read, self._registry, admin, topics))
+        except Away as error:
+            return Working(alone, str(error))
 
     @asynccontextmanager
     async def operator(self, table: SagaTable) -> AsyncIterator[Operator]:

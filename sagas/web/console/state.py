@@ -11,6 +11,8 @@ from starlette.requests import Request
 
 from sagas.core.saga import Saga
 from sagas.operating.errors import Misasked, nearest
+from sagas.operating.explaining import Explanation
+from sagas.ports import Stamp
 from sagas.service import Service
 from sagas.web.console.guard import user_of
 from sagas.web.console.journal import Journal
@@ -18,7 +20,10 @@ from sagas.web.console.servers import Servers
 from sagas.web.console.sessions import Signer
 from sagas.web.console.users import Role, User, Users
 
-__all__ = ["Console", "console_of", "required"]
+__all__ = ["Console", "Kept", "console_of", "required"]
+
+Kept = tuple[int, Stamp, Explanation]
+"""When an explanation was made, in milliseconds since the epoch, and of which version."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +41,8 @@ class Console:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     counts: tuple[int, str] = (0, "")
     """When the counts of the overview were made, in milliseconds since the epoch, and as what."""
+    explanations: dict[tuple[str, str], Kept] = field(default_factory=dict)
+    """What was said lately of sagas that people look at, for whoever looks again."""
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     ask_timeout_s: float = 10.0
     """How long the effect of a request is waited for."""

@@ -16,8 +16,8 @@ from sagas.operating.errors import Misasked
 from sagas.operating.lookup import Found, find_saga
 from sagas.operating.mending import mends_of
 from sagas.operating.timers import lines_of
-from sagas.operating.words import awaited_words
 from sagas.runtime.views import standing_words
+from sagas.web.console.explaining import explained
 from sagas.web.console.pages.asking import Choice, choices_for
 from sagas.web.console.rendering import fragment, page
 from sagas.web.console.state import Console, console_of
@@ -45,13 +45,14 @@ class _Asked:
         """What of the page changes."""
         found = await self.found()
         detail = detail_of(found.saga, found.saga_id, found.row)
+        told = await explained(self.console, found.saga, found.saga_id, found.row.stamp)
         return fragment(
             "instance_part.html",
             detail=detail,
             view=detail.view,
             picture_view=self.view.value,
-            told=_told(detail),
-            awaited=awaited_words(detail.view),
+            told=told,
+            alt=_alt(detail),
             deadline_ms=found.instance.deadline_ms,
             timers=lines_of(found.instance),
             heartbeats=found.instance.heartbeats,
@@ -62,7 +63,7 @@ class _Asked:
         )
 
 
-def _told(detail: Detail) -> str:
+def _alt(detail: Detail) -> str:
     """Where it stands, in one sentence."""
     if detail.view.has_ended:
         return f"It has ended {detail.view.status}."
