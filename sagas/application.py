@@ -88,6 +88,7 @@ async def real_platform(settings: SagaSettings, *, client_id: str) -> AsyncItera
             settings=worker_settings(settings),
             memory=memory_bound(settings),
             reader=broker_admin(settings, client_id=f"{client_id}-rebuild"),
+            listing=table.listing,
             keep_ended_ms=settings.keep_ended_ms,
             register=register,
         )
@@ -259,14 +260,15 @@ async def ensure_topics(
 @asynccontextmanager
 async def embedded_platform(namespace: str = "sagas") -> AsyncIterator[Platform]:
     """Everything in this process's memory: nothing to install, nothing outlives the process."""
-    clock = SystemClock()
+    clock, table = SystemClock(), MemorySagaTable()
     broker = MemoryBroker(clock, auto_create=True)
     await broker.start()
     try:
         yield Platform(
             topics=Topics(namespace),
             broker=broker,
-            table=MemorySagaTable(),
+            table=table,
+            listing=table.listing,
             clock=clock,
             ids=RandomIds(),
             settings=WorkerSettings(commit_interval_s=0.0),

@@ -322,13 +322,6 @@ class SagaTable(Protocol):
     ) -> Sequence[Listed]:
         """Instances of one saga in any of the statuses, last changed first."""
 
-    async def list_quietest(
-        self, saga: str, *, statuses: Sequence[str], limit: int
-    ) -> Sequence[Listed]:
-        """Instances of one saga in any of the statuses, those first whose last change is longest ago, equal
-        times by ascending id.
-        """
-
     async def due_timers(
         self, *, buckets: Collection[int], now_ms: int, limit: int
     ) -> Sequence[Timer]:

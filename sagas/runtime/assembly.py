@@ -11,6 +11,7 @@ from sagas.core.errors import RetriableError
 from sagas.core.lifecycle import Happening, WorkerState
 from sagas.core.saga import Saga
 from sagas.ports import Broker, Clock, Ids, Journal, Outbox, PrunableJournal
+from sagas.ports.listing import SagaListing
 from sagas.ports.telemetry import Gauges, Telemetry
 from sagas.ports.workers import WorkerReport
 from sagas.restoring import RestorableTable, TopicReader
@@ -57,6 +58,8 @@ class Platform:
     """From where a lost table is rebuilt; without one nobody does."""
     telemetry: Telemetry | None = None
     gauges: Gauges | None = None
+    listing: SagaListing | None = None
+    """The table's index, in which those are looked for that the gauges tell of."""
     keep_ended_ms: int | None = None
     """For so long instances that have ended are kept; None for ever."""
     register: Register | None = None
@@ -215,14 +218,15 @@ class ServiceRunner:
             self._duties = [self._duty(saga.name) for saga in self.service.sagas]
             for duty in self._duties:
                 yield f"timers-{duty.saga}", duty.run()
-        if self._platform.gauges is not None:
-            yield "gauges", self._gauging(self._platform.gauges).run()
+        gauges, listing = self._platform.gauges, self._platform.listing
+        if gauges is not None and listing is not None:
+            yield "gauges", self._gauging(gauges, listing).run()
         for recovery in self._recoveries:
             yield "recovery", recovery.run()
         if self._platform.memory is not None:
             yield "memory", watch_memory(self._platform.memory, self._platform.clock)
 
-    def _gauging(self, gauges: Gauges) -> Gauging:
+    def _gauging(self, gauges: Gauges, listing: SagaListing) -> Gauging:
         at = self._platform
         return Gauging(
             self.service.name,
@@ -231,6 +235,7 @@ class ServiceRunner:
             duties=self._duties,
             worker=lambda: self.worker,
             table=at.table,
+            listing=listing,
             clock=at.clock,
         )
 

@@ -15,6 +15,7 @@ from sagas.core.instance import SagaStatus
 from sagas.core.lifecycle import WorkerState
 from sagas.core.saga import Saga
 from sagas.ports import Clock, Listed, SagaTable
+from sagas.ports.listing import SagaListing
 from sagas.ports.telemetry import Gauges
 from sagas.runtime.timers import TimerDuty
 from sagas.runtime.worker import Worker
@@ -48,6 +49,7 @@ class Gauging:
         duties: Sequence[TimerDuty],
         worker: Callable[[], Worker | None],
         table: SagaTable,
+        listing: SagaListing,
         clock: Clock,
     ) -> None:
         self._service = service
@@ -56,6 +58,7 @@ class Gauging:
         self._duties = duties
         self._worker = worker
         self._table = table
+        self._listing = listing
         self._clock = clock
         self._told: set[str] = set()
 
@@ -93,8 +96,8 @@ class Gauging:
     async def _look_at(self, saga: type[Saga]) -> None:
         try:
             unfinished = await self._table.count_sagas(saga.name, statuses=_UNFINISHED)
-            quiet = await self._table.list_quietest(
-                saga.name, statuses=_UNFINISHED, limit=OLDEST_OF
+            quiet = await self._listing.page(
+                saga.name, statuses=_UNFINISHED, limit=OLDEST_OF, oldest_first=True
             )
             started_ms = [at_ms for one in quiet if (at_ms := await self._started_ms(saga, one))]
         except RetriableError:

@@ -114,11 +114,6 @@ class FaultyTable:
     ) -> Sequence[Listed]:
         return await self._table.list_sagas(saga, statuses=statuses, limit=limit)
 
-    async def list_quietest(
-        self, saga: str, *, statuses: Sequence[str], limit: int
-    ) -> Sequence[Listed]:
-        return await self._table.list_quietest(saga, statuses=statuses, limit=limit)
-
     async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
         return await self._table.count_sagas(saga, statuses=statuses)
 

@@ -226,6 +226,7 @@ async def test_how_things_stand_is_told_by_who_is_on_duty(running: Run) -> None:
     shop = Shop()
     there = await running(shop.services)
     metrics, platform = there.metrics, there.platform
+    assert platform.listing is not None
     client = client_of(platform, [OrderFulfilment])
     await client.start(OrderPlaced(order_id="o-1"))
     await client.wait_for_end(OrderFulfilment, "o-1", timeout_s=DEADLINE_S)
@@ -238,6 +239,7 @@ async def test_how_things_stand_is_told_by_who_is_on_duty(running: Run) -> None:
         duties=[duty],  # type: ignore[list-item]
         worker=lambda: runner.worker,
         table=platform.table,
+        listing=platform.listing,
         clock=platform.clock,
     )
     await gauging.look()

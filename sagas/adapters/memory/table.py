@@ -116,12 +116,6 @@ class MemorySagaTable:
         """Instances in any of the statuses, last changed first, equal times by descending id."""
         return _listed(saga, heapq.nlargest(limit, self._indexed(saga, statuses)))
 
-    async def list_quietest(
-        self, saga: str, *, statuses: Sequence[str], limit: int
-    ) -> Sequence[Listed]:
-        """Instances in any of the statuses, last changed last, equal times by ascending id."""
-        return _listed(saga, heapq.nsmallest(limit, self._indexed(saga, statuses)))
-
     def _indexed(self, saga: str, statuses: Sequence[str]) -> Iterator[tuple[int, str, str]]:
         """When each instance was changed, its id and its status."""
         return (

@@ -29,7 +29,6 @@ from sagas.adapters.redis.identity import on_connect
 from sagas.adapters.redis.keys import Keys
 from sagas.adapters.redis.listing import RedisListing
 from sagas.adapters.redis.members import SEPARATOR, earliest, member_of, notes_of, score_of
-from sagas.adapters.redis.quietest import quietest
 from sagas.adapters.redis.restoring import RedisRestoring, Restoring, unready
 from sagas.adapters.redis.scripts import SCRIPTS, Script, script
 from sagas.adapters.redis.server import check_fsync, check_server
@@ -238,12 +237,6 @@ class RedisSagaTable(RedisRestoring):
             )
             for member, (at_ms, status) in newest[:limit]
         ]
-
-    async def list_quietest(
-        self, saga: str, *, statuses: Sequence[str], limit: int
-    ) -> Sequence[Listed]:
-        """Instances in any of the statuses, last changed last; not one snapshot."""
-        return await quietest(self._call, self._keys, saga, statuses=statuses, limit=limit)
 
     async def count_sagas(self, saga: str, *, statuses: Sequence[str]) -> Mapping[str, int]:
         """How many instances stand in each of the statuses, zeros included; not one snapshot."""

@@ -82,7 +82,6 @@ class FaultyTable:
     forget_events = _over_the_line(RestorableTable.forget_events)
     list_sagas = _over_the_line(RestorableTable.list_sagas)
     list_timers = _over_the_line(RestorableTable.list_timers)
-    list_quietest = _over_the_line(RestorableTable.list_quietest)
     count_sagas = _over_the_line(RestorableTable.count_sagas)
     _store = _over_the_line(RestorableTable.store)
     postpone_timer = _over_the_line(RestorableTable.postpone_timer)

@@ -266,27 +266,6 @@ async def test_sagas_do_not_see_each_other(table: SagaTable) -> None:
     assert await table.count_sagas("C", statuses=["RUNNING"]) == {"RUNNING": 0}
 
 
-async def test_the_quietest_come_first(table: SagaTable) -> None:
-    for number, status in enumerate(("RUNNING", "PARKED", "COMPLETED") * 10):
-        await table.store(change(f"o-{number:02}", status=status, at_ms=1_000 - number // 6))
-
-    async def quietest(*statuses: str, limit: int) -> list[tuple[str, str, int]]:
-        found = await table.list_quietest(SAGA, statuses=statuses, limit=limit)
-        return [(line.saga_id, line.status, line.changed_at_ms) for line in found]
-
-    assert await quietest("RUNNING", "PARKED", limit=5) == [
-        ("o-24", "RUNNING", 996),
-        ("o-25", "PARKED", 996),
-        ("o-27", "RUNNING", 996),
-        ("o-28", "PARKED", 996),
-        ("o-18", "RUNNING", 997),
-    ]
-    assert len(await quietest("RUNNING", limit=100)) == 10
-    assert await quietest("RUNNING", limit=0) == []
-    assert await quietest(limit=3) == []
-    assert await quietest("FAILED", limit=3) == []
-
-
 async def test_a_thousand_calls_at_once(table: SagaTable) -> None:
     ids = [f"o-{n}" for n in range(1_000)]
     stored = await asyncio.gather(
