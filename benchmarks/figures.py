@@ -98,7 +98,7 @@ def of_pipeline(setup: Setup, rounds: Rounds) -> Figure | None:
 
     The pipeline has no journal and no logs, and is compared with five processes if it has not run in one.
     """
-    same = replace(setup, system=PIPELINE, journal="off", log_level="WARNING")
+    same = replace(setup, system=PIPELINE, journal="off", log_level="WARNING", watched_by="")
     for pipeline in (same, replace(same, one_process=False)):
         if setup.system != PIPELINE and pipeline in rounds:
             return _speed(rounds[setup], rounds[pipeline])

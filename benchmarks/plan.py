@@ -21,8 +21,12 @@ VARIANTS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "live": [{"live": count} for count in (1_000, 10_000, 100_000, 1_000_000)],
     "failures": [{"declined": share} for share in (0.0, 0.1, 0.5)],
     "logging": [{"log_level": level} for level in ("WARNING", "INFO")],
+    "watching": [{"watched_by": who} for who in ("", "metrics", "tracing")],
 }
-"""What is varied, and its values. The journal and logging are the framework's alone."""
+"""What is varied, and its values."""
+
+_FRAMEWORKS_ALONE = frozenset({"journal", "logging", "watching"})
+"""The pipeline has none of these."""
 
 
 def plan(effort: Effort) -> Plan:
@@ -39,7 +43,7 @@ def plan(effort: Effort) -> Plan:
 def variant(name: str) -> Plan:
     """Both systems with each value of a variant, at full speed."""
     setups = [replace(Setup(), **values) for values in VARIANTS[name]]
-    if name in {"journal", "logging"}:
+    if name in _FRAMEWORKS_ALONE:
         return [(Setup(system=PIPELINE), ()), *((setup, ()) for setup in setups)]
     return [
         (replace(setup, system=system), ()) for setup in setups for system in (PIPELINE, FRAMEWORK)

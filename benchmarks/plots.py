@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks.figures import Observed, figure
 from benchmarks.setup import Setup
@@ -23,7 +25,7 @@ _WIDTH = 30
 Rounds = Mapping[Setup, Sequence[Observed]]
 
 
-def cpu_plot(rounds: Rounds) -> Table:
+def cpu_plot(rounds: Rounds) -> Group:
     """A bar for each setup: its CPU-ms per saga, by who spent them."""
     spent = {
         setup: [
@@ -34,13 +36,13 @@ def cpu_plot(rounds: Rounds) -> Table:
     }
     longest = max(map(sum, spent.values()))
     legend = "  ".join(f"{shade} {part}" for shade, part in zip(_SHADES, PARTS, strict=True))
-    table = _grid(f"CPU-ms per saga: {legend}")
+    table = Table.grid(padding=(0, 1))
     for setup, parts in spent.items():
         table.add_row(setup.name, _stacked(parts, longest), f"{sum(parts):.2f}")
-    return table
+    return _titled(f"CPU-ms per saga: {legend}", table)
 
 
-def latency_plot(rounds: Rounds) -> Table:
+def latency_plot(rounds: Rounds) -> Group:
     """A bar for each setup and rate, on a logarithmic scale: up to half of the orders, 95 and 99 %."""
     found = {
         (setup.name, latencies.rate): [
@@ -50,19 +52,18 @@ def latency_plot(rounds: Rounds) -> Table:
         for latencies in observed[0].latencies
     }
     longest = max((ms for three in found.values() for ms in three if math.isfinite(ms)), default=1)
-    table = _grid("From start to end, ms on a logarithmic scale: █ p50  ▒ p95  ░ p99")
+    table = Table.grid(padding=(0, 1))
     for (name, rate), three in found.items():
         ends = [_log(min(ms, longest)) for ms in three]
         steps = [ends[0], ends[1] - ends[0], ends[2] - ends[1]]
         words = " ".join(f"{ms:,.0f}" if math.isfinite(ms) else "never" for ms in three)
         table.add_row(f"{name} at {rate:g}/s", _stacked(steps, _log(longest), "█▒░"), words)
-    return table
+    return _titled("From start to end, ms on a logarithmic scale: █ p50  ▒ p95  ░ p99", table)
 
 
-def _grid(title: str) -> Table:
-    table = Table.grid(padding=(0, 1))
-    table.title, table.title_justify, table.title_style = title, "left", "italic"
-    return table
+def _titled(title: str, table: Table) -> Group:
+    """A table's own title would be wrapped to the width of its columns."""
+    return Group(Text(title, style="italic"), table)
 
 
 def _stacked(parts: Sequence[float], longest: float, shades: str = _SHADES) -> str:

@@ -23,6 +23,8 @@ class Setup:
     payload_bytes: int = 300
     declined: float = 0.1
     log_level: str = "WARNING"
+    watched_by: str = ""
+    """``metrics``, ``tracing``, or nobody."""
     live: int = 0
     """So many other instances are in the table already."""
 
@@ -37,6 +39,7 @@ class Setup:
             f"{self.payload_bytes} bytes": self.payload_bytes != usual.payload_bytes,
             f"{self.declined:.0%} declined": self.declined != usual.declined,
             f"log level {self.log_level}": self.log_level != usual.log_level,
+            self.watched_by: self.watched_by != usual.watched_by,
             f"{self.live:,} live": self.live != usual.live,
         }
         return ", ".join((self.system, *(words for words, is_so in differs.items() if is_so)))

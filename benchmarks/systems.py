@@ -82,6 +82,8 @@ class Running:
     servers: Servers
     namespace: str
     directory: Path
+    collector: str = ""
+    """Where traces go."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -134,7 +136,17 @@ class Running:
             return [sys.executable, "-m", "benchmarks.pipeline.worker", *services]
         command = ["sagas.cli"] if profile is None else ["benchmarks.profiled", str(profile)]
         project = ROOT / "benchmarks/framework/pyproject.toml"
-        return [sys.executable, "-m", *command, "run", *services, "--project", str(project)]
+        watched = ["--livez-port", "0", "--metrics"] if self.setup.watched_by == "metrics" else []
+        return [
+            sys.executable,
+            "-m",
+            *command,
+            "run",
+            *services,
+            "--project",
+            str(project),
+            *watched,
+        ]
 
     def _environment(self) -> dict[str, str]:
         journals = {
@@ -152,6 +164,7 @@ class Running:
             "SAGAS_LOG_LEVEL": self.setup.log_level,
             "SAGAS_LOG_FORMAT": "json",
             "BENCH_JOURNAL": journals[self.setup.journal],
+            **({} if not self.collector else {"OTEL_EXPORTER_OTLP_ENDPOINT": self.collector}),
         }
 
 
@@ -162,12 +175,32 @@ async def running(setup: Setup, servers: Servers, directory: Path) -> AsyncItera
     place = directory / namespace
     place.mkdir()
     await _create(_topics(setup, namespace), setup, servers)
-    system = Running(setup, servers, namespace, place)
+    async with _collecting(setup) as collector:
+        system = Running(setup, servers, namespace, place, collector)
+        try:
+            yield system
+        finally:
+            await asyncio.to_thread(system.end)
+            await _forget(namespace, servers)
+
+
+@asynccontextmanager
+async def _collecting(setup: Setup) -> AsyncIterator[str]:
+    """The address of a collector of traces, where there are any."""
+    if setup.watched_by != "tracing":
+        yield ""
+        return
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.collector"),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )
     try:
-        yield system
+        assert process.stdout is not None
+        yield (await process.stdout.readline()).decode().strip()
     finally:
-        await asyncio.to_thread(system.end)
-        await _forget(namespace, servers)
+        process.kill()
+        await process.wait()
 
 
 def _topics(setup: Setup, namespace: str) -> list[str]:

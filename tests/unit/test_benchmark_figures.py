@@ -5,8 +5,7 @@ import json
 import math
 
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group
 
 from benchmarks.driver import Latencies, Throughput
 from benchmarks.figures import Figure, Observed, figure, of_pipeline, ratios, summary
@@ -87,7 +86,7 @@ def test_events_have_the_size_that_was_asked_for(size: int) -> None:
     assert abs(len(encoded) - size) <= 10
 
 
-def drawn(table: Table) -> list[str]:
+def drawn(table: Group) -> list[str]:
     written = io.StringIO()
     Console(width=100, file=written).print(table)
     return written.getvalue().splitlines()
