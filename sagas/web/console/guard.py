@@ -52,7 +52,11 @@ def user_of(request: Request) -> User | None:
 
 
 class Guard:
-    """An ASGI middleware around all pages. Without ``users`` everybody who reaches us is ``local``."""
+    """An ASGI middleware around all pages. Without ``users`` everybody who reaches us is ``local``.
+
+    Which page is asked for is what the server says, as for the routes: ``Request.url`` is put together with
+    the ``Host`` of the request, which may hold a path of its own.
+    """
 
     def __init__(
         self,
@@ -88,7 +92,7 @@ class Guard:
         if (said := self._forged(request)) is not None:
             self._refused(request, said)
             await PlainTextResponse(f"{said}\n", 403)(scope, receive, answer)
-        elif user is None and not request.url.path.startswith(_OPEN):
+        elif user is None and not scope["path"].startswith(_OPEN):
             await self._ask_who(request)(scope, receive, answer)
         else:
             await self._app(scope, receive, answer)
@@ -99,9 +103,10 @@ class Guard:
         return self._users.named(session.name) if session.name else None
 
     def _ask_who(self, request: Request) -> RedirectResponse | PlainTextResponse:
-        if request.method != "GET" or request.url.path.endswith("/live"):
+        path = request.scope["path"]
+        if request.method != "GET" or path.endswith("/live"):
             return PlainTextResponse("Sign in first.\n", 401)
-        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        asked = path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(asked, safe='')}", 303)
 
     def _forged(self, request: Request) -> str | None:

@@ -44,6 +44,9 @@ class Streams:
         )
 
     async def _counted(self, render: Render, pace_s: float) -> AsyncIterator[str]:
+        if self.are_full:  # they came at the same moment
+            yield _event("away", "Too many look already.")
+            return
         self._open += 1
         try:
             async for event in events_of(render, self._closing, pace_s=pace_s):

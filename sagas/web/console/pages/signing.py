@@ -65,12 +65,13 @@ async def sign_in(request: Request) -> Response:
     client = "" if request.client is None else request.client.host
     if console.users is None:
         return RedirectResponse(after, 303)
-    if attempts.too_many(f"{client} {name}", time.monotonic()):
-        return _again(request, after, "Too many have failed for this name: wait a minute.", 429)
-    async with attempts.gate:
+    async with attempts.gate:  # or those who wait together would all have been few when they came
+        if attempts.too_many(f"{client} {name}", time.monotonic()):
+            return _again(request, after, "Too many have failed for this name: wait a minute.", 429)
         user = await asyncio.to_thread(console.users.proven, name, said.get("password", ""))
+        if user is None:
+            attempts.failed(f"{client} {name}", time.monotonic())
     if user is None:
-        attempts.failed(f"{client} {name}", time.monotonic())
         console.journal.sign_in_failed(name, client)
         return _again(request, after, "There is nobody of that name with that password.", 401)
     request.scope["state"]["new_session"] = console.signer.begun(user.name, time.time())
