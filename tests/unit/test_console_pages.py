@@ -12,7 +12,7 @@ from sagas.core.lifecycle import WorkerState
 from sagas.operating import searching
 from sagas.ports import OutgoingRecord
 from sagas.ports.workers import ErrorSeen, WorkerReport
-from sagas.web.console.live import events_of
+from sagas.web.console.live import STREAMS_MAX, Streams, events_of
 from sagas.web.console.users import Role
 from tests.console import MemoryServers, Visitor, console_on, visitor
 from tests.operated import Shop, an_order
@@ -300,3 +300,21 @@ async def test_a_stream_outlives_a_server_that_is_away(servers: MemoryServers) -
         "event: part",
     ]
     assert "Redis at" in events[1]
+
+
+async def test_who_comes_at_the_same_moment_is_counted_too() -> None:
+    closing = asyncio.Event()
+    streams = Streams(closing)
+
+    async def render() -> str:
+        return "here"
+
+    coming = [streams.response(render).body_iterator for _ in range(STREAMS_MAX + 3)]
+    assert not streams.are_full, "nobody has been served yet"
+    first = [await anext(aiter(one)) for one in coming]
+    assert sum("event: part" in str(one) for one in first) == STREAMS_MAX
+    assert "Too many look already." in str(first[-1])
+    closing.set()
+    for one in coming:
+        assert not [event async for event in one]
+    assert not streams.are_full
