@@ -381,6 +381,7 @@ class Worker:
             for partition in sorted(partitions):
                 self._trackers.pop(partition, None)
                 self._cancel(self._tasks.pop(partition, {}))
+            self._intake.assigned(frozenset(self._trackers), self.backlog)
 
 
 def _cancelled_from_within(record: Record) -> Exception:

@@ -272,6 +272,28 @@ async def test_a_worker_with_too_much_begun_takes_nothing_new_until_some_has_end
     await work
 
 
+async def test_a_full_worker_that_is_left_without_partitions_is_full_no_longer(
+    platform: Platform,
+) -> None:
+    settings = WorkerSettings(
+        commit_interval_s=0.0, records_max=1, backlog_max=4, drain_timeout_s=0.0
+    )
+    slow, running = Slow(), asyncio.Event()
+    runner = ServiceRunner(slow.service, replace(platform, settings=settings))
+    work = asyncio.create_task(runner.run(running.set))
+    await running.wait()
+    await publish(platform, range(20))
+    while runner.health().condition is not Condition.BACKLOG:  # noqa: ASYNC110 - it is about to
+        await asyncio.sleep(0)
+    worker = runner.worker
+    assert worker is not None
+    await worker.revoked(worker.partitions)  # to more workers than there are partitions
+    assert worker.backlog == 0
+    assert runner.health().condition is Condition.ACCEPTING
+    runner.stop()
+    await work
+
+
 # --- memory -----------------------------------------------------------------------------------------
 
 
