@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sagas.observability.guarded import Guarded
 from sagas.observability.metrics import MetricName
 from sagas.ports.telemetry import Telemetry, together
 from sagas.runtime.assembly import Platform
@@ -23,9 +24,9 @@ __all__ = ["measured", "watched"]
 
 
 def watched(platform: Platform, telemetry: Telemetry) -> Platform:
-    """The same platform, also told to whom it may concern."""
+    """The same platform, also told to whom it may concern; what that one raises is told, and does no harm."""
     before = () if platform.telemetry is None else (platform.telemetry,)
-    return replace(platform, telemetry=together((*before, telemetry)))
+    return replace(platform, telemetry=together((*before, Guarded(telemetry))))
 
 
 def measured(platform: Platform, metrics: Metrics) -> Platform:

@@ -74,6 +74,7 @@ class LogEvent(StrEnum):
     GAUGES_FAILED = "gauges.failed"
     TRACING_ON = "tracing.on"
     TRACING_UNAVAILABLE = "tracing.unavailable"
+    TELEMETRY_FAILED = "telemetry.failed"
 
     # the web console
     CONSOLE_LISTENING = "console.listening"
