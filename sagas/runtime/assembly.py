@@ -110,6 +110,7 @@ class ServiceRunner:
             0 if worker is None else worker.backlog,
             at.settings.backlog_max,
             is_full=worker is not None and worker.is_full,
+            is_outside=worker is not None and worker.is_outside,
             memory=None if bound is None else bound.use(),
             memory_share_max=1.0 if bound is None else bound.share_max,
             why=self.lifecycle.why,

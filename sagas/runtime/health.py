@@ -50,13 +50,14 @@ class MemoryUse(NamedTuple):
 
 class Vitals(NamedTuple):
     """What is to be known of a worker. ``backlog`` messages are begun and not finished, those that wait for
-    their time left out; ``why`` says what it leaves for.
+    their time left out; ``is_outside`` says that its group has lost it; ``why`` what it leaves for.
     """
 
     state: WorkerState
     backlog: int = 0
     backlog_max: int = 0
     is_full: bool = False
+    is_outside: bool = False
     memory: MemoryUse | None = None
     memory_share_max: float = 1.0
     why: str = ""
@@ -72,6 +73,8 @@ def health_of(vitals: Vitals) -> Health:
         return Health(Condition.MEMORY, f"{memory.words()}; it leaves, to be started again")
     if state is not WorkerState.RUNNING:
         return Health(Condition.STARTING, "it has not joined its group yet")
+    if vitals.is_outside:
+        return Health(Condition.STARTING, "it has lost its group, and joins it again")
     if vitals.is_full:
         return Health(
             Condition.BACKLOG,

@@ -89,6 +89,8 @@ class Worker:
         self._consumer: Consumer = self._new_consumer()
         self._let_go: set[asyncio.Task[None]] = set()
         self._polls_failed = 0
+        self.is_outside = False
+        """Whether it has lost its group, and is about to join it again."""
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._tasks: dict[TopicPartition, dict[asyncio.Task[None], None]] = {}
         self._intake = Intake(
@@ -236,10 +238,11 @@ class Worker:
             _log.warning("poll.failed", service=self._name, error=str(error))
             await self._clock.sleep(_POLL_PAUSE_S)
             if self._polls_failed % _POLLS_FAILED_MAX == 0:
+                self.is_outside = True
                 await self.revoked(frozenset(self._trackers))
                 await self._consumer.stop()
                 self._consumer = self._new_consumer()
-                await self._joined()
+                self.is_outside = not await self._joined()
             return ()
         self._polls_failed = 0
         return records

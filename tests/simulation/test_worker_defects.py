@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from sagas.adapters.memory.broker import MemoryBroker
@@ -16,9 +16,11 @@ from sagas.ports import (
     BrokerUnavailable,
     OutgoingRecord,
     RebalanceListener,
+    Record,
     TopicPartition,
 )
 from sagas.runtime.assembly import ServiceRunner
+from sagas.runtime.health import Condition
 from sagas.testing.simulation.loop import run
 from tests.simulation.purchase import (
     TIMEOUT_S,
@@ -80,6 +82,59 @@ def test_a_worker_joins_a_broker_that_is_away_at_first() -> None:
             return await world.ends("1")
 
     assert run(story()) is SagaStatus.COMPLETED
+
+
+class Expels:
+    """A broker that, once told to, has lost a service's members, and lets nobody join while it is shut."""
+
+    def __init__(self, broker: MemoryBroker, group: str) -> None:
+        self._broker = broker
+        self._group = group
+        self.is_shut = False
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+    def consumer(self, topics: frozenset[str], *, group: str, **more: Any) -> MemoryConsumer:
+        consumer = self._broker.consumer(topics, group=group, **more)
+        if group == self._group:
+            poll, start = consumer.poll, consumer.start
+
+            async def poll_if_open(**bounds: int) -> Sequence[Record]:
+                self._look()
+                return await poll(**bounds)
+
+            async def start_if_open() -> None:
+                self._look()
+                await start()
+
+            consumer.poll, consumer.start = poll_if_open, start_if_open  # type: ignore[method-assign]
+        return consumer
+
+    def _look(self) -> None:
+        if self.is_shut:
+            self.refused += 1
+            raise BrokerUnavailable("you are no member")
+
+
+def test_a_worker_that_has_lost_its_group_is_ready_once_it_has_joined_again() -> None:
+    async def story() -> list[Condition]:
+        world, seen = World(), []
+        expels = Expels(world.broker, TOPICS.group("till"))
+        object.__setattr__(world.platform, "broker", expels)
+        async with world.running(till(), depot()) as (runner, _):
+            await world.until(lambda: runner.health().condition is Condition.ACCEPTING)
+            expels.is_shut = True
+            await world.until(lambda: expels.refused > 5)  # polls first, then it tries to join
+            seen.append(runner.health().condition)
+            expels.is_shut = False
+            await world.client.start(Placed(id="1"))
+            assert await world.ends("1") is SagaStatus.COMPLETED
+            seen.append(runner.health().condition)
+        return seen
+
+    assert run(story()) == [Condition.STARTING, Condition.ACCEPTING]
 
 
 # --- turns, drains, rebalances ----------------------------------------------------------------------
