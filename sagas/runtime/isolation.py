@@ -1,9 +1,9 @@
 """So that one slow step, or one tenant, does not starve the others: bounds on how many handlers run at once.
 
 Owns who runs and who waits. A handler runs when both its step and its tenant have room; nobody holds one
-while waiting for the other. Of those who wait for a step the tenants take turns. Where too many wait, the
-message goes to a retry topic and its place here is free for others: waiting takes memory, and room in the
-partition.
+while waiting for the other. Of those who wait for a step the tenants take turns, and of those who wait for
+a tenant the steps. Where too many wait, the message goes to a retry topic and its place here is free for
+others: waiting takes memory, and room in the partition.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class IsolationSettings:
     elsewhere_s: float = 10.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Lane:
     """The calls of one handler: how many run, and who waits, by tenant in turns."""
 
@@ -75,6 +75,8 @@ class Isolation:
         self._tenant_max = tenant_max
         self._clock = clock
         self._tenants: dict[str, int] = {}
+        self._turns: dict[str, dict[Lane, None]] = {}
+        """By tenant, where one of its calls waits; whose turn it is comes first."""
         self._inside: dict[_Task, tuple[Lane, str]] = {}
         self._outside: dict[_Task, tuple[Lane, str]] = {}
         self.lanes: dict[Place, Lane] = {}
@@ -140,6 +142,7 @@ class Isolation:
         waiting: _Waiting = asyncio.get_running_loop().create_future()
         lane.queues.setdefault(who, deque()).append(waiting)
         lane.waiting += 1
+        self._turns.setdefault(who, {})[lane] = None
         self._admit(lane)  # another tenant may hold up the first in line only
         task = asyncio.current_task()
         self._outside[task] = lane, who
@@ -165,12 +168,21 @@ class Isolation:
                 lane.waiting -= 1
                 if not waiting.cancelled():
                     self._take(lane, who)
+                    self._turns[who][lane] = self._turns[who].pop(lane)
                     waiting.set_result(None)
                 passed_over = 0
             else:
                 passed_over += 1
             if queue:
                 lane.queues[who] = queue
+            else:
+                self._waits_no_more(lane, who)
+
+    def _waits_no_more(self, lane: Lane, who: str) -> None:
+        turns = self._turns[who]
+        del turns[lane]
+        if not turns:
+            del self._turns[who]
 
     def _forget(self, lane: Lane, who: str, waiting: _Waiting) -> None:
         """It gave up before its turn came, and may have been passed over since."""
@@ -181,6 +193,7 @@ class Isolation:
         lane.waiting -= 1
         if not queue:
             del lane.queues[who]
+            self._waits_no_more(lane, who)
 
     def _take(self, lane: Lane, who: str) -> None:
         lane.running += 1
@@ -197,9 +210,8 @@ class Isolation:
             self._tenants[who] = left
         else:
             del self._tenants[who]
-        for other in self.lanes.values():
-            if other is lane or who in other.queues:
-                self._admit(other)
+        for other in (*self._turns.get(who, ()), lane):
+            self._admit(other)
 
     def _has_room(self, lane: Lane, who: str) -> bool:
         return lane.running < lane.limit and self._tenant_has_room(who)

@@ -174,6 +174,27 @@ async def test_tenants_take_turns() -> None:
     await room.empty()
 
 
+UNDO: Place = ("order", "slow", Direction.UNDO)
+
+
+async def test_the_handlers_of_a_tenant_take_turns() -> None:
+    """Or a tenant's compensations would wait for as long as it has anything to compensate."""
+    room = Room({}, tenant=1)
+    await room.come("f0", SLOW, "a")
+    for name, place in (("f1", SLOW), ("f2", SLOW), ("q1", QUICK), ("u1", UNDO), ("u2", UNDO)):
+        await room.come(name, place, "a")
+    served = []
+    for number in range(3, 9):
+        (name,) = room.inside
+        served.append(name)
+        await room.come(f"f{number}", SLOW, "a")
+        await room.leave(name)
+    assert served == ["f0", "f1", "q1", "u1", "f2", "u2"]
+    room.tasks["f4"].cancel()
+    await room.empty()
+    assert room.isolation._turns == {}
+
+
 async def test_who_waits_for_the_tenant_holds_no_place_of_the_step() -> None:
     room = Room({SLOW: 2}, tenant=1)
     await room.come("a1", tenant="a")
