@@ -1,7 +1,7 @@
 """An instance from what the topics hold of it: ``refold``.
 
-Owns the order in which a lost instance's events are folded again. Pure: the same events, found in any
-order and any number of times, give the same instance, or a rebuild could not be repeated.
+Owns the order in which a lost instance's events are folded again. Pure: the same events, whatever
+topic is read first, and any number of times, give the same instance, or a rebuild could not be repeated.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def refold(definition: Definition, saga_id: str, found: Iterable[Found]) -> Refo
     The start comes first, then what was decided, in the order of its stamps. An event without a place of
     its own stands before the first one that was decided in its knowledge: an answer from outside, or one
     of a superseded generation that came late. Of those that nobody knew yet, answers come in the order in
-    which they were published, whatever their topics, then the superseded.
+    which they were published, those of one topic in the order that it has, then the superseded.
     """
     found = list(found)
     events = _distinct(found)
@@ -161,8 +161,19 @@ def _in_order(events: list[Found]) -> list[Fact]:
 
 
 def _by_time(answers: Iterable[Found]) -> list[Found]:
-    """The first answer may have ended the saga, and then the others were not recorded."""
-    return sorted(answers, key=lambda one: one.published_ms)
+    """The first answer may have ended the saga, and then the others were not recorded.
+
+    Those of one service are on one topic, where everybody has read them in the order in which they are found,
+    whatever the clocks of their senders say. One that is in a row only, of no known time, was before all.
+    """
+    latest_ms: dict[str, int] = {}
+    timed = []
+    for one in answers:
+        topic, at_ms = one.fact.travels_as.partition(".")[0], one.published_ms
+        if at_ms:
+            at_ms = latest_ms[topic] = max(at_ms, latest_ms.get(topic, 0))
+        timed.append((at_ms, one))
+    return [one for _, one in sorted(timed, key=lambda pair: pair[0])]
 
 
 def _place_before(one: Found, waiting: dict[str, Found], order: list[Found]) -> None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sagas import NEVER, NOTHING, Event, Saga, Start, Step, Wait
 from sagas.core import refold as module
 from sagas.core.definition import START, Role
+from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
 from sagas.core.position import Position
 from sagas.core.refold import Found, refold
@@ -172,3 +174,52 @@ def test_without_the_order_of_stamps_the_campaign_turns_red(
 ) -> None:
     monkeypatch.setattr(module, "sorted", lambda items, **_: list(items), raising=False)
     assert first_red() is not None
+
+
+class Thing(Event):
+    id: str
+
+
+class Asked(Thing, type="desk.Asked.v1"):
+    pass
+
+
+class Agreed(Thing, type="boss.Agreed.v1"):
+    pass
+
+
+class Denied(Thing, type="boss.Denied.v1"):
+    pass
+
+
+class Checked(Thing, type="desk.Checked.v1"):
+    pass
+
+
+class Consent(Saga):
+    """What is answered before it is asked for is recorded, and nobody has decided in its knowledge."""
+
+    key = "id"
+    start = Start(Asked, by="desk", undone=NOTHING)
+    check = Step(by="desk", on=Asked, done=Checked, undone=NOTHING)
+    consent = Wait(by="boss", on=Checked, done=Agreed, refused=Denied, timeout=NEVER)
+
+
+@pytest.mark.parametrize("sent_ms", [(1_000, 990), (1_000, 1_000), (1_000, 1_010)])
+def test_answers_on_one_topic_stay_in_its_order_whatever_the_clocks_of_their_senders_say(
+    sent_ms: tuple[int, int],
+) -> None:
+    begun = Fact("s", Asked.event_type, START, Role.DONE, published=True)
+    denied = Fact("d", Denied.event_type, "consent", Role.REFUSED, published=True, folded=True)
+    agreed = Fact("a", Agreed.event_type, "consent", Role.DONE, published=True, folded=True)
+    read = [Found(begun, 0, 0, "s", published_ms=900)]
+    read += [
+        Found(fact, 0, 0, fact.id, published_ms=at_ms)
+        for fact, at_ms in zip((denied, agreed), sent_ms, strict=True)
+    ]
+    row = Instance(Consent.definition, "1")
+    for fact in (begun, denied, agreed):
+        row = evolve(row, fact)
+    again = refold(Consent.definition, "1", read)
+    assert again is not None
+    assert again.instance.facts.keys() == row.facts.keys() == {Asked.event_type, Denied.event_type}
