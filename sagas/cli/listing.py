@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["chosen_sagas", "list_sagas", "sagas_named"]
 
-_ID_WIDTH = 36
-"""An id up to the length of a UUID stays in one piece, to be copied."""
-
 _ALL = tuple(status.value for status in SagaStatus)
 
 
@@ -180,10 +177,10 @@ async def _look(
 async def _line(table: SagaTable, saga: type[Saga], listed: Listed) -> _Line:
     from sagas.runtime.views import view_of
 
-    row = await table.load(listed.saga, listed.saga_id, events=True)
-    if row is None:
-        return _Line(listed, None, "it has expired")
     try:
+        row = await table.load(listed.saga, listed.saga_id, events=True)
+        if row is None:
+            return _Line(listed, None, "it has expired")
         return _Line(listed, view_of(saga.definition, listed.saga_id, row))
     except ContractViolation as error:
         return _Line(listed, None, str(error))
@@ -215,26 +212,24 @@ def _print_json(found: _Found) -> None:
 
 
 def _print_table(found: _Found, statuses: Sequence[str], *, several: bool) -> None:
-    from sagas.cli.output import console, recent_time, status_text, table
+    from sagas.cli.output import console, print_rows, recent_time, status_text
     from sagas.operating.words import waiting_words
 
     out = console()
     columns = ("id", *(("saga",) if several else ()), "status", "state", "changed", "waits for")
-    rows = table(*columns)
-    widest = max((len(line.listed.saga_id) for line in found.lines), default=0)
-    rows.columns[0].min_width = min(widest, _ID_WIDTH)
-    for line in found.lines:
-        listed, view = line.listed, line.view
-        rows.add_row(
-            listed.saga_id,
-            *((listed.saga,) if several else ()),
-            status_text(listed.status if view is None else view.status.value),
-            (view and view.state) or "",
-            recent_time(listed.changed_at_ms),
-            line.problem if view is None else waiting_words(view),
+    rows = [
+        (
+            line.listed.saga_id,
+            *((line.listed.saga,) if several else ()),
+            status_text(line.listed.status if line.view is None else line.view.status.value),
+            (line.view and line.view.state) or "",
+            recent_time(line.listed.changed_at_ms),
+            line.problem if line.view is None else waiting_words(line.view),
         )
-    if found.lines:
-        out.print(rows)
+        for line in found.lines
+    ]
+    if rows:
+        print_rows(columns, rows)
         out.print()
     out.print(_summary(found, statuses), soft_wrap=True)
     for standing in found.standings:

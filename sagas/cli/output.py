@@ -8,13 +8,15 @@ standard error.
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rich import box
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -27,6 +29,7 @@ __all__ = [
     "grid",
     "local_time",
     "print_json",
+    "print_rows",
     "recent_time",
     "status_text",
     "table",
@@ -78,6 +81,46 @@ def table(*columns: str, right: frozenset[str] = frozenset()) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold", justify="right" if column in right else "left")
     return made
+
+
+def print_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    *,
+    right: frozenset[str] = frozenset(),
+) -> None:
+    """A line for each row, its last cell in what room the others leave: ids are there to be copied.
+
+    Where that is too little the last cell stands below its row, and nothing is cut off. A pipe has room.
+    """
+    cells = [[_fit(cell) for cell in row] for row in rows]
+    out = console()
+    if not out.is_terminal and not os.environ.get("COLUMNS"):
+        out = Console(file=sys.stdout, highlight=False, markup=False, width=_PIPE_COLUMNS)
+    heads = columns[:-1]
+    widths = [max(len(head), *(row[at].cell_len for row in cells)) for at, head in enumerate(heads)]
+    left = out.width - sum(width + 2 for width in widths)
+    longest = max(len(columns[-1]), *(row[-1].cell_len for row in cells))
+    if left >= min(_LAST_COLUMNS, longest):
+        made = table(*columns, right=right)
+        for column in made.columns[:-1]:
+            column.no_wrap = True
+        for row in cells:
+            made.add_row(*row)
+        out.print(made)
+        return
+    for row in cells:
+        line = Text("  ", overflow="fold").join(cell for cell in row[:-1] if cell.plain)
+        out.print(line)
+        if row[-1].plain:
+            out.print(Padding(row[-1], (0, 0, 0, 2)))
+
+
+_LAST_COLUMNS, _PIPE_COLUMNS = 24, 500
+
+
+def _fit(cell: str | Text) -> Text:
+    return Text(printable(cell)) if isinstance(cell, str) else cell
 
 
 def print_json(document: Mapping[str, object]) -> None:

@@ -33,6 +33,8 @@ _SHORT = {
 }
 """A status in a head of little width."""
 _REASON_CHARS = 200
+_BESIDE_ID = 44
+"""What the other columns of a stuck saga need at least."""
 _HEADS = 7
 """So many lines the heads of the tables take, and what stands around the stuck ones."""
 
@@ -147,7 +149,7 @@ def _stuck(stuck: StuckList, now_ms: int, width: int, room: int | None) -> Itera
     lines = stuck.lines if room is None else stuck.lines[:room]
     for line in lines:
         rows.add_row(
-            printable(line.listed.saga_id, chars_max=max(12, width // 4)),
+            _id(line.listed.saga_id, max(12, width - _BESIDE_ID)),
             line.reason.why.value,
             span(now_ms - line.reason.since_ms),
             printable(_reason(line), chars_max=_REASON_CHARS),
@@ -156,6 +158,12 @@ def _stuck(stuck: StuckList, now_ms: int, width: int, room: int | None) -> Itera
         yield _fitted(rows, "reason", width)
     if len(lines) < stuck.found:
         yield Text(f"and {stuck.found - len(lines):,} more: `sagas list --stuck`", style="dim")
+
+
+def _id(saga_id: str, chars_max: int) -> str:
+    """Whole while that leaves the reason some room: it is there to be copied."""
+    shown = printable(saga_id)
+    return shown if len(shown) <= chars_max else f"{shown[: chars_max - 1]}…"
 
 
 def _reason(line: StuckSaga) -> str:

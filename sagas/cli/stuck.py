@@ -125,16 +125,13 @@ def _document(line: StuckSaga) -> dict[str, object]:
 
 
 def _print_table(found: _Found, *, several: bool) -> None:
-    from sagas.cli.output import console, recent_time, status_text, table
+    from sagas.cli.output import console, print_rows, recent_time, status_text
     from sagas.operating.moments import span
 
     out, stuck = console(), found.stuck
     columns = ("id", *(("saga",) if several else ()), "status", "why", "for", "reason")
-    rows = table(*columns, right=frozenset({"for"}))
-    widest = max((len(line.listed.saga_id) for line in stuck.lines), default=0)
-    rows.columns[0].min_width = min(widest, _ID_WIDTH)
-    for line in stuck.lines:
-        rows.add_row(
+    rows = [
+        (
             line.listed.saga_id,
             *((line.listed.saga,) if several else ()),
             status_text(line.listed.status),
@@ -142,8 +139,10 @@ def _print_table(found: _Found, *, several: bool) -> None:
             span(found.now_ms - line.reason.since_ms),
             line.reason.sentence.text(recent_time),
         )
-    if stuck.lines:
-        out.print(rows)
+        for line in stuck.lines
+    ]
+    if rows:
+        print_rows(columns, rows, right=frozenset({"for"}))
         out.print()
     out.print(_summary(stuck), soft_wrap=True)
     if stuck.lines:
@@ -151,9 +150,6 @@ def _print_table(found: _Found, *, several: bool) -> None:
     for standing in found.standings:
         if not standing.is_ready and not standing.is_blank:
             out.print(standing.words(), soft_wrap=True)
-
-
-_ID_WIDTH = 36
 
 
 def _summary(stuck: StuckList) -> str:
