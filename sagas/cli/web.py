@@ -50,6 +50,10 @@ def web(
     Example: [bold]sagas web --port 8321[/bold]
     """
     try:
+        import jinja2  # noqa: F401 - what the extra brings: asked for here, where it can be said
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+
         from sagas.web.console.settings import ConsoleSettings, check_host
     except ImportError as error:
         raise CommandError(
