@@ -79,10 +79,10 @@ async def _line(table: SagaTable, saga: type[Saga], timer: Timer) -> TimerLine:
     """
     from sagas.wire.stored import decode_instance
 
-    row = await table.load(timer.saga, timer.saga_id)
-    if row is None:
-        return TimerLine(*timer, "nothing: the saga has expired")
     try:
+        row = await table.load(timer.saga, timer.saga_id)
+        if row is None:
+            return TimerLine(*timer, "nothing: the saga has expired")
         instance = decode_instance(saga.definition, timer.saga_id, row.state, notes=row.notes)
     except ContractViolation as error:
         return TimerLine(*timer, f"unknown: {error}")

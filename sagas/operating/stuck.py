@@ -24,6 +24,7 @@ from sagas.operating.explaining import (
     Why,
     awaited,
     explain_row,
+    explain_unreadable,
     stuck_reasons,
     unreadable,
 )
@@ -183,10 +184,10 @@ async def _candidates(
 async def _suspect(
     lookout: Lookout, saga: type[Saga], listed: Listed, around: Surroundings, rules: StuckRules
 ) -> _Suspect | None:
-    row = await lookout.table.load(saga.name, listed.saga_id)
-    if row is None:
-        return None
     try:
+        row = await lookout.table.load(saga.name, listed.saga_id)
+        if row is None:
+            return None
         instance = decode_instance(saga.definition, listed.saga_id, row.state, notes=row.notes)
     except ContractViolation as error:
         reason = unreadable(saga.name, str(error), listed.changed_at_ms)
@@ -203,7 +204,14 @@ async def _explained(
     lookout: Lookout, found: _Searched, one: _Suspect, rules: StuckRules, *, several: bool
 ) -> StuckSaga | None:
     """None for one that has gone on meanwhile."""
-    row = await lookout.table.load(found.saga.name, one.listed.saga_id, events=True)
+    try:
+        row = await lookout.table.load(found.saga.name, one.listed.saga_id, events=True)
+    except ContractViolation as error:
+        now_ms = lookout.clock.now_ms()
+        return StuckSaga(
+            one.listed,
+            explain_unreadable(found.saga, one.listed.saga_id, str(error), now_ms=now_ms),
+        )
     if row is None:
         return None
     told = explain_row(

@@ -56,6 +56,7 @@ _LOST: Final = -1
 _TIMERS_PAGE: Final = 500
 _HEAD: Final = re.compile(rb"([0-9]{1,18}):([0-9]{1,18}) (?:\S+) (\S*) (?:\S+)\n")
 """The line before the state. In fields of their own its four words took 170 bytes more of each row."""
+_OF_ONE_KEY: Final = frozenset({"HGETALL", "HMGET"})
 _TIMERS_LOOKED_AT: Final = 5_000
 
 
@@ -142,8 +143,8 @@ class RedisSagaTable(RedisRestoring):
         if head is None:
             raise ContractViolation(
                 f"The row of {saga} {saga_id!r} in Redis is damaged: it begins with {stored[:40]!r}, "
-                "expected generation and version, such as 1:7, then status, digest and token. Delete it; "
-                "Kafka has the saga's events."
+                "expected generation and version, such as 1:7, then status, digest and token. Delete "
+                f"its key {row}, and `sagas rebuild --saga-id {saga_id}` puts it back from Kafka."
             )
         generation, version, content = head.groups()
         return Row(
@@ -353,8 +354,9 @@ class RedisSagaTable(RedisRestoring):
             if not str(error).startswith("WRONGTYPE"):
                 self._unavailable(error, writing=command[0] in _WRITING)
             raise ContractViolation(
-                f"The saga table on Redis at {self._settings.address} is damaged: a key of its own holds "
-                f"something else ({error}). Delete it; Kafka has the sagas' events."
+                f"The saga table on Redis at {self._settings.address} is damaged: a key of its own"
+                f"{f', {command[1]!s},' if command[0] in _OF_ONE_KEY else ''} holds something else "
+                f"({error}). Delete it; `sagas rebuild` puts back what is missing from Kafka."
             ) from error
         except (RedisError, OSError) as error:
             self._unavailable(error, writing=writing)

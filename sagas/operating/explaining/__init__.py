@@ -8,7 +8,12 @@ apart from the text (``Sentence.parts``), so that each reader sees it in their z
 shown or counted; ``document_of`` all of it as JSON has it.
 """
 
-from sagas.operating.explaining.absent import explain_missing, explain_row, explain_table
+from sagas.operating.explaining.absent import (
+    explain_missing,
+    explain_row,
+    explain_table,
+    explain_unreadable,
+)
 from sagas.operating.explaining.awaited import (
     Attempt,
     Awaited,
@@ -53,6 +58,7 @@ __all__ = [
     "explain_missing",
     "explain_row",
     "explain_table",
+    "explain_unreadable",
     "mends_of",
     "refusal_of",
     "span",

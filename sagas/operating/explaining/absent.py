@@ -22,7 +22,7 @@ from sagas.operating.payloads import contracts_of, shown_payload
 from sagas.ports import BUCKETS, Row, bucket_of
 from sagas.wire.stored import decode_event, decode_instance, fingerprint_of
 
-__all__ = ["explain_missing", "explain_row", "explain_table"]
+__all__ = ["explain_missing", "explain_row", "explain_table", "explain_unreadable"]
 
 
 def explain_row(
@@ -59,7 +59,7 @@ def explain_row(
             if slot in row.events
         }
     except (ContractViolation, InvalidMessage) as error:
-        return _unreadable(saga, saga_id, row, str(error), now_ms)
+        return explain_unreadable(saga, saga_id, str(error), now_ms=now_ms, row=row)
     return explain(
         instance,
         now_ms=now_ms,
@@ -72,10 +72,13 @@ def explain_row(
     )
 
 
-def _unreadable(saga: type[Saga], saga_id: str, row: Row, error: str, now_ms: int) -> Explanation:
+def explain_unreadable(
+    saga: type[Saga], saga_id: str, error: str, *, now_ms: int, row: Row | None = None
+) -> Explanation:
+    """What to say of a row that is not understood, or (``None``) that can not even be loaded."""
     own = saga.definition.fingerprint
     try:
-        recorded = fingerprint_of(row.events.values())
+        recorded = None if row is None else fingerprint_of(row.events.values())
     except ContractViolation:
         recorded = None
     reason = unreadable(saga.name, error, now_ms)
