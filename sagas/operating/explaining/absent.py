@@ -147,6 +147,13 @@ def explain_missing(
         sentences=tuple(sentences),
         letters=letters,
         choices=(
+            *(
+                Mend(
+                    f'sagas dead-letters replay {one} --why "..."',
+                    "hands out the message again, once what it says is mended",
+                )
+                for one in dict.fromkeys(letter.id for letter in letters or ())
+            ),
             Mend("sagas list", "shows which there are"),
             Mend(f"sagas dead-letters list --saga-id {quoted}", "looks for its messages there"),
             Mend(f"sagas rebuild --saga-id {quoted}", "puts it back if the topics have it"),
