@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from typing import Annotated, Any
 from urllib.error import URLError
@@ -31,15 +32,50 @@ def run() -> None:
     """Follow the topics until SIGTERM. Settings are read from the environment: SAGAS_KAFKA,
     SAGAS_NAMESPACE, SAGAS_MONITOR_OBJECTIVES and others.
     """
-    from sagas.adapters.faust.app import run_tail  # noqa: PLC0415 - only who runs it needs Faust
-    from services.monitor.main import monitor_app  # noqa: PLC0415
-
+    try:
+        from sagas.adapters.faust.app import run_tail  # noqa: PLC0415 - only who runs it needs Faust
+        from services.monitor.main import monitor_app  # noqa: PLC0415
+    except ImportError as error:
+        raise SystemExit(
+            f"error: the monitor needs the extra 'faust' ({error.name} is not installed): install this "
+            "project as 'sagas-choreography[faust]', from its clone: pip install '/path/to/clone[faust]'."
+        ) from error
     try:
         servers, settings = SagaSettings(), MonitorSettings()
         configure_logs(servers.log_level, servers.log_format)
+        _check_servers(servers.kafka)
+        _check_port(settings.http_host, settings.http_port)
         run_tail(monitor_app(servers, settings))
     except (SagaError, ValidationError) as error:
         raise SystemExit(f"error: {error}") from error
+
+
+def _check_servers(servers: str) -> None:
+    """Faust says it by a page of tracebacks where nobody answers at the start."""
+    seen = ""
+    for server in servers.split(","):
+        try:
+            at = urlsplit(f"//{server.strip()}")
+            socket.create_connection((at.hostname or "", at.port or 9092), _ANSWER_S).close()
+        except (OSError, ValueError) as error:
+            seen = str(error)
+        else:
+            return
+    raise SystemExit(
+        f"error: Kafka at {servers} is not available ({seen}). See that it runs, or name the right address "
+        "in SAGAS_KAFKA."
+    )
+
+
+def _check_port(host: str, port: int) -> None:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise SystemExit(
+            f"error: port {port} on {host} can not be opened for the views ({error}); give a free one in "
+            "SAGAS_MONITOR_HTTP_PORT."
+        ) from error
 
 
 @main.command()

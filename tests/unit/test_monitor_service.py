@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
+import socket
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from typer.testing import CliRunner
 from sagas.adapters.faust.app import TailSettings, tail_app
 from sagas.adapters.faust.state import StateFile
 from sagas.core.errors import SettingsError
-from services.monitor.__main__ import main
+from services.monitor.__main__ import main, run
 from services.monitor.screen import show
 from services.monitor.settings import MonitorSettings
 from tests.observed import Reading, a_day, counted, observer_of
@@ -136,6 +139,31 @@ def test_the_screen_prints_no_terminal_sequences_of_others() -> None:
     shown = screen_of(views)
     assert "\x1b" not in shown
     assert "[b]" in shown
+
+
+@pytest.mark.parametrize("kafka", ["127.0.0.1:1", "127.0.0.1:1,[::1]:1", "127.0.0.1:none"])
+def test_a_kafka_that_is_away_is_one_line(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGAS_KAFKA", kafka)
+    with pytest.raises(SystemExit, match=rf"^error: Kafka at {re.escape(kafka)} is not available"):
+        run()
+
+
+def test_a_port_that_is_taken_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv("SAGAS_KAFKA", f"127.0.0.1:{port}")
+        monkeypatch.setenv("SAGAS_MONITOR_HTTP_PORT", str(port))
+        with pytest.raises(
+            SystemExit, match=rf"^error: port {port} on 127.0.0.1 can not be opened"
+        ):
+            run()
+
+
+def test_a_monitor_without_its_extra_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faust", None)
+    monkeypatch.delitem(sys.modules, "sagas.adapters.faust.app", raising=False)
+    with pytest.raises(SystemExit, match="needs the extra 'faust'"):
+        run()
 
 
 def test_views_say_where_they_have_looked(monkeypatch: pytest.MonkeyPatch) -> None:
