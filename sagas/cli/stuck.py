@@ -55,7 +55,7 @@ def list_stuck(
     if as_json:
         _print_json(found)
     else:
-        _print_table(found, several=len(sagas) > 1)
+        _print_table(found, settings.namespace, several=len(sagas) > 1)
 
 
 async def _look(
@@ -124,9 +124,10 @@ def _document(line: StuckSaga) -> dict[str, object]:
     }
 
 
-def _print_table(found: _Found, *, several: bool) -> None:
+def _print_table(found: _Found, namespace: str, *, several: bool) -> None:
     from sagas.cli.output import console, print_rows, recent_time, status_text
     from sagas.operating.moments import span
+    from sagas.operating.standing import unprepared_words
 
     out, stuck = console(), found.stuck
     columns = ("id", *(("saga",) if several else ()), "status", "why", "for", "reason")
@@ -150,6 +151,8 @@ def _print_table(found: _Found, *, several: bool) -> None:
     for standing in found.standings:
         if not standing.is_ready and not standing.is_blank:
             out.print(standing.words(), soft_wrap=True)
+    if blank := [one.saga for one in found.standings if one.is_blank]:
+        out.print(unprepared_words(blank, namespace), soft_wrap=True)
 
 
 def _summary(stuck: StuckList) -> str:

@@ -64,6 +64,7 @@ def unprepared_words(sagas: Sequence[str], namespace: str) -> str:
     """What a table without any marker means."""
     return (
         f"No worker has prepared the saga table of {', '.join(sagas)} yet (namespace {namespace}): "
-        "`sagas run` does. If sagas have run here before, the table was lost; workers bring it back "
-        "from the topics, or `sagas rebuild` does."
+        "`sagas run` does. If sagas run elsewhere, SAGAS_NAMESPACE or SAGAS_REDIS is another here than "
+        "there. If they have run here before, the table was lost; workers bring it back from the topics, "
+        "or `sagas rebuild` does."
     )

@@ -91,6 +91,8 @@ def test_a_lost_table_is_told_verified_and_rebuilt(shop: Shop) -> None:
     listed = shop.sagas("list")
     assert listed.code == 0
     assert listed.out.startswith("No sagas yet.\nNo worker has prepared the saga table of ordering")
+    stuck = shop.sagas("list", "--stuck")
+    assert "No worker has prepared the saga table of ordering" in stuck.out
     nobody = shop.sagas("show", "o1")
     assert (nobody.code, "No worker has prepared" in nobody.only_line) == (5, True)
     for saga_id in ENDED:

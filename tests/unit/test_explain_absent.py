@@ -134,6 +134,7 @@ def test_a_table_that_is_lost_or_being_rebuilt() -> None:
     assert "is being rebuilt from the topics" in rebuilding.text(clock)
     lost = explain_table("order-fulfilment", "o-1", rebuilding=False, now_ms=at(0))
     assert lost.situation is Situation.LOST
+    assert "SAGAS_NAMESPACE" in lost.text(clock)
     assert lost.choices[0].command.startswith("sagas rebuild --saga order-fulfilment --bucket ")
 
 

@@ -175,7 +175,8 @@ def explain_table(saga: str, saga_id: str, *, rebuilding: bool, now_ms: int) -> 
     else:
         words = (
             f"Bucket {bucket} of {BUCKETS} of the saga table of {saga}, in which {saga_id!r} would be, is "
-            "lost, or no worker has prepared it yet. Running workers rebuild it from the topics."
+            "lost, or no worker has prepared it yet. Running workers rebuild it from the topics. If they do "
+            "not, see that SAGAS_NAMESPACE and SAGAS_REDIS are the same here as there."
         )
         choices = [
             Mend(f"sagas rebuild --saga {saga} --bucket {bucket}", "rebuilds it without workers")
