@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -93,15 +93,19 @@ class RedisWorkerRegistry:
     def _connected(self) -> Redis:
         if self._redis is None:
             timeout_s = self._settings.timeout_ms / 1000
-            self._redis = Redis.from_url(
+            # All services of a process share it, and speak at once when they start and stop: who finds
+            # no connection free waits for one.
+            pool = BlockingConnectionPool.from_url(
                 self._settings.url.get_secret_value(),
                 max_connections=2,
+                timeout=timeout_s,
                 socket_timeout=timeout_s,
                 socket_connect_timeout=timeout_s,
                 retry=Retry(NoBackoff(), self._settings.attempts - 1),
                 protocol=3,
                 maint_notifications_config=MaintNotificationsConfig(enabled=False),
             )
+            self._redis = Redis.from_pool(pool)
         return self._redis
 
 

@@ -88,6 +88,14 @@ async def test_what_is_announced_is_told_as_it_was(registry: WorkerRegistry) -> 
     assert list(await registry.workers()) == [report("a")]
 
 
+async def test_many_of_one_process_speak_at_once(registry: WorkerRegistry) -> None:
+    names = [f"w{number}" for number in range(20)]
+    await asyncio.gather(*(registry.announce(report(name), ttl_ms=LONG_MS) for name in names))
+    assert sorted(one.id for one in await registry.workers()) == sorted(names)
+    await asyncio.gather(*map(registry.withdraw, names))
+    assert list(await registry.workers()) == []
+
+
 async def test_a_later_report_takes_the_place_of_an_earlier_one(registry: WorkerRegistry) -> None:
     await registry.announce(report("a"), ttl_ms=LONG_MS)
     stopping = report("a").model_copy(update={"state": WorkerState.STOPPING, "seen_at_ms": 3_000})
