@@ -53,7 +53,7 @@ class _Asked:
             picture_view=self.view.value,
             told=told,
             alt=_alt(detail),
-            deadline_ms=found.instance.deadline_ms,
+            deadline_ms=None if found.instance.phase.is_terminal else found.instance.deadline_ms,
             timers=lines_of(found.instance),
             heartbeats=found.instance.heartbeats,
             attempts={name: retry.attempts for name, retry in found.saga.retries.items()},
