@@ -35,7 +35,9 @@ _SHORT = {
 _REASON_CHARS = 200
 _BESIDE_ID = 44
 """What the other columns of a stuck saga need at least."""
-_HEADS = 7
+_STUCK_LEAST = 3
+"""So many of the stuck are shown, also where the services then fall off the screen."""
+_HEADS = 8
 """So many lines the heads of the tables take, and what stands around the stuck ones."""
 
 
@@ -51,11 +53,11 @@ def screen(
     parts: list[RenderableType] = [head]
     if problem:
         parts.append(Text(printable(problem, chars_max=2 * width), style="bold red"))
-    parts += [Text(), _sagas(seen, width), Text(), _services(seen, width), Text()]
+    parts += [Text(), _sagas(seen, width), Text()]
     used = len(parts) + len(seen.sagas) + len(seen.services) + _HEADS
-    room = None if height is None else max(0, height - used)
+    room = None if height is None else max(_STUCK_LEAST, height - used)
     parts += _stuck(seen.stuck, seen.now_ms, width, room)
-    return Group(*parts)
+    return Group(*parts, Text(), _services(seen, width))
 
 
 def _fitted(made: Table, gives_way: str, width: int) -> Table:
@@ -100,9 +102,9 @@ def _saga_line(one: SagaCounts, now_ms: int) -> Text:
         if count:
             line.append(f"{count:,} {status}  ", style=STATUS_STYLES[status])
     started = "?" if one.started_per_s is None else f"{one.started_per_s:.1f}"
-    line.append(f"+{started}/s -{one.ended_per_s:.1f}/s")
+    line.append(f"began {started}/s, ended {one.ended_per_s:.1f}/s")
     if one.idlest is not None:
-        line.append(f", idle for {_idlest(one, now_ms, wide=False)} at most")
+        line.append(f", oldest change {_idlest(one, now_ms, wide=False)} ago")
     return line
 
 

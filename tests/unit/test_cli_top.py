@@ -94,14 +94,20 @@ def test_what_it_says() -> None:
     assert re.search(r"payments +none +\?", text)
     assert "1 backlog, 1 running" in text
     assert "30 stuck: 30 timer overdue (21 unfinished looked at)" in text
-    assert "`sagas list --stuck`" in lines[-1]
+    assert "`sagas list --stuck`" in text
+    assert text.index("30 stuck") < text.index("payments"), "what is wrong stands above who works"
     assert "None is stuck (21 unfinished looked at)." in drawn(seen(0), 160, 24)
+
+
+def test_some_of_the_stuck_are_seen_on_the_smallest_screen() -> None:
+    shown = drawn(seen(30), 80, 14)[:14]
+    assert sum("order-with-a-long-name" in line for line in shown) >= 3
 
 
 def test_a_narrow_one_says_the_counts_in_a_line() -> None:
     text = " ".join(drawn(seen(0), 70, 24))
     assert "order-fulfilment: 7 RUNNING  7 COMPENSATING" in text
-    assert "+12.3/s -0.5/s" in text
+    assert "began 12.3/s, ended 0.5/s" in text
 
 
 def test_a_server_that_went_away_is_told() -> None:
@@ -136,7 +142,7 @@ def test_the_same_for_scripts() -> None:
 def test_the_first_look_knows_no_rate() -> None:
     overview = seen(0)
     first = replace(overview, sagas=[replace(overview.sagas[0], started_per_s=None)])
-    assert "+?/s" in " ".join(drawn(first, 70, 24))
+    assert "began ?/s" in " ".join(drawn(first, 70, 24))
 
 
 def test_json_is_one_document(tmp_path: Path) -> None:
