@@ -24,6 +24,12 @@ from services.monitor.settings import MonitorSettings
 from tests.observed import Reading, a_day, counted, observer_of
 
 
+@pytest.fixture(autouse=True)
+def _logs_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The logs of this process are configured by nobody: other tests look at them."""
+    monkeypatch.setattr("services.monitor.__main__.configure_logs", lambda *_: None)
+
+
 def test_what_is_kept_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "new" / "monitor.db"
     state = StateFile(path)
