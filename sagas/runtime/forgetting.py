@@ -27,7 +27,7 @@ def forgettable(instance: Instance, confirmed: ConfirmedIds) -> list[str]:
     """
     causes = {fact.cause for fact in instance.facts.values()}
     return [
-        fact.kept_as if fact.written else slot
+        fact.kept_as
         for slot, fact in instance.facts.items()
         if not _says_why(instance, slot, fact)
         and (fact.published or fact.id in causes or fact.id in confirmed)

@@ -143,13 +143,13 @@ class MessageWorld:
         message = self._incoming.fact
         folded = _is_new(message, before) and stored.index_of(message) is not None
         if folded:
-            slot = message.kept_as if message.written else message.slot
+            slot = message.kept_as
             events[slot] = encode_event(self._incoming.envelope)
             if self._incoming.starts:
                 self._content = content_of(self._incoming.event)
         if recorded is not None:
             decided = self._decided[recorded.slot] = self._envelope_of(recorded, stored)
-            slot = recorded.kept_as if recorded.written else recorded.slot
+            slot = recorded.kept_as
             events[slot] = encode_event(decided)
         change = RowChange(
             saga=self._definition.saga,
@@ -207,7 +207,7 @@ class MessageWorld:
         folded = stored.place.folded
         return Envelope(
             fact.id,
-            fact.written or fact.type,
+            fact.travels_as,
             self._at.service.name,
             fact.at_ms,
             saga,
@@ -255,11 +255,7 @@ class MessageWorld:
         if at.status.is_terminal and (self._emitted or self._stored_here):
             slots = forgettable(at.instance, self._at.confirmed)
         else:
-            slots = [
-                fact.kept_as if fact.written else fact.slot
-                for fact in self._emitted
-                if is_leaf(at.place.model, fact)
-            ]
+            slots = [fact.kept_as for fact in self._emitted if is_leaf(at.place.model, fact)]
         if slots:
             try:
                 await self._at.table.forget_events(self._definition.saga, self._saga_id, slots)

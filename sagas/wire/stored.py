@@ -109,7 +109,7 @@ def _encode_place(place: Place) -> bytes:
 def _encode_fact(model: Instance, index: int, fact: Fact) -> list[object]:
     flags = _PUBLISHED * fact.published + _ASSUMED * fact.assumed + _FOLDED * fact.folded
     cause = None if fact.cause is None else _number_of(fact.cause)
-    columns: list[object] = [fact.written or fact.type, flags, cause]
+    columns: list[object] = [fact.travels_as, flags, cause]
     same = _number_of(fact.id)
     if fact.type not in model.definition.outcome_of or fact.epoch or same != index:
         columns += [fact.step, fact.direction, fact.epoch]
@@ -335,7 +335,7 @@ def decode_event(stored: bytes, saga: str, saga_id: str, fact: Fact) -> Envelope
         return Envelope(
             *(
                 fact.id,
-                fact.written or fact.type,
+                fact.travels_as,
                 source,
                 fact.at_ms,
                 saga,
