@@ -7,9 +7,8 @@ answer is no reason to restart this process.
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from sagas.core.errors import SettingsError
+from sagas.web.serving import QuietServer, address_of, listen
 
 __all__ = ["livez_app", "serve_livez"]
 
@@ -47,36 +46,15 @@ async def serve_livez(
 
     Raises SettingsError where the port cannot be had. Signals are left to the process.
     """
-    listening = _listen(host, port)
-    server = _Server(
+    listening = listen(host, port, backlog=_BACKLOG, what="/livez", option="--livez-port")
+    server = QuietServer(
         uvicorn.Config(
             livez_app(down, routes), log_config=None, access_log=False, lifespan="off", ws="none"
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="livez")
     try:
-        bound_host, bound_port = listening.getsockname()[:2]
-        yield f"http://{bound_host}:{bound_port}/livez"
+        yield f"{address_of(listening)}/livez"
     finally:
         server.should_exit = True
         await serving
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bound here and not by uvicorn, which ends the whole process when it fails."""
-    try:
-        return socket.create_server((host, port), backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
-        raise SettingsError(
-            f"Port {port} on {host} cannot be opened for /livez ({error}); give a free one with "
-            "--livez-port."
-        ) from error
-
-
-class _Server(uvicorn.Server):
-    """SIGTERM drains the workers; answering goes on meanwhile."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Capture none."""
-        yield

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from uvicorn import Config, Server
+from uvicorn import Config
+
+from sagas.web.serving import QuietServer
 
 __all__ = ["serving"]
-
-
-class _QuietServer(Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @asynccontextmanager
@@ -29,7 +25,7 @@ async def serving(app: Starlette, *, host: str, port: int) -> AsyncIterator[int]
     Yields the port, which is a free one if 0 was asked for. Raises OSError if it is taken.
     """
     with socket.create_server((host, port)) as listening:
-        server = _QuietServer(
+        server = QuietServer(
             Config(
                 app,
                 lifespan="off",
