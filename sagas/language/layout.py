@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Call", "Layout", "columns", "quoted"]
+__all__ = ["Call", "Layout", "columns", "literal_of", "quoted"]
 
 _INDENT = "    "
 
@@ -109,6 +109,13 @@ def columns(text: str) -> int:
         return len(text)
     wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
     return len(text) + wide - sum(unicodedata.combining(one) != 0 for one in text)
+
+
+def literal_of(value: object) -> str:
+    """A value as formatters write it: a text in double quotes, the power of a float without plus."""
+    if isinstance(value, str):
+        return quoted(value)
+    return repr(value).replace("e+", "e") if isinstance(value, float) else repr(value)
 
 
 def quoted(text: str) -> str:

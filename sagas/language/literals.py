@@ -6,7 +6,7 @@ Owns how each is written, as ``ruff format`` leaves it.
 from __future__ import annotations
 
 from sagas.language.fields import FieldType, NoDefault
-from sagas.language.layout import Call, quoted
+from sagas.language.layout import Call, literal_of
 
 __all__ = ["default_said", "docstring_lines", "tuple_of"]
 
@@ -20,7 +20,7 @@ def default_said(kind: FieldType) -> str:
     """A field's default as a literal; empty where it has none."""
     if isinstance(kind.default, NoDefault):
         return ""
-    return quoted(kind.default) if isinstance(kind.default, str) else repr(kind.default)
+    return literal_of(kind.default)
 
 
 def docstring_lines(text: str) -> list[str]:

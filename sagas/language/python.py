@@ -16,7 +16,7 @@ from sagas.language.document import DataWords, RetryWords
 from sagas.language.fields import FieldType
 from sagas.language.graph import in_order
 from sagas.language.identifiers import Identifiers, ModuleNames, names_of, snake
-from sagas.language.layout import Call, Layout, Part, columns, quoted
+from sagas.language.layout import Call, Layout, Part, columns, literal_of, quoted
 from sagas.language.literals import default_said, docstring_lines, tuple_of
 from sagas.language.models import LIMITS
 from sagas.language.spans import span_ms
@@ -164,10 +164,7 @@ class _Writer:
         plain = self._plain(kind)
         if not kind.limits:
             return plain
-        limits = tuple(
-            f"{LIMITS[name]}={quoted(value) if isinstance(value, str) else repr(value)}"
-            for name, value in kind.limits
-        )
+        limits = tuple(f"{LIMITS[name]}={literal_of(value)}" for name, value in kind.limits)
         annotated, limit = self.use("typing", "Annotated"), self.use("pydantic", "Field")
         return Call(f"{annotated}[", (plain, Call(f"{limit}(", limits)), "]")
 
