@@ -8,6 +8,7 @@ what runs when.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from sagas.core.controls import Control, decide_control
@@ -30,6 +31,11 @@ class World(Protocol):
 
     Every method may raise; the message is then handled again from the beginning, here or elsewhere.
     """
+
+    def begins(self) -> bool:
+        """Whether the message is a start that may be stored without a look at the table first: nothing but
+        a row of its instance could stand against it.
+        """
 
     async def load(self) -> Position | None:
         """Where the instance stands, as the table has it now."""
@@ -103,7 +109,7 @@ class Handling:
         Safe to repeat, also at the same time elsewhere. Raises UnknownInstance, and whatever the world
         raises.
         """
-        at = await self._refresh()
+        at = await self._begin() if self._world.begins() else await self._refresh()
         if self._control is not None:
             at = await self._obey(at, self._control)
             if self._message.role is not Role.WAKE:
@@ -114,10 +120,26 @@ class Handling:
 
     def _next(self, at: Position) -> Action | None:
         """What to do next. What was postponed is left to the message that brings its next attempt."""
-        for action in at.enabled(self._service):
+        actions = at.enabled(self._service)
+        if not self._postponed:
+            return actions[0] if actions else None
+        for action in actions:
             if (action.step.name, action.direction, action.epoch) not in self._postponed:
                 return action
         return None
+
+    async def _begin(self) -> Position:
+        """Store a start unseen: mostly nobody has heard of its instance. Where somebody has, the store is
+        refused as if the row had come since, and it is looked at.
+        """
+        new = Position.new(self._definition, self._saga_id, self._deadline_ms)
+        folded, _, owed = new.receive(self._message, self._service)
+        stored = await self._world.store(folded, None)
+        if stored is None:
+            return await self._refresh()
+        if owed:
+            await self._emit_owed(stored, owed)
+        return stored
 
     async def _refresh(self) -> Position:
         """Load, fold the message in, store the fold where it matters, emit again what is unproven.
@@ -126,26 +148,26 @@ class Handling:
         reload looks at what may have to be emitted again (rule 5).
         """
         while True:
-            before = await self._load()
+            loaded = await self._world.load()
+            before = self._unknown() if loaded is None else loaded
             if self._control is not None:
-                await self._emit_unproven(before)
+                await self._emit_owed(before, before.unproven(self._service, self._message))
                 proven = await self._note_proof(before)
                 if proven is not None:
                     return proven
                 continue
-            folded, stores = before.receive(self._message, self._service)
+            folded, stores, owed = before.receive(self._message, self._service)
             if stores:
                 stored = await self._world.store(folded, None)
                 if stored is None:
                     continue
                 folded = stored
-            await self._emit_unproven(folded)
+            if owed:
+                await self._emit_owed(folded, owed)
             return folded
 
-    async def _load(self) -> Position:
-        at = await self._world.load()
-        if at is not None:
-            return at
+    def _unknown(self) -> Position:
+        """Where an instance without a row stands: at its start, if that is the message."""
         if self._message.role is Role.DONE and self._message.step == START:
             return Position.new(self._definition, self._saga_id, self._deadline_ms)
         raise UnknownInstance(
@@ -153,11 +175,14 @@ class Handling:
             "nothing is known: its start was never seen, or its row and topics have expired."
         )
 
-    async def _emit_unproven(self, at: Position) -> None:
-        """An answer that came early is told again however often it was: not for want of proof, but because
+    async def _emit_owed(self, at: Position, owed: Sequence[tuple[int, bool]]) -> None:
+        """Emit again what is unproven.
+
+        An answer that came early is told again however often it was: not for want of proof, but because
         those who follow it have passed it over. Once for each message that triggers its wait.
         """
-        for fact, early in at.unproven(self._service, self._message):
+        for index, early in owed:
+            fact = at.fact(index)
             if fact.id not in (self._told if early else self._confirmed):
                 await self._world.emit(fact)
                 self._confirmed.add(fact.id)
@@ -168,7 +193,8 @@ class Handling:
         need ask for it any more. None on a conflict.
         """
         proven = at
-        for fact, _ in at.unproven(self._service, self._message):
+        for index, _ in at.unproven(self._service, self._message):
+            fact = at.fact(index)
             if fact.id in self._confirmed:
                 proven = proven.fold(fact._replace(published=True))
         return proven if proven is at else await self._world.store(proven, None)

@@ -3,7 +3,7 @@
 What ``evolve``, ``enabled``, ``decide`` and the others answer depends on which events are recorded, and
 never on their ids or times, beyond which id is which. So instances that have come the same way share one
 ``Place``, and a question that was answered there is looked up: a message costs a few lookups instead of the
-whole of the semantics (190 µs before, of which this was a third). It owns the sharing and none of the
+whole of the semantics (190 µs before, of which this was a third). It owns the stand-ins and none of the
 answers: each is asked of the same functions as everywhere else, once, with stand-ins for ids and times.
 """
 
@@ -11,122 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
-from weakref import WeakSet
+from typing import NamedTuple
 
 from sagas.core.decide import ActionResult, Decision, decide
 from sagas.core.definition import DEADLINE, Definition
 from sagas.core.enabled import Action, answered_early, enabled, must_store, unproven
 from sagas.core.evolve import deadline_after, evolve
 from sagas.core.instance import Fact, Instance, SagaStatus, is_told_apart
-from sagas.core.timers import TimerSource, timer_sources
+from sagas.core.timers import TimerSource
+from sagas.core.unfolding import Fold, Key, Place, Received, TimerChanges, places_of
 
-__all__ = ["Place", "Places", "Position", "forget_places", "places_of"]
+__all__ = ["Position"]
 
-_PLACES_MAX: Final = 20_000
-"""A saga of six steps has some hundred; whoever makes up events must not fill the memory."""
 _NO_TIMERS: Mapping[str, int] = MappingProxyType({})
-
-Key = tuple[object, ...]
-
-
-class _Fold(NamedTuple):
-    """``place`` is None where ids have to be compared anew: then the whole instance is folded."""
-
-    place: Place | None
-    appends: bool
-    outside: bool
-    """Whether the cause is no recorded event, and none that another recorded event names."""
-
-
-class _TimerChanges(NamedTuple):
-    """From one place to another: the timers to be set, and the names of those to be cleared."""
-
-    set: tuple[TimerSource, ...]
-    cleared: frozenset[str]
-
-
-class Place:
-    """A node of the state machine: an instance with stand-ins, and what is known of it.
-
-    ``model`` has ids such as ``#0``, that of the first recorded event, and causes such as ``@0``, the first
-    that is not recorded. ``code`` is how the table keeps it, once somebody has asked.
-    """
-
-    __slots__ = (
-        *("code", "decisions", "enabled", "facts", "folded", "folds", "model", "outside"),
-        *("past_pivot", "slots", "sources", "status", "stores", "timer_changes", "unproven"),
-    )
-
-    def __init__(self, model: Instance) -> None:
-        self.model = model
-        self.facts = tuple(model.facts.values())
-        self.slots = {slot: index for index, slot in enumerate(model.facts)}
-        outside = (int(f.cause[1:]) for f in self.facts if f.cause and f.cause[0] == "@")
-        self.outside = max(outside, default=-1) + 1
-        self.status: SagaStatus = model.status
-        self.past_pivot: bool = model.past_pivot
-        self.sources: tuple[TimerSource, ...] = timer_sources(model)
-        self.folded = tuple(index for index, fact in enumerate(self.facts) if fact.folded)
-        self.code: bytes | None = None
-        self.folds: dict[Key, _Fold] = {}
-        self.stores: dict[Key, bool] = {}
-        self.enabled: dict[str, tuple[Action, ...]] = {}
-        self.unproven: dict[Key, tuple[tuple[int, bool], ...]] = {}
-        self.decisions: dict[Key, Decision] = {}
-        self.timer_changes: dict[Place | None, _TimerChanges] = {}
-
-
-class Places:
-    """The places of one definition that were reached so far."""
-
-    def __init__(self) -> None:
-        self._found: dict[Key, Place] = {}
-        self.by_code: dict[bytes, Place] = {}
-        _ALL.add(self)
-
-    def at(self, model: Instance) -> Place:
-        """The one place of a model."""
-        facts = tuple(model.facts.values())
-        key = (model.phase, model.turned_by, model.in_flight, model.parked, facts)
-        place = self._found.get(key)
-        if place is None:
-            if len(self._found) >= _PLACES_MAX:
-                self.forget()
-            place = self._found[key] = Place(model)
-        return place
-
-    def keep(self, code: bytes, place: Place) -> Place:
-        """Remember that a place, or the one that was known before, is kept as ``code``."""
-        known = self.at(place.model)
-        if len(self.by_code) >= _PLACES_MAX:
-            self.forget()
-        self.by_code[code] = known
-        return known
-
-    def forget(self) -> None:
-        """Begin anew. Positions that are held keep their places."""
-        self._found.clear()
-        self.by_code.clear()
-
-
-_ALL: WeakSet[Places] = WeakSet()
-
-
-def forget_places() -> None:
-    """Forget every answer: for whoever takes a safeguard away, and wants to see it missed."""
-    for places in _ALL:
-        places.forget()
-
-
-def places_of(definition: Definition) -> Places:
-    """The places of a definition, kept with it."""
-    kept = definition.__dict__
-    found = kept.get("_places")
-    if found is None:
-        found = kept["_places"] = Places()
-    places: Places = found
-    return places
 
 
 class Position(NamedTuple):
@@ -232,7 +129,11 @@ class Position(NamedTuple):
 
     def stamped(self, generation: int, version: int) -> Position:
         """The same under another stamp."""
-        return self._replace(generation=generation, version=version)
+        definition, saga_id, place, ids, times, outside, deadline_ms, _, _, heartbeats = self
+        return Position(
+            *(definition, saga_id, place, ids, times, outside, deadline_ms, generation, version),
+            heartbeats,
+        )
 
     # --- questions ---------------------------------------------------------------------------------
 
@@ -240,53 +141,65 @@ class Position(NamedTuple):
         """Where the saga stands after one more event: ``evolve``."""
         return self._folded(fact, self._key(fact))
 
-    def receive(self, message: Fact, service: str) -> tuple[Position, bool]:
-        """The fold of a message in hand, and whether the service has to store it before any effect:
-        ``evolve`` and ``must_store``.
+    def receive(
+        self, message: Fact, service: str
+    ) -> tuple[Position, bool, tuple[tuple[int, bool], ...]]:
+        """The fold of a message in hand, whether the service has to store it before any effect, and what it
+        has to emit again then: ``evolve``, ``must_store`` and ``unproven``, the last as numbers of recorded
+        events, each with whether it is an early answer.
         """
         key = self._key(message)
-        stores = self.place.stores.get((service, key))
-        if stores is None:
+        found = self.place.received.get((service, key))
+        if found is None:
             model, fact = self.place.model, self._model_of(message)
             stores = must_store(model, evolve(model, fact), fact, service)
-            self.place.stores[service, key] = stores
-        return self._folded(message, key), stores
+            fold = self._fold_of(message, key)
+            owed = self._taken(fold, message).unproven(service, message)
+            found = Received(fold, stores, owed)
+            if fold.place is not None:
+                self.place.received[service, key] = found
+        return self._taken(found.fold, message), found.stores, found.owed
 
     def _folded(self, fact: Fact, key: Key) -> Position:
-        place = self.place
-        fold = place.folds.get(key)
+        return self._taken(self._fold_of(fact, key), fact)
+
+    def _fold_of(self, fact: Fact, key: Key) -> Fold:
+        fold = self.place.folds.get(key)
         if fold is None:
-            fold = place.folds[key] = self._find_fold(fact)
+            fold = self.place.folds[key] = self._find_fold(fact)
+        return fold
+
+    def _taken(self, fold: Fold, fact: Fact) -> Position:
         after, appends, is_outside = fold
-        if after is place:
+        if after is self.place:
             return self
         if after is None:
             return Position.of(evolve(self.instance, fact))
-        if not appends:
-            return self._replace(place=after)
         return Position(
             self.definition,
             self.saga_id,
             after,
-            (*self.ids, fact.id),
-            (*self.times, fact.at_ms),
+            (*self.ids, fact.id) if appends else self.ids,
+            (*self.times, fact.at_ms) if appends else self.times,
             (*self.outside, fact.cause or "") if is_outside else self.outside,
-            deadline_after(self.definition, self.deadline_ms, fact),
+            deadline_after(self.definition, self.deadline_ms, fact)
+            if appends
+            else self.deadline_ms,
             self.generation,
             self.version,
             self.heartbeats,
         )
 
-    def _find_fold(self, fact: Fact) -> _Fold:
+    def _find_fold(self, fact: Fact) -> Fold:
         place, model = self.place, self._model_of(fact)
         after = evolve(place.model, model)._replace(deadline_ms=None)
         if after.facts is place.model.facts:
-            return _Fold(place, appends=False, outside=False)
+            return Fold(place, appends=False, outside=False)
         appends = len(after.facts) > len(place.facts)
         if appends and model.id[0] == "@":
-            return _Fold(None, appends=True, outside=False)
+            return Fold(None, appends=True, outside=False)
         outside = appends and model.cause == f"@{len(self.outside)}"
-        return _Fold(places_of(self.definition).at(after), appends, outside)
+        return Fold(places_of(self.definition).at(after), appends, outside)
 
     def enabled(self, service: str) -> tuple[Action, ...]:
         """What the service may run now: ``enabled``."""
@@ -295,14 +208,15 @@ class Position(NamedTuple):
             found = self.place.enabled[service] = tuple(enabled(self.place.model, service))
         return found
 
-    def unproven(self, service: str, message: Fact) -> tuple[tuple[Fact, bool], ...]:
-        """What the service has to emit again, each with whether it is an early answer: ``unproven``."""
+    def unproven(self, service: str, message: Fact) -> tuple[tuple[int, bool], ...]:
+        """What the service has to emit again, as numbers of recorded events, each with whether it is an early
+        answer: ``unproven``.
+        """
         key = (service, self._key(message))
-        known = self.place.unproven
-        found = known.get(key)
+        found = self.place.unproven.get(key)
         if found is None:
-            found = known[key] = self._find_unproven(service, self._model_of(message))
-        return tuple((self.fact(index), early) for index, early in found) if found else ()
+            found = self.place.unproven[key] = self._find_unproven(service, self._model_of(message))
+        return found
 
     def _find_unproven(self, service: str, message: Fact) -> tuple[tuple[int, bool], ...]:
         model, slots = self.place.model, self.place.slots
@@ -334,7 +248,7 @@ class Position(NamedTuple):
         if changes is None:
             had = () if place is None else place.sources
             names = {source.name for source in self.place.sources}
-            changes = self.place.timer_changes[place] = _TimerChanges(
+            changes = self.place.timer_changes[place] = TimerChanges(
                 tuple(source for source in self.place.sources if source not in had),
                 frozenset(source.name for source in had if source.name not in names),
             )

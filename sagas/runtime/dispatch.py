@@ -4,6 +4,7 @@ dead-lettered.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import structlog
@@ -56,9 +57,9 @@ class Dispatch:
             at.service.name,
             at.topics,
             load=lambda saga, saga_id: at.patience.insist(
-                lambda: at.table.load(saga, saga_id, events=True)
+                at.table.load, saga, saga_id, events=True
             ),
-            publish=lambda record: at.patience.insist(lambda: at.broker.publish(record)),
+            publish=lambda record: at.patience.insist(at.broker.publish, record),
         )
 
     async def handle(
@@ -72,31 +73,30 @@ class Dispatch:
         saga; observers see it again. Nothing is raised but a cancellation. To be run as a task of its
         own: what it binds for the logs stays bound.
         """
-        self._have_in_hand(record)
+        told = _Told(self._participant.service.name, record)
+        have_in_hand(told)
         try:
             waits = retried and await self._participant.retries.put_again(record, retried)
             if not waits:
-                await self._handle(InHand(record, retried), interest)
+                await self._handle(InHand(record, retried), interest, told)
         except Exception as error:  # noqa: BLE001 - nothing may block the partition
             await self._dead_letters.add(record, error)
 
     async def reject(self, record: Record, error: Exception) -> None:
         """Dead-letter a record that the filter could not read."""
-        self._have_in_hand(record)
+        have_in_hand(_Told(self._participant.service.name, record))
         await self._dead_letters.add(record, error)
 
-    def _have_in_hand(self, record: Record, envelope: Envelope | None = None) -> None:
-        have_in_hand(partial(_log_fields, self._participant.service.name, record, envelope))
-
-    async def _handle(self, in_hand: InHand, interest: Interest) -> None:
+    async def _handle(self, in_hand: InHand, interest: Interest, told: _Told) -> None:
         record, retried = in_hand
         envelope = decode_headers(record.headers, record.value or b"", time_ms=record.timestamp_ms)
         if interest.saga is not None:
             incoming = decode_incoming(envelope, interest.saga, interest.event_type)
-            envelope = incoming.envelope
-            self._have_in_hand(record, envelope)
+            envelope = told.envelope = incoming.envelope
             try:
-                if not await self._receive(incoming, in_hand):
+                if not incoming.starts:
+                    await self._run_saga(incoming, in_hand)
+                elif not await self._receive(incoming, in_hand):
                     return
             except (UnknownInstance, StartRefused):
                 raise
@@ -104,14 +104,19 @@ class Dispatch:
                 await self._park(incoming, in_hand, error)
                 raise
         else:
-            self._have_in_hand(record, envelope)
+            told.envelope = envelope
+        if (interest.cancels or interest.observers) and not retried:
+            await self._tell_all(envelope, interest, in_hand)
+
+    async def _tell_all(self, envelope: Envelope, interest: Interest, in_hand: InHand) -> None:
+        """Ask the sagas that the event cancels, and tell the observers, each whatever the others raise."""
         failed: Exception | None = None
-        for saga in () if retried else interest.cancels:
+        for saga in interest.cancels:
             try:
                 await self._cancel(envelope, saga, interest.event_type, in_hand)
             except Exception as error:  # noqa: BLE001 - the others are asked all the same
                 failed = failed or error
-        for observer in () if retried else interest.observers:
+        for observer in interest.observers:
             try:
                 await self._tell(observer, interest.event_type, envelope)
             except Exception as error:  # noqa: BLE001 - the others are told all the same
@@ -120,7 +125,7 @@ class Dispatch:
             raise failed
 
     async def _receive(self, incoming: Incoming, in_hand: InHand) -> bool:
-        """Run a message's saga; False for a start that is another service's to decide on, or that leads to
+        """Run the saga of a start; False for one that is another service's to decide on, or that leads to
         one of which observers are told when it comes.
         """
         tells = True
@@ -150,7 +155,7 @@ class Dispatch:
             runs = Runs(saga, partial(self._row, definition.saga))
             meant = await runs.meant(incoming.saga_id, incoming.fact)
             incoming = incoming.of_run(meant)
-        self._have_in_hand(in_hand.record, incoming.envelope)
+        have_in_hand(_Told(participant.service.name, in_hand.record, incoming.envelope))
         try:
             at = await self._run_saga(incoming, in_hand)
         except UnknownInstance as error:
@@ -166,7 +171,7 @@ class Dispatch:
 
     async def _row(self, saga: str, saga_id: str) -> Row | None:
         at = self._participant
-        return await at.patience.insist(lambda: at.table.load(saga, saga_id))
+        return await at.patience.insist(at.table.load, saga, saga_id)
 
     async def _park(self, incoming: Incoming, in_hand: InHand, error: Exception) -> None:
         """Park the saga of a message that becomes a dead letter: without it the saga may never end.
@@ -189,23 +194,8 @@ class Dispatch:
         if retried and incoming.control is not None:
             # What it asked for is decided. It comes back for the attempt, and asks for nothing again.
             incoming = incoming._replace(control=Wake())
-        attempts = Attempts(
-            incoming.saga.name,
-            incoming.saga_id,
-            in_hand,
-            control=incoming.control,
-            table=participant.table,
-            topics=participant.retries,
-            clock=participant.clock,
-        )
-        world = MessageWorld(
-            participant,
-            incoming,
-            attempts,
-            partition=in_hand.record.partition,
-            published_ms=in_hand.record.timestamp_ms,
-            watch=None if telemetry is None else self._watch(telemetry, incoming, in_hand),
-        )
+        watch = None if telemetry is None else self._watch(telemetry, incoming, in_hand)
+        world = MessageWorld(participant, incoming, in_hand, watch)
         try:
             at = await self._handling(incoming, world).run()
         except UnknownInstance:  # once more, if the topics know its start
@@ -213,7 +203,7 @@ class Dispatch:
                 raise
             at = await self._handling(incoming, world).run()
         if incoming.fact.role is Role.WAKE and isinstance(incoming.control, TimerDue):
-            await self._settle(attempts, incoming.control.name, at)
+            await self._settle(world.attempts, incoming.control.name, at)
         if _ended_from_outside(at, incoming, participant.service.name):
             await world.tell_end(at)
         await world.forget_events(at)
@@ -252,7 +242,7 @@ class Dispatch:
         """A timer that asks for an attempt is cleared by the service whose step it names."""
         step = at.definition.by_name.get(timer.removeprefix(RETRY).partition("/")[0])
         if step is not None and step.service == self._participant.service.name:
-            await self._participant.patience.insist(lambda: attempts.settle(timer, at))
+            await self._participant.patience.insist(attempts.settle, timer, at)
 
     async def _tell(self, observer: Observer, type_: str, envelope: Envelope) -> None:
         """Tell one observer; after the last attempt its error makes the record a dead letter."""
@@ -310,17 +300,28 @@ def _ended_from_outside(at: Position, incoming: Incoming, service: str) -> bool:
     )
 
 
-def _log_fields(service: str, record: Record, envelope: Envelope | None) -> dict[str, object]:
-    place = f"{record.topic}-{record.partition}-{record.offset}"
-    fields: dict[str, object] = {"service": service, "at": place}
-    if envelope is None:
-        return fields
-    fields |= {
-        "saga": envelope.saga,
-        "saga_id": envelope.saga_id,
-        "message_id": envelope.id,
-        "message_type": envelope.type,
-        "causation_id": envelope.causation_id,
-        **log_fields(envelope.trail),
-    }
-    return {name: value for name, value in fields.items() if value is not None}
+class _Told:
+    """What the log lines say of the message in hand; its envelope, once it is decoded."""
+
+    __slots__ = ("envelope", "record", "service")
+
+    def __init__(self, service: str, record: Record, envelope: Envelope | None = None) -> None:
+        self.service = service
+        self.record = record
+        self.envelope = envelope
+
+    def __call__(self) -> Mapping[str, object]:
+        record, envelope = self.record, self.envelope
+        place = f"{record.topic}-{record.partition}-{record.offset}"
+        fields: dict[str, object] = {"service": self.service, "at": place}
+        if envelope is None:
+            return fields
+        fields |= {
+            "saga": envelope.saga,
+            "saga_id": envelope.saga_id,
+            "message_id": envelope.id,
+            "message_type": envelope.type,
+            "causation_id": envelope.causation_id,
+            **log_fields(envelope.trail),
+        }
+        return {name: value for name, value in fields.items() if value is not None}

@@ -16,7 +16,19 @@ from sagas.runtime.patience import Patience
 from sagas.runtime.reception import StartRefused
 from sagas.runtime.restorer import Restorer
 
-__all__ = ["History"]
+__all__ = ["History", "lacks"]
+
+
+def lacks(at: Position, incoming: Incoming) -> bool:
+    """Whether the row has lost the message in hand: it was stored before it was emitted, and that was
+    not before the table was rebuilt last.
+    """
+    envelope = incoming.envelope
+    return (
+        envelope.seq > 0
+        and envelope.generation >= at.generation
+        and at.index_of(incoming.fact) is None
+    )
 
 
 class History:
@@ -53,22 +65,6 @@ class History:
                 f"than sagas that have ended are kept ({span_words(keep_ended_ms)}): it may have run. Where "
                 "it has not, publish it again under the same key."
             )
-
-    def is_lacked_by(self, at: Position) -> bool:
-        """Whether the row has lost the message in hand: it was stored before it was emitted, and that was
-        not before the table was rebuilt last.
-        """
-        envelope = self._incoming.envelope
-        return (
-            envelope.seq > 0
-            and envelope.generation >= at.generation
-            and at.index_of(self._incoming.fact) is None
-        )
-
-    @property
-    def can_restore(self) -> bool:
-        """Whether anything is looked for at all."""
-        return self._restorer is not None
 
     async def stored(self) -> Mapping[str, Found]:
         """What the topics have of the instance, by event id."""

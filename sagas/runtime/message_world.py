@@ -7,7 +7,9 @@ that is away; nothing here decides anything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 
 import structlog
 
@@ -17,15 +19,16 @@ from sagas.core.enabled import Action
 from sagas.core.framework_events import SagaParked
 from sagas.core.instance import Fact
 from sagas.core.position import Position
+from sagas.core.refold import Found
 from sagas.observability.in_hand import acting, belonging
 from sagas.ports import OutgoingRecord, Row, RowChange, Stamp, TableUnavailable
 from sagas.ports.telemetry import Watch
-from sagas.runtime.attempts import Attempts
+from sagas.runtime.attempts import Attempts, InHand
 from sagas.runtime.calling import Calling
 from sagas.runtime.decisions import payload_of
 from sagas.runtime.execution import Performed
 from sagas.runtime.forgetting import content_of, forgettable, is_leaf
-from sagas.runtime.history import History
+from sagas.runtime.history import History, lacks
 from sagas.runtime.incoming import Incoming
 from sagas.runtime.participant import Participant
 from sagas.runtime.reception import OtherStart, in_question
@@ -39,6 +42,8 @@ __all__ = ["MessageWorld", "Participant"]
 
 _log = structlog.get_logger()
 
+_NO_NOTES: Mapping[str, str] = MappingProxyType({})
+
 
 class MessageWorld:
     """Implements ``sagas.core.handling.World`` for one message and one service."""
@@ -47,36 +52,79 @@ class MessageWorld:
         self,
         participant: Participant,
         incoming: Incoming,
-        attempts: Attempts,
-        *,
-        partition: int,
-        published_ms: int,
+        in_hand: InHand,
         watch: Watch | None = None,
     ) -> None:
         self._at = participant
-        self._watch = watch
-        self._attempts = attempts
         self._incoming = incoming
+        self._in_hand = in_hand
+        self._watch = watch
         self._trail = incoming.envelope.trail
-        self._is_from_outside = is_from_outside(incoming)
-        self._history = History(
-            incoming,
-            partition=partition,
-            published_ms=published_ms,
-            restorer=participant.restorers.get(incoming.saga.name),
-            patience=participant.patience,
-        )
         self._definition = incoming.saga.definition
         self._saga_id = incoming.saga_id
+        self._notes: Mapping[str, str] = _NO_NOTES
         self._stored: Position | None = None
         self._stored_here = False
         self._decided: dict[str, Envelope] = {}
         self._performed: Performed | None = None
         self._content = ""
         self._emitted: list[Fact] = []
-        self._calling = Calling(
-            participant, incoming, attempts, self._row_with_events, self._history.stored
-        )
+        # Most messages need none of these three, or not all: they are made when something asks.
+        self._made_attempts: Attempts | None = None
+        self._made_calling: Calling | None = None
+        self._made_history: History | None = None
+
+    @property
+    def attempts(self) -> Attempts:
+        """The attempts at what the message enables."""
+        made = self._made_attempts
+        if made is None:
+            at, incoming = self._at, self._incoming
+            made = self._made_attempts = Attempts(
+                incoming.saga.name,
+                self._saga_id,
+                self._in_hand,
+                control=incoming.control,
+                table=at.table,
+                topics=at.retries,
+                clock=at.clock,
+            )
+            made.loaded(self._notes)
+        return made
+
+    @property
+    def _calling(self) -> Calling:
+        made = self._made_calling
+        if made is None:
+            made = self._made_calling = Calling(
+                self._at, self._incoming, self.attempts, self._row_with_events, self._on_topics
+            )
+            made.trail = self._trail
+        return made
+
+    @property
+    def _history(self) -> History:
+        made = self._made_history
+        if made is None:
+            at, record = self._at, self._in_hand.record
+            made = self._made_history = History(
+                self._incoming,
+                partition=record.partition,
+                published_ms=record.timestamp_ms,
+                restorer=at.restorers.get(self._definition.saga),
+                patience=at.patience,
+            )
+        return made
+
+    def begins(self) -> bool:
+        """Whether the message is the start of a first run, and young enough not to have run before."""
+        incoming, at = self._incoming, self._at
+        if not incoming.starts or incoming.control is not None:
+            return False
+        if in_question(incoming, None):
+            return False
+        keep_ms, published_ms = at.keep_ended_ms, self._in_hand.record.timestamp_ms
+        return keep_ms is None or published_ms >= at.clock.now_ms() - keep_ms
 
     async def load(self) -> Position | None:
         """The row without its events, decoded; put back from the topics if it has lost something.
@@ -84,32 +132,40 @@ class MessageWorld:
         Raises OtherStart for a start that is to be decided on, and StartRefused for one that is older
         than rows are kept: it may have run.
         """
-        at, row = self._at, await self._row(events=self._is_from_outside)
+        at, incoming, definition = self._at, self._incoming, self._definition
+        from_outside = is_from_outside(incoming)
+        row = await at.patience.insist(
+            at.table.load, definition.saga, self._saga_id, events=from_outside
+        )
         if row is None:
             self._may_fold(None)
             self._history.refuse_old_start(at.clock.now_ms(), at.keep_ended_ms)
             return None
         generation, version = row.stamp
         position = decode_position(
-            self._definition,
+            definition,
             self._saga_id,
             row.state,
             notes=row.notes,
             generation=generation,
             version=version,
         )
-        if self._history.is_lacked_by(position) and await self.restored():
+        if lacks(position, incoming) and await self.restored():
             return await self.load()
         self._may_fold(position)
-        if self._is_from_outside:
-            self._belong(trail_of_saga(position, row, self._incoming))
-        self._attempts.loaded(row.notes)
+        if from_outside:
+            self._belong(trail_of_saga(position, row, incoming))
+        self._notes = row.notes
+        if self._made_attempts is not None:
+            self._made_attempts.loaded(row.notes)
         self._stored = position
         return position
 
     def _belong(self, trail: Trail) -> None:
         """What is decided on has the saga's own trail, whoever has sent the message."""
-        self._trail = self._calling.trail = trail
+        self._trail = trail
+        if self._made_calling is not None:
+            self._made_calling.trail = trail
         belonging(partial(log_fields, trail))
         if self._watch is not None:
             self._watch.belongs(trail)
@@ -122,14 +178,14 @@ class MessageWorld:
         """Look once for what the row lacks; whether it is to be loaded again."""
         return await self._history.restored()
 
-    async def _row(self, *, events: bool) -> Row | None:
+    async def _row_with_events(self) -> Row | None:
         at = self._at
         return await at.patience.insist(
-            lambda: at.table.load(self._definition.saga, self._saga_id, events=events)
+            at.table.load, self._definition.saga, self._saga_id, events=True
         )
 
-    async def _row_with_events(self) -> Row | None:
-        return await self._row(events=True)
+    async def _on_topics(self) -> Mapping[str, Found]:
+        return await self._history.stored()
 
     async def store(self, position: Position, recorded: Fact | None) -> Position | None:
         """One compare-and-set: state, index entry, and the bytes of every event newly recorded."""
@@ -139,6 +195,8 @@ class MessageWorld:
             generation = at.table.generation(self._definition.saga, self._saga_id)
         stored = position.stamped(generation, version + 1)
         timers_set, cleared = stored.timers_since(before)
+        if self._notes or self._made_attempts is not None:
+            cleared = cleared.union(self.attempts.cleared_by(recorded, stored))
         events = {}
         message = self._incoming.fact
         folded = _is_new(message, before) and stored.index_of(message) is not None
@@ -162,10 +220,10 @@ class MessageWorld:
             at_ms=at.clock.now_ms(),
             token=at.ids.new(),
             timers_set=timers_set,
-            timers_cleared={*cleared, *self._attempts.cleared_by(recorded, stored)},
+            timers_cleared=cleared,
             content=self._content,
         )
-        if not await at.patience.insist(lambda: at.table.store(change)):
+        if not await at.patience.insist(at.table.store, change):
             _log.debug("table.conflict", version=version)
             if self._watch is not None:
                 self._watch.conflict()
@@ -234,7 +292,7 @@ class MessageWorld:
         """Publish an event as it is stored."""
         envelope = self._decided.get(fact.slot)
         if envelope is None:
-            row = await self._row(events=True)
+            row = await self._row_with_events()
             if row is None or fact.kept_as not in row.events:
                 return  # the row went away since: the next load sees it
             envelope = decode_event(
@@ -250,9 +308,11 @@ class MessageWorld:
         A hint: where it fails the bytes stay until the row goes. Without a restorer nobody could read them
         from the topics, and all are kept.
         """
-        if not self._history.can_restore or self._stored is None:
+        if not (self._emitted or self._stored_here) or self._stored is None:
             return
-        if at.status.is_terminal and (self._emitted or self._stored_here):
+        if self._definition.saga not in self._at.restorers:
+            return
+        if at.place.status.is_terminal:
             slots = forgettable(at.instance, self._at.confirmed)
         else:
             slots = [fact.kept_as for fact in self._emitted if is_leaf(at.place.model, fact)]
@@ -280,7 +340,7 @@ class MessageWorld:
             envelope.payload,
             encode_headers(envelope),
         )
-        await self._at.patience.insist(lambda: self._at.broker.publish(record))
+        await self._at.patience.insist(self._at.broker.publish, record)
 
     def now_ms(self) -> int:
         """The clock's time."""
@@ -309,7 +369,7 @@ class MessageWorld:
         if calling.has_expired(action, at):
             self._performed = Performed(ActionResult(ResultKind.EXPIRED))
             return self._performed.result
-        if self._attempts.waits(action, at) and not at_once:
+        if self.attempts.waits(action, at) and not at_once:
             return ActionResult(ResultKind.POSTPONED)
         call = await calling.call(action, at, performed=self._performed, at_once=at_once)
         if (watch := self._watch) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -14,6 +14,7 @@ from sagas.ports import Clock
 __all__ = ["Patience", "cancellations"]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _log = structlog.get_logger()
 
@@ -46,12 +47,14 @@ class Patience:
         self._pause_max_s = pause_max_s
         self._told_ms: dict[str, int] = {}
 
-    async def insist(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def insist(
+        self, call: Callable[P, Awaitable[T]], *arguments: P.args, **named: P.kwargs
+    ) -> T:
         """The call's result, after as many attempts as it takes. Other errors pass through."""
         failures, cancelled = 0, cancellations()
         while True:
             try:
-                result = await call()
+                result = await call(*arguments, **named)
             except RetriableError as error:
                 if cancellations() > cancelled:  # a driver may answer a cancellation by an error
                     raise asyncio.CancelledError from error

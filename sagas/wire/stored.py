@@ -29,8 +29,9 @@ from sagas.core.definition import (
 )
 from sagas.core.errors import ContractViolation
 from sagas.core.instance import Fact, Instance, SagaStatus
-from sagas.core.position import Place, Position, places_of
+from sagas.core.position import Position
 from sagas.core.printable import printable
+from sagas.core.unfolding import Place, places_of
 from sagas.wire.envelope import TIME_MS_MAX, Envelope, Trail
 from sagas.wire.notes import heartbeats_of
 from sagas.wire.retiring import ID_DIGITS, unpacked, without_retired

@@ -24,7 +24,7 @@ from sagas.core.definition import (
 )
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
-from sagas.core.position import forget_places
+from sagas.core.unfolding import forget_places
 from sagas.ports import JournalKey, JournalOutcome, RowChange
 from sagas.runtime import rebuild
 from sagas.runtime.worker import Worker

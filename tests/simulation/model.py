@@ -19,8 +19,9 @@ from sagas.core.enabled import Action
 from sagas.core.errors import CompensationFailed
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
-from sagas.core.position import Position, places_of
+from sagas.core.position import Position
 from sagas.core.timers import PROOF, timers_of
+from sagas.core.unfolding import places_of
 from sagas.wire.ids import event_id
 from tests.simulation.parts import NO_FAULTS, Attempted, Call, Faults, Message, Participant, Plan
 from tests.simulation.world import World

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from sagas.checks.model import Guards
-from sagas.core import decide, enabled, position
+from sagas.core import decide, enabled, position, unfolding
 from sagas.core.decide import Decision, Emission
 from sagas.core.definition import STEP_FAILED, Direction, Role, StepDefinition
 from sagas.core.handling import Handling
@@ -106,9 +106,9 @@ def planted(name: str) -> Iterator[Guards]:
     patch = pytest.MonkeyPatch()
     for owner, attribute, instead in PATCHES.get(name, ()):
         patch.setattr(owner, attribute, instead)
-    position.forget_places()
+    unfolding.forget_places()
     try:
         yield GUARDS.get(name, Guards())
     finally:
         patch.undo()
-        position.forget_places()
+        unfolding.forget_places()

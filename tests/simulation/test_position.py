@@ -13,8 +13,9 @@ from sagas.core.definition import SAGA_CANCELLED, Role, StepDefinition
 from sagas.core.enabled import answered_early, enabled, must_store, unproven
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact
-from sagas.core.position import Position, places_of
+from sagas.core.position import Position
 from sagas.core.timers import timers_of
+from sagas.core.unfolding import places_of
 from sagas.wire.stored import decode_position, encode_position
 from tests.simulation.definitions import random_definition, random_plans
 from tests.simulation.model import Model
@@ -60,15 +61,17 @@ class Compared(Model):
             )
             folded = evolve(instance, message)
             for service in definition.services:
-                after, stores = at.receive(message, service)
+                after, stores, owed = at.receive(message, service)
                 assert after.instance == folded
                 assert stores == must_store(instance, folded, message, service)
-                again = tuple(
-                    (one, answered_early(instance, service, message, one))
-                    for one in unproven(instance, service, message)
-                )
-                assert at.unproven(service, message) == again
-                self.asked["unproven"] += len(again)
+                for standing, said in ((at, at.unproven(service, message)), (after, owed)):
+                    full = standing.instance
+                    again = tuple(
+                        (one, answered_early(full, service, message, one))
+                        for one in unproven(full, service, message)
+                    )
+                    assert tuple((standing.fact(index), early) for index, early in said) == again
+                    self.asked["unproven"] += len(again)
             self.asked["folds"] += folded is not instance
         for service in definition.services:
             actions = enabled(instance, service)
@@ -112,7 +115,7 @@ def test_places_are_shared_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert one.place is other.place
     assert one.instance != other.instance
-    monkeypatch.setattr("sagas.core.position._PLACES_MAX", 1)
+    monkeypatch.setattr("sagas.core.unfolding._PLACES_MAX", 1)
     places_of(definition).forget()
     assert Position.of(one.instance) is not None
     assert Position.of(one.instance).instance == one.instance

@@ -11,15 +11,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from sagas.adapters.memory.broker import MemoryBroker
+from sagas.adapters.memory.table import MemorySagaTable
+from sagas.context import StepContext
 from sagas.core.errors import ContractViolation
 from sagas.core.framework_events import WakeRequested
 from sagas.core.instance import SagaStatus
 from sagas.core.saga import Saga
 from sagas.ports import BUCKETS, OutgoingRecord, Record, Row, TopicPartition
 from sagas.restoring import Marker
-from sagas.runtime.history import History
+from sagas.runtime import message_world
 from tests.simulation.forgetful import ForgetfulTable
-from tests.simulation.purchase import TOPICS, Placed, Purchase, World, depot, till
+from tests.simulation.purchase import TOPICS, Paid, Placed, Purchase, World, depot, till
 from tests.simulation.virtual import run
 
 DAY_MS = 86_400_000
@@ -186,7 +188,7 @@ def test_a_row_that_lacks_the_message_in_hand_is_put_back() -> None:
 def test_without_that_look_the_rest_of_the_saga_is_done_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(History, "is_lacked_by", lambda *_: False)
+    monkeypatch.setattr(message_world, "lacks", lambda *_: False)
     with pytest.raises(AssertionError):
         test_a_row_that_lacks_the_message_in_hand_is_put_back()
 
@@ -249,6 +251,41 @@ def test_a_start_that_is_older_than_rows_are_kept_does_not_run_as_new() -> None:
         assert "saga.not_parked" not in {entry["event"] for entry in logs}
         assert "it may have run" in world.dead("till")[0]["dlq-reason"]
         assert table._rows == {}
+
+    run(main())
+
+
+class CountedTable(ForgetfulTable):
+    """How often a row was asked for; the client, which looks for itself, has another table."""
+
+    loads = 0
+
+    async def load(self, saga: str, saga_id: str, *, events: bool = False) -> Row | None:
+        self.loads += 1
+        return await super().load(saga, saga_id, events=events)
+
+
+def test_a_start_is_stored_without_a_look_whose_row_nobody_has_made() -> None:
+    async def main() -> None:
+        world, _, _ = world_of()
+        table, looks = CountedTable(), []
+
+        async def pay(placed: Placed, _context: StepContext) -> Paid:
+            looks.append((placed.id, table.loads))
+            return Paid(id=placed.id)
+
+        world.platform = replace(world.platform, table=table)
+        async with world.running(till(pay)):
+            await world.until(lambda: table.is_ready("purchase"))
+            table.loads = 0
+            client = world.client_of(table=MemorySagaTable())
+            await client.start(Placed(id="p"))
+            await world.until(lambda: len(looks) == 1)
+            await client.start(Placed(id="p"))  # once more: the row is there, and is looked at
+            await world.until(lambda: table.loads > 0)
+            await client.start(Placed(id="q"))
+            await world.until(lambda: len(looks) == 2)
+        assert looks == [("p", 0), ("q", 1)]
 
     run(main())
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sagas.core.decide import ActionResult, Emission, ResultKind
+from sagas.core.definition import START, Role
 from sagas.core.enabled import Action
 from sagas.core.instance import Fact
 from sagas.core.position import Position
@@ -31,6 +32,11 @@ class World:
         self._service = service
         self._message = message
         self._noted: dict[Attempted, int] = {}
+
+    def begins(self) -> bool:
+        """As in the product: a start is stored unseen."""
+        fact = self._message.fact
+        return self._message.control is None and fact.step == START and fact.role is Role.DONE
 
     async def load(self) -> Position | None:
         row, self._noted = await _call(

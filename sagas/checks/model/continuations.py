@@ -54,6 +54,10 @@ class _Call(NamedTuple):
 class _World:
     """A world that only asks: every answer is given by whoever drives the coroutine."""
 
+    def begins(self) -> bool:
+        """No start is stored unseen: that is as if it had been looked for just before, or long ago."""
+        return False
+
     async def load(self) -> Position | None:
         at: Position | None = await _Call(Asked.LOAD)
         return at

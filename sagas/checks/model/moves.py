@@ -25,7 +25,7 @@ from sagas.checks.model.stretches import Stretch, Stretches
 from sagas.core.controls import Park
 from sagas.core.definition import START, Definition, Role
 from sagas.core.instance import Fact
-from sagas.core.position import places_of
+from sagas.core.unfolding import places_of
 
 __all__ = ["Moves"]
 

@@ -192,8 +192,8 @@ class Spent:
                 if not self._register.concerns(name, one):
                     continue
                 seen = at if one.control else at.receive(one.fact, name)[0]
-                for fact, _ in seen.unproven(name, one.fact):
-                    again |= 1 << self._register.event(fact)
+                for index, _ in seen.unproven(name, one.fact):
+                    again |= 1 << self._register.event(seen.fact(index))
             self._again[service, row] = again, known
         return not again >> message & 1
 
