@@ -260,11 +260,13 @@ class Position(NamedTuple):
     def _due(self, sources: tuple[TimerSource, ...]) -> Mapping[str, int]:
         if not sources:
             return _NO_TIMERS
-        slots, times, deadline_ms, due = self.place.slots, self.times, self.deadline_ms, {}
+        slots, times, heartbeats, due = self.place.slots, self.times, self.heartbeats, {}
         for source in sources:
-            due_ms = source.due_ms(
-                [times[slots[slot]] for slot in source.slots], deadline_ms, self.heartbeats
-            )
+            if len(source.slots) == 1 and not heartbeats:  # nearly always
+                due[source.name] = times[slots[source.slots[0]]] + source.after_ms
+                continue
+            since_ms = [times[slots[slot]] for slot in source.slots]
+            due_ms = source.due_ms(since_ms, self.deadline_ms, heartbeats)
             if due_ms is not None:
                 due[source.name] = due_ms
         return due

@@ -20,15 +20,10 @@ __all__ = ["History", "lacks"]
 
 
 def lacks(at: Position, incoming: Incoming) -> bool:
-    """Whether the row has lost the message in hand: it was stored before it was emitted, and that was
-    not before the table was rebuilt last.
+    """Whether a row without the message in hand has lost it: it was stored before it was emitted, and that
+    was not before the table was rebuilt last.
     """
-    envelope = incoming.envelope
-    return (
-        envelope.seq > 0
-        and envelope.generation >= at.generation
-        and at.index_of(incoming.fact) is None
-    )
+    return incoming.envelope.seq > 0 and incoming.envelope.generation >= at.generation
 
 
 class History:

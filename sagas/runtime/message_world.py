@@ -65,6 +65,8 @@ class MessageWorld:
         self._notes: Mapping[str, str] = _NO_NOTES
         self._stored: Position | None = None
         self._stored_here = False
+        self._is_there = False
+        """Whether the row has the message in hand."""
         self._decided: dict[str, Envelope] = {}
         self._performed: Performed | None = None
         self._content = ""
@@ -138,6 +140,7 @@ class MessageWorld:
             at.table.load, definition.saga, self._saga_id, events=from_outside
         )
         if row is None:
+            self._is_there = False
             self._may_fold(None)
             self._history.refuse_old_start(at.clock.now_ms(), at.keep_ended_ms)
             return None
@@ -150,9 +153,12 @@ class MessageWorld:
             generation=generation,
             version=version,
         )
-        if lacks(position, incoming) and await self.restored():
+        index = position.index_of(incoming.fact)
+        self._is_there = index is not None
+        if index is None and lacks(position, incoming) and await self.restored():
             return await self.load()
-        self._may_fold(position)
+        if incoming.starts:
+            self._may_fold(position)
         if from_outside:
             self._belong(trail_of_saga(position, row, incoming))
         self._notes = row.notes
@@ -199,16 +205,14 @@ class MessageWorld:
             cleared = cleared.union(self.attempts.cleared_by(recorded, stored))
         events = {}
         message = self._incoming.fact
-        folded = _is_new(message, before) and stored.index_of(message) is not None
+        folded = not self._is_there and stored.index_of(message) is not None
         if folded:
-            slot = message.kept_as
-            events[slot] = encode_event(self._incoming.envelope)
+            events[message.kept_as] = encode_event(self._incoming.envelope)
             if self._incoming.starts:
                 self._content = content_of(self._incoming.event)
         if recorded is not None:
-            decided = self._decided[recorded.slot] = self._envelope_of(recorded, stored)
-            slot = recorded.kept_as
-            events[slot] = encode_event(decided)
+            decided = self._decided[recorded.id] = self._envelope_of(recorded, stored)
+            events[recorded.kept_as] = encode_event(decided)
         change = RowChange(
             saga=self._definition.saga,
             saga_id=self._saga_id,
@@ -229,9 +233,10 @@ class MessageWorld:
                 self._watch.conflict()
             if recorded is not None:
                 # Somebody else may have recorded it: what is published is what is stored.
-                del self._decided[recorded.slot]
+                del self._decided[recorded.id]
             return None
         self._stored, self._stored_here = stored, True
+        self._is_there = self._is_there or folded
         self._changed(before, stored, recorded, folded=folded)
         return stored
 
@@ -258,7 +263,7 @@ class MessageWorld:
 
     def _why_parked(self, recorded: Fact) -> str:
         """What the event says that was just stored, whatever it came from: a handler, a timer, a letter."""
-        return SagaParked.model_validate_json(self._decided[recorded.slot].payload).error
+        return SagaParked.model_validate_json(self._decided[recorded.id].payload).error
 
     def _envelope_of(self, fact: Fact, stored: Position) -> Envelope:
         trail, saga = self._trail, self._definition.saga
@@ -290,7 +295,7 @@ class MessageWorld:
 
     async def emit(self, fact: Fact) -> None:
         """Publish an event as it is stored."""
-        envelope = self._decided.get(fact.slot)
+        envelope = self._decided.get(fact.id)
         if envelope is None:
             row = await self._row_with_events()
             if row is None or fact.kept_as not in row.events:
@@ -379,8 +384,3 @@ class MessageWorld:
         if watch is not None and done.result.kind is ResultKind.POSTPONED:
             watch.postponed(action, done.attempts)
         return done.result
-
-
-def _is_new(fact: Fact, stored: Position | None) -> bool:
-    """Whether the row does not have the event yet."""
-    return stored is None or stored.index_of(fact) is None
