@@ -7,6 +7,7 @@ its state; who needs a payload all the same reads it from the topics (``Restorer
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 
 from pydantic_core import to_json
@@ -14,24 +15,38 @@ from pydantic_core import to_json
 from sagas.core.events import Event
 from sagas.core.handling import ConfirmedIds
 from sagas.core.instance import Fact, Instance
+from sagas.core.position import Position
+from sagas.core.unfolding import Place
 
 __all__ = ["content_of", "forgettable", "is_leaf", "kept"]
 
 
-def forgettable(instance: Instance, confirmed: ConfirmedIds) -> list[str]:
+def forgettable(at: Position, confirmed: ConfirmedIds) -> list[str]:
     """What the row of an instance that has ended keeps its events as, of those that are proven to be on
     Kafka, but for what says why it ended as it did.
 
     Proven is what carries the published mark, what another recorded event names as its cause, and what was
     acknowledged in this process.
     """
-    causes = {fact.cause for fact in instance.facts.values()}
     return [
-        fact.kept_as
-        for slot, fact in instance.facts.items()
-        if not _says_why(instance, slot, fact)
-        and (fact.published or fact.id in causes or fact.id in confirmed)
+        name
+        for index, name, is_proven in _known_of(at.place)
+        if is_proven or at.ids[index] in confirmed
     ]
+
+
+@lru_cache(maxsize=4_096)
+def _known_of(place: Place) -> tuple[tuple[int, str, bool], ...]:
+    """Of the events that an ended instance need not keep: number, name, and whether the row proves them.
+
+    Found once for all instances that have come the same way: a saga's end costs a tenth of the walk.
+    """
+    causes = {fact.cause for fact in place.facts}
+    return tuple(
+        (index, fact.kept_as, fact.published or fact.id in causes)
+        for index, fact in enumerate(place.facts)
+        if not _says_why(place.model, fact.slot, fact)
+    )
 
 
 def is_leaf(instance: Instance, fact: Fact) -> bool:
@@ -41,7 +56,8 @@ def is_leaf(instance: Instance, fact: Fact) -> bool:
 
 def kept(instance: Instance, events: Mapping[str, bytes]) -> Mapping[str, bytes]:
     """Of an instance that is put back from the topics: the events whose bytes its row keeps."""
-    ended = frozenset(forgettable(instance, set()) if instance.phase.is_terminal else ())
+    has_ended = instance.phase.is_terminal
+    ended = frozenset(forgettable(Position.of(instance), set()) if has_ended else ())
     facts = {fact.kept_as: fact for fact in instance.facts.values()}
     return {
         name: stored

@@ -119,11 +119,13 @@ class MessageWorld:
         return made
 
     def begins(self) -> bool:
-        """Whether the message is the start of a first run, and young enough not to have run before."""
+        """Whether the message is the start of a first run, young enough not to have run before, and leads to
+        a step of ours. Who only looks on comes later, and mostly finds the row.
+        """
         incoming, at = self._incoming, self._at
-        if not incoming.starts or incoming.control is not None:
+        if not incoming.starts or in_question(incoming, None):
             return False
-        if in_question(incoming, None):
+        if incoming.fact.type not in self._definition.leads_forward[at.service.name]:
             return False
         keep_ms, published_ms = at.keep_ended_ms, self._in_hand.record.timestamp_ms
         return keep_ms is None or published_ms >= at.clock.now_ms() - keep_ms
@@ -318,7 +320,7 @@ class MessageWorld:
         if self._definition.saga not in self._at.restorers:
             return
         if at.place.status.is_terminal:
-            slots = forgettable(at.instance, self._at.confirmed)
+            slots = forgettable(at, self._at.confirmed)
         else:
             slots = [fact.kept_as for fact in self._emitted if is_leaf(at.place.model, fact)]
         if slots:

@@ -12,6 +12,7 @@ from sagas import Event
 from sagas.core.definition import SAGA_CANCELLED, START, Direction, Role
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance, SagaStatus
+from sagas.core.position import Position
 from sagas.runtime.forgetting import content_of, forgettable, is_leaf, kept
 from tests.samples import OrderFulfilment
 from tests.simulation.purchase import Purchase
@@ -61,21 +62,25 @@ def test_an_undone_event_that_turned_the_saga_back_is_none() -> None:
 def test_of_what_has_ended_all_that_is_proven_is_forgotten() -> None:
     ended = instance_of(START_, PAY, SHIP)
     assert ended.status is SagaStatus.COMPLETED
-    assert forgettable(ended, set()) == [PLACED, PAID], "nobody names the last one as its cause"
-    assert forgettable(ended, {SHIP.id}) == [PLACED, PAID, SHIPPED]
+    assert forgettable(Position.of(ended), set()) == [PLACED, PAID], (
+        "nobody names the last one as its cause"
+    )
+    assert forgettable(Position.of(ended), {SHIP.id}) == [PLACED, PAID, SHIPPED]
     marked = instance_of(START_, PAY, SHIP._replace(published=True))
-    assert forgettable(marked, set()) == [PLACED, PAID, SHIPPED]
+    assert forgettable(Position.of(marked), set()) == [PLACED, PAID, SHIPPED]
 
 
 def test_what_says_why_it_was_turned_back_stays() -> None:
     ended = instance_of(START_, PAY, REFUSE, REFUND)
     assert ended.status is SagaStatus.COMPENSATED
-    assert forgettable(ended, {REFUND.id}) == [PLACED, PAID, REFUNDED]
+    assert forgettable(Position.of(ended), {REFUND.id}) == [PLACED, PAID, REFUNDED]
     cancelled = Fact("c", SAGA_CANCELLED, START, Role.CANCELLED, "ann", published=True)
     refund = REFUND._replace(cause="c", published=True)
     ended = instance_of(START_, PAY, cancelled, refund)
     assert ended.status is SagaStatus.COMPENSATED
-    assert forgettable(ended, set()) == [PLACED, REFUNDED], "nobody named the payment: it stays"
+    assert forgettable(Position.of(ended), set()) == [PLACED, REFUNDED], (
+        "nobody named the payment: it stays"
+    )
 
 
 def test_what_is_put_back_keeps_what_may_still_be_needed() -> None:
