@@ -331,6 +331,20 @@ class Definition:
         }
 
     @cached_property
+    def looks_back(self) -> Mapping[str, frozenset[str]]:
+        """Of what wakes each participant, what may lead to an action that is given other recorded events too:
+        those that it reads, the other triggers of a join, the outcome that it undoes.
+        """
+        found = {}
+        for service, steps in self.steps_of.items():
+            types: set[str] = set()
+            for step in steps:
+                types.update(step.triggers if step.reads or len(step.triggers) > 1 else ())
+                types.update(self.undo_enablers.get(step.name, frozenset()) - {*step.triggers})
+            found[service] = frozenset(types)
+        return found
+
+    @cached_property
     def leaves(self) -> frozenset[str]:
         """The event types that nothing follows, of which no handler is given one: once on Kafka, nobody
         needs them from the row.

@@ -64,6 +64,7 @@ class MessageWorld:
         self._saga_id = incoming.saga_id
         self._notes: Mapping[str, str] = _NO_NOTES
         self._stored: Position | None = None
+        self._with_events: Row | None = None
         self._stored_here = False
         self._is_there = False
         """Whether the row has the message in hand."""
@@ -131,16 +132,17 @@ class MessageWorld:
         return keep_ms is None or published_ms >= at.clock.now_ms() - keep_ms
 
     async def load(self) -> Position | None:
-        """The row without its events, decoded; put back from the topics if it has lost something.
+        """The row, without its events unless they will be asked for, decoded; put back from the topics if it
+        has lost something.
 
         Raises OtherStart for a start that is to be decided on, and StartRefused for one that is older
         than rows are kept: it may have run.
         """
         at, incoming, definition = self._at, self._incoming, self._definition
         from_outside = is_from_outside(incoming)
-        row = await at.patience.insist(
-            at.table.load, definition.saga, self._saga_id, events=from_outside
-        )
+        events = from_outside or incoming.fact.type in definition.looks_back[at.service.name]
+        row = await at.patience.insist(at.table.load, definition.saga, self._saga_id, events=events)
+        self._with_events = row if events else None
         if row is None:
             self._is_there = False
             self._may_fold(None)
@@ -187,7 +189,10 @@ class MessageWorld:
         return await self._history.restored()
 
     async def _row_with_events(self) -> Row | None:
-        at = self._at
+        """The row and its events, as it was loaded if nothing was stored since."""
+        at, loaded = self._at, self._with_events
+        if loaded is not None:
+            return loaded
         return await at.patience.insist(
             at.table.load, self._definition.saga, self._saga_id, events=True
         )
@@ -237,7 +242,7 @@ class MessageWorld:
                 # Somebody else may have recorded it: what is published is what is stored.
                 del self._decided[recorded.id]
             return None
-        self._stored, self._stored_here = stored, True
+        self._stored, self._stored_here, self._with_events = stored, True, None
         self._is_there = self._is_there or folded
         self._changed(before, stored, recorded, folded=folded)
         return stored

@@ -127,3 +127,12 @@ def test_every_process_finds_the_same_digest(seed: str) -> None:
         text=True,
     )
     assert told.stdout.strip() == content_of(Basket(id="1", tags=frozenset("abcdefgh")))
+
+
+def test_whose_handlers_are_given_recorded_events_looks_back() -> None:
+    looks_back = DEFINITION.looks_back
+    assert looks_back["depot"] == frozenset(), "its trigger is in hand"
+    assert UNSHIPPABLE in looks_back["till"], "it undoes what it has recorded"
+    assert PLACED not in looks_back["till"]
+    reads = OrderFulfilment.definition.looks_back["payments"]
+    assert {one.split(".")[1] for one in reads} >= {"ShipmentCreated", "PaymentDeclined"}
