@@ -50,8 +50,8 @@ class Attempts:
     ) -> None:
         self._saga = saga
         self._saga_id = saga_id
-        self._record, self._retried = in_hand
-        self._insists = isinstance(control, RetryNow)
+        self._in_hand = in_hand
+        self._control = control
         self._table = table
         self._topics = topics
         self._clock = clock
@@ -66,8 +66,10 @@ class Attempts:
 
         An operator who wants it tried now does not wait.
         """
-        note, retried = self._note(action, at), self._retried
-        if note is None or not note.elsewhere or self._insists:
+        if not self._notes:
+            return False
+        note, retried = self._note(action, at), self._in_hand.retried
+        if note is None or not note.elsewhere or isinstance(self._control, RetryNow):
             return False
         if retried and self._is_for(action, retried) and retried.due_ms >= note.next_ms:
             return False  # this is that record
@@ -80,7 +82,9 @@ class Attempts:
 
     def made(self, action: Action, at: Position) -> int:
         """How many attempts have failed so far, by the note or by the record in hand."""
-        note, retried = self._note(action, at), self._retried
+        if not self._notes and self._in_hand.retried is None:
+            return 0
+        note, retried = self._note(action, at), self._in_hand.retried
         noted = 0 if note is None else note.attempts
         if retried is None or not self._is_for(action, retried):
             return noted
@@ -107,7 +111,7 @@ class Attempts:
                 action, attempts=attempts, resumed=resumed, error=error, due_ms=due_ms
             )
             try:
-                topic = await self._topics.put(self._record, retried)
+                topic = await self._topics.put(self._in_hand.record, retried)
             except MessageTooLarge:
                 due_ms = None  # there is no room for our headers: it waits here
             else:
@@ -120,7 +124,7 @@ class Attempts:
     def _retried_of(
         self, action: Action, *, attempts: int, resumed: int, error: str, due_ms: int
     ) -> Retried:
-        record = self._record
+        record = self._in_hand.record
         return Retried(
             topic=record.topic,
             partition=record.partition,

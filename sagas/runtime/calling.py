@@ -6,10 +6,10 @@ the row, or the topics for what the row keeps no bytes of.
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Mapping
 
-from sagas.context import StepContext
-from sagas.core.definition import START, Direction, Join, StepDefinition
+from sagas.core.definition import Direction, Join, StepDefinition
 from sagas.core.enabled import Action
 from sagas.core.errors import InvalidMessage
 from sagas.core.events import Event
@@ -17,15 +17,13 @@ from sagas.core.instance import Fact
 from sagas.core.position import Position
 from sagas.core.refold import Found
 from sagas.ports import Row
+from sagas.ports.telemetry import Watch
 from sagas.runtime.attempts import Attempts
-from sagas.runtime.execution import Call, Performed
-from sagas.runtime.heartbeats import Heartbeats
+from sagas.runtime.calls import Call, bound_ms
+from sagas.runtime.execution import Performed
 from sagas.runtime.incoming import Incoming, event_of
 from sagas.runtime.participant import Participant
-from sagas.runtime.retention import journal_since_ms
-from sagas.wire.ids import idempotency_key
 from sagas.wire.stored import decode_event
-from sagas.wire.trace import child_of
 
 __all__ = ["Calling"]
 
@@ -54,57 +52,57 @@ class Calling:
 
     def has_expired(self, action: Action, at: Position) -> bool:
         """Whether a forward step before the pivot comes too late to be begun."""
-        bound_ms = _bound_ms(action, at)
-        return bound_ms is not None and self._participant.clock.now_ms() > bound_ms
+        until_ms = bound_ms(action, at)
+        return until_ms is not None and self._participant.clock.now_ms() > until_ms
 
     async def call(
-        self, action: Action, at: Position, *, performed: Performed | None, at_once: bool
-    ) -> Call:
-        """The call of an action's handler; ``performed`` is what was performed before it."""
-        step, service = action.step, self._participant.service
-        undo = action.direction is Direction.UNDO
-        handlers = service.undoers if undo else service.performers
-        events = await self._events(action, at)
-        incoming, outcome = self._incoming, None
-        if undo:
-            outcome = next((events[type_] for type_ in step.done if type_ in events), None)
-            if outcome is None:
-                outcome = self._unrecorded(step, performed)
-        starts = step.name == START
-        made = 0 if at_once else self._attempts.made(action, at)
-        definition = at.definition
-        return Call(
-            action,
-            handlers[definition.saga, step.name],
-            (outcome,) if starts and outcome is not None else _triggers(step, events),
-            outcome,
-            self._context(action, at, events, made + 1, at_once=at_once),
-            incoming.saga.retries[step.name],
-            definition.key,
-            incoming.saga.events,
-            lambda: self.has_expired(action, at),
-            lambda number, error, pause_s: self._postpone(
-                action, at, number, error, pause_s, at_once=at_once
-            ),
-            made,
-            starts,
-            journal_since_ms(at.times, keep_ended_ms=self._participant.keep_ended_ms),
-            incoming.saga.formers,
-        )
-
-    async def _postpone(
         self,
         action: Action,
         at: Position,
-        number: int,
-        error: str,
-        pause_s: float,
         *,
+        performed: Performed | None,
         at_once: bool,
-    ) -> bool:
-        if at_once:
-            return False  # the outcome that is undone is in this process only
-        return await self._attempts.failed(action, at, number, error, pause_s)
+        watch: Watch | None = None,
+    ) -> Call:
+        """The call of an action's handler; ``performed`` is what was performed before it."""
+        participant, incoming, attempts = self._participant, self._incoming, self._attempts
+        assignment = participant.assignments[incoming.saga, action.step.name, action.direction]
+        outcome, fact = None, incoming.fact
+        index = at.place.slots.get(fact.type) if fact.type == assignment.alone else None
+        if index is not None and at.ids[index] == fact.id:
+            # The message in hand is all that the handler needs: nearly always.
+            triggers: tuple[Event, ...] = (incoming.event,)
+            events: Mapping[str, Event] = {fact.type: incoming.event}
+        else:
+            events = await self._events(action, at)
+            triggers = _triggers(action.step, events)
+            if assignment.undoes:
+                outcome = self._outcome(action.step, events, performed)
+                if outcome is not None and assignment.starts:
+                    triggers = (outcome,)
+        return Call(
+            assignment,
+            action,
+            at,
+            triggers,
+            outcome,
+            events,
+            0 if at_once else attempts.made(action, at),
+            bound_ms(action, at),
+            self.trail,
+            incoming,
+            participant,
+            None if at_once else attempts,
+            get_running_loop(),
+            {},
+            watch,
+        )
+
+    def _outcome(
+        self, step: StepDefinition, events: Mapping[str, Event], performed: Performed | None
+    ) -> Event | None:
+        recorded = next((events[type_] for type_ in step.done if type_ in events), None)
+        return self._unrecorded(step, performed) if recorded is None else recorded
 
     def _unrecorded(self, step: StepDefinition, performed: Performed | None) -> Event | None:
         """The outcome in hand that came too late to be recorded, and is undone at once (rule 11)."""
@@ -114,55 +112,11 @@ class Calling:
         type_ = performed.result.written or type_
         return event_of(self._incoming.saga, type_, performed.payload)
 
-    def _context(
-        self,
-        action: Action,
-        at: Position,
-        events: Mapping[str, Event],
-        attempt: int,
-        *,
-        at_once: bool,
-    ) -> StepContext:
-        step, definition, saga_id, trail = action.step, at.definition, at.saga_id, self.trail
-        key = idempotency_key(definition.saga, saga_id, step.name, action.direction, action.epoch)
-        because = at.place.model.turned_by
-        participant = self._participant
-        return StepContext(
-            saga=definition.saga,
-            saga_id=saga_id,
-            tenant=trail.tenant,
-            correlation_id=trail.correlation_id or saga_id,
-            causation_id=self._incoming.envelope.id,
-            deadline_ms=at.deadline_ms,
-            # Its own span where there is one; else what it belongs to.
-            traceparent=trail.traceparent
-            if participant.telemetry is None
-            else child_of(trail.traceparent, key),
-            status=str(at.status),
-            resources=participant.resources,
-            step=step.name,
-            direction=action.direction,
-            attempt=attempt,
-            epoch=action.epoch,
-            idempotency_key=key,
-            because=None if because is None else events.get(at.instance.turned_by or ""),
-            events={type_: events[type_] for type_ in step.reads if type_ in events},
-            pulse=Heartbeats(
-                action,
-                at,
-                deadline_ms=_bound_ms(action, at),
-                table=participant.table,
-                clock=participant.clock,
-                at_once=at_once,
-            ),
-        )
-
     async def _events(self, action: Action, at: Position) -> Mapping[str, Event]:
         """The recorded events that a handler gets, by slot, decoded.
 
-        A forward step whose only trigger is the message in hand needs none but that; anything else reads
-        the recorded events of the row. Of two events for one place the recorded one counts, whichever is
-        in hand: everybody acts on the same.
+        What needs more than the message in hand reads the recorded events of the row. Of two events for one
+        place the recorded one counts, whichever is in hand: everybody acts on the same.
         """
         step, message = action.step, self._incoming
         index = at.index_of(message.fact)
@@ -214,10 +168,3 @@ def _found(fact: Fact, at: Position, on_topics: Mapping[str, Found]) -> bytes:
 def _triggers(step: StepDefinition, events: Mapping[str, Event]) -> tuple[Event, ...]:
     recorded = tuple(events[trigger] for trigger in step.triggers if trigger in events)
     return recorded[:1] if step.join is Join.ANY else recorded
-
-
-def _bound_ms(action: Action, at: Position) -> int | None:
-    """The saga's deadline, where it bounds the action: on the way to the pivot."""
-    if at.deadline_ms is None or action.direction is Direction.UNDO or at.place.past_pivot:
-        return None
-    return at.deadline_ms

@@ -30,7 +30,7 @@ _EVERY_MS = 10_000
 
 
 class Heartbeats(Pulse):
-    """The pulse of one action, over its attempts. Used from the loop that made it, and from threads.
+    """The pulse of one action, over its attempts. Used from ``loop``, and from threads.
 
     ``at_once`` is the undo of a late success: it is wanted whatever the saga waits for (rule 11).
     """
@@ -43,6 +43,7 @@ class Heartbeats(Pulse):
         deadline_ms: int | None,
         table: SagaTable,
         clock: Clock,
+        loop: asyncio.AbstractEventLoop,
         at_once: bool = False,
     ) -> None:
         self._action = action
@@ -52,7 +53,7 @@ class Heartbeats(Pulse):
         self.deadline_ms = deadline_ms
         self._table = table
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._told_ms = 0
         self._abandoned = False
         self._telling: set[asyncio.Task[None]] | None = None

@@ -383,10 +383,12 @@ class MessageWorld:
             return self._performed.result
         if self.attempts.waits(action, at) and not at_once:
             return ActionResult(ResultKind.POSTPONED)
-        call = await calling.call(action, at, performed=self._performed, at_once=at_once)
-        if (watch := self._watch) is not None:
+        watch = self._watch
+        call = await calling.call(
+            action, at, performed=self._performed, at_once=at_once, watch=watch
+        )
+        if watch is not None:
             watch.performing(action, at)
-            call = call._replace(watch=watch)
         self._performed = done = await self._at.execution.perform(call)
         if watch is not None and done.result.kind is ResultKind.POSTPONED:
             watch.postponed(action, done.attempts)

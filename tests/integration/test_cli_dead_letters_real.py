@@ -26,7 +26,7 @@ if os.environ.get("DEFECT"):
     def broken(self, *_, **__):
         raise KeyError("unforeseen")
 
-    Calling._context = broken
+    Calling.call = broken
 """
 """A defect that nobody foresaw, as a library of a service may have one."""
 

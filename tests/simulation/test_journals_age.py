@@ -10,7 +10,7 @@ from sagas.core.definition import Direction
 from sagas.core.errors import ContractViolation
 from sagas.core.instance import SagaStatus
 from sagas.ports import JournalKey, JournalOutcome, Row, TableUnavailable
-from sagas.runtime import calling
+from sagas.runtime import calls
 from sagas.runtime.pruning import ROWS_MAX, JournalPruning
 from sagas.runtime.retention import journal_since_ms
 from tests.simulation.purchase import Paid, Placed, World, depot, till
@@ -47,7 +47,7 @@ def test_a_key_that_is_used_again_after_it_was_forgotten_acts_again() -> None:
 def test_without_that_line_the_journal_answers_for_the_saga_of_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(calling, "journal_since_ms", lambda *_, **__: 0)
+    monkeypatch.setattr(calls, "journal_since_ms", lambda *_, **__: 0)
     monkeypatch.setattr(JournalPruning, "prune", lambda _: _nothing())
     charged, _ = run(sold_twice(apart_ms=DAY_MS + 1))
     assert charged == ["p"]

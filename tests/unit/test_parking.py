@@ -19,7 +19,7 @@ async def test_a_dead_letter_parks_its_saga(monkeypatch: pytest.MonkeyPatch) -> 
 
     async with SagaTestEnvironment(Shop().services) as env:
         with monkeypatch.context() as patch:
-            patch.setattr(calling.Calling, "_context", broken)
+            patch.setattr(calling.Calling, "call", broken)
             saga_id = await env.start(OrderPlaced(order_id="1"))
             await env.run()
         view = env.view(saga_id, saga=OrderFulfilment)
