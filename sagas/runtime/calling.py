@@ -6,8 +6,9 @@ the row, or the topics for what the row keeps no bytes of.
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
+from asyncio import current_task
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 
 from sagas.core.definition import Direction, Join, StepDefinition
 from sagas.core.enabled import Action
@@ -26,6 +27,8 @@ from sagas.runtime.participant import Participant
 from sagas.wire.stored import decode_event
 
 __all__ = ["Calling"]
+
+_NO_OTHERS: Mapping[str, Event] = MappingProxyType({})
 
 
 class Calling:
@@ -68,11 +71,10 @@ class Calling:
         participant, incoming, attempts = self._participant, self._incoming, self._attempts
         assignment = participant.assignments[incoming.saga, action.step.name, action.direction]
         outcome, fact = None, incoming.fact
-        index = at.place.slots.get(fact.type) if fact.type == assignment.alone else None
-        if index is not None and at.ids[index] == fact.id:
+        if fact.type == assignment.alone and at.ids[at.place.slots[fact.type]] == fact.id:
             # The message in hand is all that the handler needs: nearly always.
             triggers: tuple[Event, ...] = (incoming.event,)
-            events: Mapping[str, Event] = {fact.type: incoming.event}
+            events = _NO_OTHERS
         else:
             events = await self._events(action, at)
             triggers = _triggers(action.step, events)
@@ -93,7 +95,7 @@ class Calling:
             incoming,
             participant,
             None if at_once else attempts,
-            get_running_loop(),
+            current_task(),
             {},
             watch,
         )

@@ -5,7 +5,7 @@ Owns where each field of a ``StepContext`` comes from. Nothing is put together b
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
+from asyncio import Task, get_running_loop
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,8 +35,8 @@ class Call(NamedTuple):
     """An action with everything its handler gets. ``outcome`` is the recorded one, for an undo.
 
     ``made`` attempts have failed before; after ``until_ms`` none is begun. ``attempts`` is None where the
-    action is done at once and never postponed: the undo of a late success. ``kept`` holds what was put
-    together once for all attempts. ``loop`` is that of the worker: a handler may run in a thread.
+    action is done at once and never postponed: the undo of a late success. ``task`` performs it; ``events``
+    are those that the context may tell, by slot. ``kept`` holds what was put together once for all attempts.
     """
 
     assignment: Assignment
@@ -51,7 +51,7 @@ class Call(NamedTuple):
     incoming: Incoming
     participant: Participant
     attempts: Attempts | None
-    loop: AbstractEventLoop
+    task: Task[object] | None
     kept: dict[str, Pulse]
     watch: Watch | None = None
 
@@ -115,7 +115,7 @@ def _pulse(call: Call) -> Pulse:
         deadline_ms=call.until_ms,
         table=participant.table,
         clock=participant.clock,
-        loop=call.loop,
+        loop=get_running_loop() if call.task is None else call.task.get_loop(),
         at_once=call.attempts is None,
     )
     return call.kept.setdefault("pulse", made)

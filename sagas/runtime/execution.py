@@ -77,7 +77,7 @@ class Execution:
         the outcome of that time. Without one the handler may run more than once with the same
         idempotency key. A journal that is away is waited for; that is no attempt.
         """
-        cancelled = cancellations()
+        cancelled = 0 if call.task is None else call.task.cancelling()
         try:  # straight: nearly every action ends at its first attempt
             if self._isolation is None:
                 return await self._attempt(call)
@@ -126,7 +126,7 @@ class Execution:
             return Performed(ActionResult(ResultKind.EXPIRED), attempts=call.made)
         try:
             if self._journal is None and call.watch is None and handler.is_async:
-                # Straight: a coroutine, a closure and an object less than by the way that all can go.
+                # Straight: a coroutine and two calls less than by the way that all can go.
                 returned = await handler.function(*_arguments(call, self._resources, call.outcome))
                 type_, payload = encoded(assignment, call.at.saga_id, returned)
             elif call.watch is None:
@@ -150,11 +150,11 @@ class Execution:
         result = assignment.results.get(type_) or assignment.result_of(type_)
         return Performed(result, payload, "", call.made + 1)
 
-    async def _once(self, call: Call) -> Told:
+    def _once(self, call: Call) -> Awaitable[Told]:
         journal = self._journal
         if journal is None:
-            return await self._run(call, self._resources, call.outcome)
-        return await self._patience.insist(lambda: self._journaled(call, journal))
+            return self._run(call, self._resources, call.outcome)
+        return self._patience.insist(lambda: self._journaled(call, journal))
 
     async def _journaled(self, call: Call, journal: Journal) -> JournalOutcome:
         assignment, action, since_ms = call.assignment, call.action, call.journal_since_ms()
@@ -179,13 +179,17 @@ class Execution:
     async def _run(
         self, call: Call, resources: Mapping[type, object], outcome: Event | None
     ) -> Told:
-        assignment = call.assignment
+        assignment, handler = call.assignment, call.assignment.handler
+        arguments = _arguments(call, resources, outcome)
         try:
-            returned = await invoke(assignment.handler, *_arguments(call, resources, outcome))
+            if handler.is_async:
+                returned = await handler.function(*arguments)
+            else:
+                returned = await asyncio.to_thread(handler.function, *arguments)
         except RetriableError as error:
             raise _HandlerError(error) from error
         except TypeError as error:
-            _check_raised(error, assignment.handler)
+            _check_raised(error, handler)
             raise
         return encoded(assignment, call.at.saga_id, returned)
 

@@ -24,7 +24,7 @@ Told = tuple[str, bytes]
 """An event's type on the wire, and its payload."""
 
 
-def encoded(assignment: Assignment, saga_id: str, returned: object) -> Told:
+def encoded(assignment: Assignment, saga_id: str, returned: Any) -> Told:
     """The returned event, encoded. Raises ContractViolation for anything that was not declared.
 
     An event of the very class that the step declares is written and read by pydantic directly: the way
@@ -33,16 +33,15 @@ def encoded(assignment: Assignment, saga_id: str, returned: object) -> Told:
     model: Any = type(returned)
     if model not in assignment.plain:
         return _encoded(assignment, saga_id, returned)
-    event: Any = returned
-    if getattr(event, assignment.key_field) != saga_id or "~" in saga_id:
-        _check_key(assignment, saga_id, event)
-    payload = event.__pydantic_serializer__.to_json(event)
+    if getattr(returned, assignment.key_field) != saga_id or "~" in saga_id:
+        _check_key(assignment, saga_id, returned)
+    payload = returned.__pydantic_serializer__.to_json(returned)
     if len(payload) > VALUE_BYTES_MAX:
-        raise _too_large(assignment, event, payload)
+        raise _too_large(assignment, returned, payload)
     try:
         model.__pydantic_validator__.validate_json(payload)
     except (ValueError, RecursionError):
-        _check_fits(assignment, event, payload)
+        _check_fits(assignment, returned, payload)
     return model.event_type, payload
 
 
