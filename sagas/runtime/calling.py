@@ -1,4 +1,4 @@
-"""What a handler is called with: the events of its action, its context, and its attempts.
+"""The events that an action's handler is given.
 
 Owns which recorded events an action gets, and from where: the message in hand where that is enough, or else
 the row, or the topics for what the row keeps no bytes of.
@@ -6,9 +6,7 @@ the row, or the topics for what the row keeps no bytes of.
 
 from __future__ import annotations
 
-from asyncio import current_task
 from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
 
 from sagas.core.definition import Direction, Join, StepDefinition
 from sagas.core.enabled import Action
@@ -18,93 +16,52 @@ from sagas.core.instance import Fact
 from sagas.core.position import Position
 from sagas.core.refold import Found
 from sagas.ports import Row
-from sagas.ports.telemetry import Watch
-from sagas.runtime.attempts import Attempts
-from sagas.runtime.calls import Call, bound_ms
+from sagas.runtime.assignments import Assignment
+from sagas.runtime.calls import Given
 from sagas.runtime.execution import Performed
 from sagas.runtime.incoming import Incoming, event_of
-from sagas.runtime.participant import Participant
 from sagas.wire.stored import decode_event
 
-__all__ = ["Calling"]
+__all__ = ["Calling", "in_hand"]
 
-_NO_OTHERS: Mapping[str, Event] = MappingProxyType({})
+
+def in_hand(assignment: Assignment, incoming: Incoming, at: Position) -> Given | None:
+    """The message's own event, where a handler needs nothing else: nearly always. Else see ``Calling``."""
+    fact = incoming.fact
+    if fact.type != assignment.alone or at.ids[at.place.slots[fact.type]] != fact.id:
+        return None
+    return Given((incoming.event,))
 
 
 class Calling:
-    """Makes the calls that one message leads to.
+    """Finds what the message in hand does not hold.
 
     ``row`` reads the row with its events, ``stored`` what the topics have of the instance, by event id.
-    ``trail`` is what travels with the saga, where the message in hand does not say it.
     """
 
     def __init__(
         self,
-        participant: Participant,
         incoming: Incoming,
-        attempts: Attempts,
         row: Callable[[], Awaitable[Row | None]],
         stored: Callable[[], Awaitable[Mapping[str, Found]]],
     ) -> None:
-        self._participant = participant
         self._incoming = incoming
-        self._attempts = attempts
         self._row = row
         self._stored = stored
-        self.trail = incoming.envelope.trail
 
-    def has_expired(self, action: Action, at: Position) -> bool:
-        """Whether a forward step before the pivot comes too late to be begun."""
-        until_ms = bound_ms(action, at)
-        return until_ms is not None and self._participant.clock.now_ms() > until_ms
-
-    async def call(
-        self,
-        action: Action,
-        at: Position,
-        *,
-        performed: Performed | None,
-        at_once: bool,
-        watch: Watch | None = None,
-    ) -> Call:
-        """The call of an action's handler; ``performed`` is what was performed before it."""
-        participant, incoming, attempts = self._participant, self._incoming, self._attempts
-        assignment = participant.assignments[incoming.saga, action.step.name, action.direction]
-        outcome, fact = None, incoming.fact
-        if fact.type == assignment.alone and at.ids[at.place.slots[fact.type]] == fact.id:
-            # The message in hand is all that the handler needs: nearly always.
-            triggers: tuple[Event, ...] = (incoming.event,)
-            events = _NO_OTHERS
-        else:
-            events = await self._events(action, at)
-            triggers = _triggers(action.step, events)
-            if assignment.undoes:
-                outcome = self._outcome(action.step, events, performed)
-                if outcome is not None and assignment.starts:
-                    triggers = (outcome,)
-        return Call(
-            assignment,
-            action,
-            at,
-            triggers,
-            outcome,
-            events,
-            0 if at_once else attempts.made(action, at),
-            bound_ms(action, at),
-            self.trail,
-            incoming,
-            participant,
-            None if at_once else attempts,
-            current_task(),
-            {},
-            watch,
-        )
-
-    def _outcome(
-        self, step: StepDefinition, events: Mapping[str, Event], performed: Performed | None
-    ) -> Event | None:
-        recorded = next((events[type_] for type_ in step.done if type_ in events), None)
-        return self._unrecorded(step, performed) if recorded is None else recorded
+    async def given(
+        self, assignment: Assignment, action: Action, at: Position, performed: Performed | None
+    ) -> Given:
+        """What the action's handler is given; ``performed`` is what was performed before it."""
+        step, events = action.step, await self._events(action, at)
+        if not assignment.undoes:
+            return Given(_triggers(step, events), events=events)
+        outcome = next((events[type_] for type_ in step.done if type_ in events), None)
+        if outcome is None:
+            outcome = self._unrecorded(step, performed)
+        if assignment.starts and outcome is not None:
+            return Given((outcome,), outcome, events)
+        return Given(_triggers(step, events), outcome, events)
 
     def _unrecorded(self, step: StepDefinition, performed: Performed | None) -> Event | None:
         """The outcome in hand that came too late to be recorded, and is undone at once (rule 11)."""

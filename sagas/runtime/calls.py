@@ -8,7 +8,7 @@ from __future__ import annotations
 from asyncio import Task, get_running_loop
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sagas.context import Pulse
 from sagas.core.definition import Direction
@@ -28,29 +28,45 @@ if TYPE_CHECKING:
     from sagas.runtime.incoming import Incoming
     from sagas.runtime.participant import Participant
 
-__all__ = ["Call", "bound_ms"]
+__all__ = ["Call", "Given", "Tried", "bound_ms"]
+
+
+class Given(NamedTuple):
+    """The events of an action: its triggers; its recorded outcome, for an undo; and, by slot, all that its
+    context may tell.
+    """
+
+    triggers: tuple[Event, ...]
+    outcome: Event | None = None
+    events: Mapping[str, Event] = MappingProxyType({})
+
+
+class Tried(Protocol):
+    """Who knows of the attempts at what a message enables; most end at their first."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """Made when somebody asks."""
 
 
 class Call(NamedTuple):
-    """An action with everything its handler gets. ``outcome`` is the recorded one, for an undo.
+    """An action with everything its handler gets.
 
-    ``made`` attempts have failed before; after ``until_ms`` none is begun. ``attempts`` is None where the
-    action is done at once and never postponed: the undo of a late success. ``task`` performs it; ``events``
-    are those that the context may tell, by slot. ``kept`` holds what was put together once for all attempts.
+    ``made`` attempts have failed before; after ``until_ms`` none is begun. ``tried`` is None where the action
+    is done at once and never postponed: the undo of a late success. ``task`` performs it. ``kept`` holds what
+    was put together once for all attempts.
     """
 
     assignment: Assignment
     action: Action
     at: Position
-    triggers: tuple[Event, ...]
-    outcome: Event | None
-    events: Mapping[str, Event]
+    given: Given
     made: int
     until_ms: int | None
     trail: Trail
     incoming: Incoming
     participant: Participant
-    attempts: Attempts | None
+    tried: Tried | None
     task: Task[object] | None
     kept: dict[str, Pulse]
     watch: Watch | None = None
@@ -63,9 +79,9 @@ class Call(NamedTuple):
         """That attempt has failed, and after the pause there is to be another: whether somebody else
         brings it.
         """
-        if self.attempts is None:
+        if self.tried is None:
             return False  # the outcome that is undone is in this process only
-        return await self.attempts.failed(self.action, self.at, number, error, pause_s)
+        return await self.tried.attempts.failed(self.action, self.at, number, error, pause_s)
 
     def journal_since_ms(self) -> int:
         """What the journal holds from before is of an earlier saga."""
@@ -100,7 +116,7 @@ def _because(call: Call) -> Event | None:
     at = call.at
     if at.place.model.turned_by is None:
         return None
-    return call.events.get(at.instance.turned_by or "")
+    return call.given.events.get(at.instance.turned_by or "")
 
 
 def _pulse(call: Call) -> Pulse:
@@ -116,7 +132,7 @@ def _pulse(call: Call) -> Pulse:
         table=participant.table,
         clock=participant.clock,
         loop=get_running_loop() if call.task is None else call.task.get_loop(),
-        at_once=call.attempts is None,
+        at_once=call.tried is None,
     )
     return call.kept.setdefault("pulse", made)
 
@@ -138,7 +154,9 @@ _TOLD: Mapping[str, Callable[[Call], object]] = MappingProxyType(
         "idempotency_key": _key,
         "because": _because,
         "events": lambda call: {
-            type_: call.events[type_] for type_ in call.action.step.reads if type_ in call.events
+            type_: call.given.events[type_]
+            for type_ in call.action.step.reads
+            if type_ in call.given.events
         },
         "pulse": _pulse,
     }

@@ -127,7 +127,9 @@ class Execution:
         try:
             if self._journal is None and call.watch is None and handler.is_async:
                 # Straight: a coroutine and two calls less than by the way that all can go.
-                returned = await handler.function(*_arguments(call, self._resources, call.outcome))
+                returned = await handler.function(
+                    *_arguments(call, self._resources, call.given.outcome)
+                )
                 type_, payload = encoded(assignment, call.at.saga_id, returned)
             elif call.watch is None:
                 type_, payload = await self._once(call)
@@ -153,7 +155,7 @@ class Execution:
     def _once(self, call: Call) -> Awaitable[Told]:
         journal = self._journal
         if journal is None:
-            return self._run(call, self._resources, call.outcome)
+            return self._run(call, self._resources, call.given.outcome)
         return self._patience.insist(lambda: self._journaled(call, journal))
 
     async def _journaled(self, call: Call, journal: Journal) -> JournalOutcome:
@@ -199,8 +201,8 @@ def _arguments(
 ) -> tuple[object, ...]:
     context = context_told_by(call.told, resources)
     if call.assignment.takes_outcome:
-        return (*call.triggers, outcome, context)
-    return (*call.triggers, context)
+        return (*call.given.triggers, outcome, context)
+    return (*call.given.triggers, context)
 
 
 def _check_raised(error: TypeError, handler: Handler) -> None:

@@ -7,6 +7,7 @@ that is away; nothing here decides anything.
 
 from __future__ import annotations
 
+from asyncio import current_task
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -24,7 +25,8 @@ from sagas.observability.in_hand import acting, belonging
 from sagas.ports import OutgoingRecord, Row, RowChange, Stamp, TableUnavailable
 from sagas.ports.telemetry import Watch
 from sagas.runtime.attempts import Attempts, InHand
-from sagas.runtime.calling import Calling
+from sagas.runtime.calling import Calling, in_hand
+from sagas.runtime.calls import Call, bound_ms
 from sagas.runtime.decisions import payload_of
 from sagas.runtime.execution import Performed
 from sagas.runtime.forgetting import content_of, forgettable, is_leaf
@@ -72,9 +74,8 @@ class MessageWorld:
         self._performed: Performed | None = None
         self._content = ""
         self._emitted: list[Fact] = []
-        # Most messages need none of these three, or not all: they are made when something asks.
+        # Most messages need neither: they are made when something asks.
         self._made_attempts: Attempts | None = None
-        self._made_calling: Calling | None = None
         self._made_history: History | None = None
 
     @property
@@ -93,16 +94,6 @@ class MessageWorld:
                 clock=at.clock,
             )
             made.loaded(self._notes)
-        return made
-
-    @property
-    def _calling(self) -> Calling:
-        made = self._made_calling
-        if made is None:
-            made = self._made_calling = Calling(
-                self._at, self._incoming, self.attempts, self._row_with_events, self._on_topics
-            )
-            made.trail = self._trail
         return made
 
     @property
@@ -174,8 +165,6 @@ class MessageWorld:
     def _belong(self, trail: Trail) -> None:
         """What is decided on has the saga's own trail, whoever has sent the message."""
         self._trail = trail
-        if self._made_calling is not None:
-            self._made_calling.trail = trail
         belonging(partial(log_fields, trail))
         if self._watch is not None:
             self._watch.belongs(trail)
@@ -377,19 +366,29 @@ class MessageWorld:
         left to it.
         """
         acting(action)
-        calling = self._calling
-        if calling.has_expired(action, at):
+        participant, incoming, watch = self._at, self._incoming, self._watch
+        until_ms, made = bound_ms(action, at), 0
+        if until_ms is not None and participant.clock.now_ms() > until_ms:
             self._performed = Performed(ActionResult(ResultKind.EXPIRED))
             return self._performed.result
-        if self.attempts.waits(action, at) and not at_once:
-            return ActionResult(ResultKind.POSTPONED)
-        watch = self._watch
-        call = await calling.call(
-            action, at, performed=self._performed, at_once=at_once, watch=watch
-        )
+        if (self._notes or self._in_hand.retried or self._made_attempts) and not at_once:
+            # Something may be known of attempts before this one.
+            if self.attempts.waits(action, at):
+                return ActionResult(ResultKind.POSTPONED)
+            made = self.attempts.made(action, at)
+        assignment = participant.assignments[incoming.saga, action.step.name, action.direction]
+        given = in_hand(assignment, incoming, at)
+        if given is None:
+            calling = Calling(incoming, self._row_with_events, self._on_topics)
+            given = await calling.given(assignment, action, at, self._performed)
         if watch is not None:
             watch.performing(action, at)
-        self._performed = done = await self._at.execution.perform(call)
+        self._performed = done = await participant.execution.perform(
+            Call(
+                *(assignment, action, at, given, made, until_ms, self._trail, incoming),
+                *(participant, None if at_once else self, current_task(), {}, watch),
+            )
+        )
         if watch is not None and done.result.kind is ResultKind.POSTPONED:
             watch.postponed(action, done.attempts)
         return done.result

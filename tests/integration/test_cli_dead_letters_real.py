@@ -20,13 +20,13 @@ from tests.integration.test_cli_real import DEADLINE_S, Running, place_orders
 DEFECT = """
 
 from sagas.core.handling import Handling
-from sagas.runtime.calling import Calling
+from sagas.runtime.execution import Execution
 
 if os.environ.get("DEFECT"):
     def broken(self, *_, **__):
         raise KeyError("unforeseen")
 
-    Calling.call = broken
+    Execution.perform = broken
 """
 """A defect that nobody foresaw, as a library of a service may have one."""
 

@@ -25,9 +25,9 @@ BUDGETS = {
     "decode position": Counts(312, 16),
     "encode event": Counts(76, 2),
     "filter a record": Counts(70, 5),
-    "handle a step": Counts(6_200, 215),
-    "handle a step, with metrics": Counts(7_800, 256),
-    "handle a step, with traces": Counts(11_450, 400),
+    "handle a step": Counts(5_010, 190),
+    "handle a step, with metrics": Counts(6_360, 223),
+    "handle a step, with traces": Counts(10_010, 366),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sagas.core.instance import SagaStatus
-from sagas.runtime import calling
+from sagas.runtime import execution
 from sagas.testing import SagaTestEnvironment
 from tests.handlers import Shop
 from tests.samples import OrderFulfilment, OrderPlaced
@@ -14,12 +14,12 @@ from tests.samples import OrderFulfilment, OrderPlaced
 async def test_a_dead_letter_parks_its_saga(monkeypatch: pytest.MonkeyPatch) -> None:
     """Something that nobody foresaw breaks the handling of one message, and only that."""
 
-    def broken(self: calling.Calling, *_: object, **__: object) -> object:
+    def broken(self: execution.Execution, *_: object, **__: object) -> object:
         raise KeyError("unforeseen")
 
     async with SagaTestEnvironment(Shop().services) as env:
         with monkeypatch.context() as patch:
-            patch.setattr(calling.Calling, "call", broken)
+            patch.setattr(execution.Execution, "perform", broken)
             saga_id = await env.start(OrderPlaced(order_id="1"))
             await env.run()
         view = env.view(saga_id, saga=OrderFulfilment)
