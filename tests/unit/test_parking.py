@@ -39,7 +39,7 @@ async def test_an_ended_saga_is_not_parked(monkeypatch: pytest.MonkeyPatch) -> N
             raise KeyError("unforeseen")
 
         with monkeypatch.context() as patch:
-            patch.setattr("sagas.core.handling.Handling._emit_unproven", broken)
+            patch.setattr("sagas.core.handling.Handling._next", broken)
             await env.redeliver(saga_id)
         assert env.status(saga_id) is SagaStatus.COMPLETED
         env.expect_dead_letters(len(env.dead_letters))
