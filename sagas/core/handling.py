@@ -109,7 +109,8 @@ class Handling:
         Safe to repeat, also at the same time elsewhere. Raises UnknownInstance, and whatever the world
         raises.
         """
-        at = await self._begin() if self._world.begins() else await self._refresh()
+        begins = self._message.step == START and self._world.begins()
+        at = await self._begin() if begins else await self._refresh()
         if self._control is not None:
             at = await self._obey(at, self._control)
             if self._message.role is not Role.WAKE:

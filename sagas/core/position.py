@@ -275,17 +275,20 @@ class Position(NamedTuple):
 
     def _key(self, fact: Fact) -> Key:
         """What the answers can depend on: all of a fact but its time, ids as what they stand for."""
-        id_, cause = fact.id, fact.cause
-        own = None if cause is None else "=" if cause == id_ else self._stand_in(cause)
-        return (fact[1:4], fact[5:7], fact[8:], self._stand_in(id_), own)
+        id_, cause, ids = fact.id, fact.cause, self.ids
+        number = ids.index(id_) if id_ in ids else self._outside_of(id_)
+        own: object = "="
+        if cause != id_:
+            own = ids.index(cause) if cause in ids else self._outside_of(cause)
+        return (fact[1:4], fact[5:7], fact[8:], number, own)
+
+    def _outside_of(self, id_: str | None) -> int | None:
+        """Of a cause that is no recorded event -1, -2 and so on; else None."""
+        return -1 - self.outside.index(id_) if id_ in self.outside else None
 
     def _stand_in(self, id_: str) -> int | None:
-        """Of a recorded event its number; of a cause that is none -1, -2 and so on; else None."""
-        if id_ in self.ids:
-            return self.ids.index(id_)
-        if id_ in self.outside:
-            return -1 - self.outside.index(id_)
-        return None
+        """Of a recorded event its number; else as ``_outside_of``."""
+        return self.ids.index(id_) if id_ in self.ids else self._outside_of(id_)
 
     def _model_of(self, fact: Fact) -> Fact:
         id_ = self._name(fact.id, f"#{len(self.ids)}")

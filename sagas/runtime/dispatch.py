@@ -51,6 +51,7 @@ class Dispatch:
 
     def __init__(self, participant: Participant, dead_letters: DeadLetters) -> None:
         self._participant = participant
+        self._name = participant.service.name
         self._dead_letters = dead_letters
         at = participant
         self._reception = Reception(
@@ -73,7 +74,7 @@ class Dispatch:
         saga; observers see it again. Nothing is raised but a cancellation. To be run as a task of its
         own: what it binds for the logs stays bound.
         """
-        told = _Told(self._participant.service.name, record)
+        told = _Told(self._name, record)
         have_in_hand(told)
         try:
             waits = retried and await self._participant.retries.put_again(record, retried)
@@ -84,7 +85,7 @@ class Dispatch:
 
     async def reject(self, record: Record, error: Exception) -> None:
         """Dead-letter a record that the filter could not read."""
-        have_in_hand(_Told(self._participant.service.name, record))
+        have_in_hand(_Told(self._name, record))
         await self._dead_letters.add(record, error)
 
     async def _handle(self, in_hand: InHand, interest: Interest, told: _Told) -> None:
@@ -178,7 +179,7 @@ class Dispatch:
 
         Safe to repeat. A saga that can not even be parked is left as it is, and said so.
         """
-        name, fact = self._participant.service.name, incoming.fact
+        name, fact = self._name, incoming.fact
         reason = f"{name} made {fact.type} a dead letter: {words_of(error)}"[:1000]
         parked = SagaParked(step=START, direction=Direction.FORWARD, error=reason, attempts=0)
         asking = fact._replace(id=f"{fact.id}-dead", role=Role.CONTROL, step=START)
@@ -204,9 +205,10 @@ class Dispatch:
             at = await self._handling(incoming, world).run()
         if incoming.fact.role is Role.WAKE and isinstance(incoming.control, TimerDue):
             await self._settle(world.attempts, incoming.control.name, at)
-        if _ended_from_outside(at, incoming, participant.service.name):
+        if incoming.envelope.status is None and _ended_from_outside(at, incoming, self._name):
             await world.tell_end(at)
-        await world.forget_events(at)
+        if world.has_written:
+            await world.forget_events(at)
         return at
 
     def _watch(self, telemetry: Telemetry, incoming: Incoming, in_hand: InHand) -> Watch | None:
@@ -226,22 +228,21 @@ class Dispatch:
         )
 
     def _handling(self, incoming: Incoming, world: MessageWorld) -> Handling:
-        participant = self._participant
         return Handling(
             incoming.saga.definition,
-            participant.service.name,
+            self._name,
             incoming.saga_id,
             incoming.fact,
             world,
             control=incoming.control,
             deadline_ms=incoming.envelope.trail.deadline_ms,
-            confirmed=participant.confirmed,
+            confirmed=self._participant.confirmed,
         )
 
     async def _settle(self, attempts: Attempts, timer: str, at: Position) -> None:
         """A timer that asks for an attempt is cleared by the service whose step it names."""
         step = at.definition.by_name.get(timer.removeprefix(RETRY).partition("/")[0])
-        if step is not None and step.service == self._participant.service.name:
+        if step is not None and step.service == self._name:
             await self._participant.patience.insist(attempts.settle, timer, at)
 
     async def _tell(self, observer: Observer, type_: str, envelope: Envelope) -> None:
@@ -282,14 +283,14 @@ class Dispatch:
 
 
 def _ended_from_outside(at: Position, incoming: Incoming, service: str) -> bool:
-    """Whether the message is an answer from outside to one of the service's waits, of a saga that has
-    ended.
+    """Whether a message without a status is an answer from outside to one of the service's waits, of a saga
+    that has ended.
 
     Whoever answers from outside does not know that nothing else is open. Every event that a service
     decides on, a timeout of a wait too, carries the status that it leads to, and keeps its bytes.
     """
-    fact, envelope = incoming.fact, incoming.envelope
-    if not at.status.is_terminal or envelope.status is not None or incoming.control is not None:
+    fact = incoming.fact
+    if not at.status.is_terminal or incoming.control is not None:
         return False
     step, recorded = at.definition.by_name[fact.step], at.index_of(fact)
     return (

@@ -8,16 +8,16 @@ that is away; nothing here decides anything.
 from __future__ import annotations
 
 from asyncio import current_task
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import ParamSpec, TypeVar
 
 import structlog
 
 from sagas.core.decide import ActionResult, Emission, ResultKind
-from sagas.core.definition import Role
 from sagas.core.enabled import Action
-from sagas.core.framework_events import SagaParked
+from sagas.core.errors import RetriableError
 from sagas.core.instance import Fact
 from sagas.core.position import Position
 from sagas.core.refold import Found
@@ -34,15 +34,18 @@ from sagas.runtime.history import History, lacks
 from sagas.runtime.incoming import Incoming
 from sagas.runtime.participant import Participant
 from sagas.runtime.reception import OtherStart, in_question
+from sagas.runtime.recorded import envelope_of, tell
 from sagas.runtime.trails import is_from_outside, log_fields, trail_of_saga
 from sagas.wire.envelope import Envelope, Trail, encode_headers
-from sagas.wire.ids import event_id, mark_of
+from sagas.wire.ids import event_id
 from sagas.wire.stored import decode_event, decode_position, encode_event, encode_position
-from sagas.wire.trace import child_of, span_name_of
 
 __all__ = ["MessageWorld", "Participant"]
 
 _log = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _NO_NOTES: Mapping[str, str] = MappingProxyType({})
 
@@ -58,6 +61,7 @@ class MessageWorld:
         watch: Watch | None = None,
     ) -> None:
         self._at = participant
+        self._task = current_task()
         self._incoming = incoming
         self._in_hand = in_hand
         self._watch = watch
@@ -182,9 +186,7 @@ class MessageWorld:
         at, loaded = self._at, self._with_events
         if loaded is not None:
             return loaded
-        return await at.patience.insist(
-            at.table.load, self._definition.saga, self._saga_id, events=True
-        )
+        return await self._insist(at.table.load, self._definition.saga, self._saga_id, events=True)
 
     async def _on_topics(self) -> Mapping[str, Found]:
         return await self._history.stored()
@@ -207,7 +209,9 @@ class MessageWorld:
             if self._incoming.starts:
                 self._content = content_of(self._incoming.event)
         if recorded is not None:
-            decided = self._decided[recorded.id] = self._envelope_of(recorded, stored)
+            payload = payload_of(recorded, self._incoming, self._performed)
+            decided = envelope_of(recorded, stored, payload, at.service.name, self._trail)
+            self._decided[recorded.id] = decided
             events[recorded.kept_as] = encode_event(decided)
         change = RowChange(
             saga=self._definition.saga,
@@ -223,7 +227,7 @@ class MessageWorld:
             timers_cleared=cleared,
             content=self._content,
         )
-        if not await at.patience.insist(at.table.store, change):
+        if not await self._insist(at.table.store, change):
             _log.debug("table.conflict", version=version)
             if self._watch is not None:
                 self._watch.conflict()
@@ -245,49 +249,9 @@ class MessageWorld:
         if self._watch is not None:
             self._watch.stored(before, stored, recorded, folded=folded)
         if folded and (not self._incoming.envelope.seq or self._incoming.starts):
-            self._tell(self._incoming.fact, stored)
+            tell(self._incoming.fact, stored, self._incoming.envelope.payload)
         if recorded is not None:
-            self._tell(recorded, stored)
-
-    def _tell(self, recorded: Fact, stored: Position) -> None:
-        fields = {"step": recorded.step, "type": recorded.type, "status": str(stored.status)}
-        if recorded.role is Role.PARKED:
-            reason = self._why_parked(recorded)
-            _log.warning("saga.event", **fields, version=stored.version, reason=reason)
-        else:
-            _log.info("saga.event", **fields, version=stored.version)
-
-    def _why_parked(self, recorded: Fact) -> str:
-        """What the event says that was just stored, whatever it came from: a handler, a timer, a letter."""
-        return SagaParked.model_validate_json(self._decided[recorded.id].payload).error
-
-    def _envelope_of(self, fact: Fact, stored: Position) -> Envelope:
-        trail, saga = self._trail, self._definition.saga
-        folded = stored.place.folded
-        return Envelope(
-            fact.id,
-            fact.travels_as,
-            self._at.service.name,
-            fact.at_ms,
-            saga,
-            self._saga_id,
-            payload_of(fact, self._incoming, self._performed),
-            fact.cause,
-            self._definition.fingerprint,
-            stored.version,
-            stored.generation,
-            fact.epoch,
-            fact.assumed,
-            str(stored.status),
-            tuple(mark_of(stored.ids[index]) for index in folded) if folded else (),
-            Trail(
-                trail.correlation_id,
-                trail.tenant,
-                stored.deadline_ms,
-                child_of(trail.traceparent, span_name_of(saga, self._saga_id, fact)),
-                trail.tracestate,
-            ),
-        )
+            tell(recorded, stored, self._decided[recorded.id].payload)
 
     async def emit(self, fact: Fact) -> None:
         """Publish an event as it is stored."""
@@ -302,6 +266,11 @@ class MessageWorld:
         await self._publish(envelope)
         self._emitted.append(fact)
 
+    @property
+    def has_written(self) -> bool:
+        """Whether anything was stored or emitted."""
+        return self._stored_here or bool(self._emitted)
+
     async def forget_events(self, at: Position) -> None:
         """Drop the bytes of what is on Kafka and nobody needs from the row any more: all that is proven, of
         a saga that ended here; what was emitted here and nothing follows, of another.
@@ -309,9 +278,7 @@ class MessageWorld:
         A hint: where it fails the bytes stay until the row goes. Without a restorer nobody could read them
         from the topics, and all are kept.
         """
-        if not (self._emitted or self._stored_here) or self._stored is None:
-            return
-        if self._definition.saga not in self._at.restorers:
+        if self._stored is None or self._definition.saga not in self._at.restorers:
             return
         if at.place.status.is_terminal:
             slots = forgettable(at, self._at.confirmed)
@@ -341,7 +308,18 @@ class MessageWorld:
             envelope.payload,
             encode_headers(envelope),
         )
-        await self._at.patience.insist(self._at.broker.publish, record)
+        await self._insist(self._at.broker.publish, record)
+
+    async def _insist(
+        self, call: Callable[P, Awaitable[T]], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """``Patience.insist`` in the message's own task, which it need not ask for."""
+        task = self._task
+        cancelled = 0 if task is None else task.cancelling()
+        try:
+            return await call(*arguments, **named)
+        except RetriableError as error:
+            return await self._at.patience.go_on(error, cancelled, call, *arguments, **named)
 
     def now_ms(self) -> int:
         """The clock's time."""
@@ -386,7 +364,7 @@ class MessageWorld:
         self._performed = done = await participant.execution.perform(
             Call(
                 *(assignment, action, at, given, made, until_ms, self._trail, incoming),
-                *(participant, None if at_once else self, current_task(), {}, watch),
+                *(participant, None if at_once else self, self._task, {}, watch),
             )
         )
         if watch is not None and done.result.kind is ResultKind.POSTPONED:

@@ -51,24 +51,40 @@ class Patience:
         self, call: Callable[P, Awaitable[T]], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """The call's result, after as many attempts as it takes. Other errors pass through."""
-        failures, cancelled = 0, cancellations()
+        cancelled = cancellations()
+        try:
+            return await call(*arguments, **named)
+        except RetriableError as error:
+            return await self.go_on(error, cancelled, call, *arguments, **named)
+
+    async def go_on(
+        self,
+        error: RetriableError,
+        cancelled: int,
+        call: Callable[P, Awaitable[T]],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """As ``insist``, for a call that has failed once; ``cancelled`` is how often the task had been asked
+        to end before it.
+        """
+        failures = 0
         while True:
+            if cancellations() > cancelled:  # a driver may answer a cancellation by an error
+                raise asyncio.CancelledError from error
+            self._heard(error)
+            failures += 1
+            pause_s = min(self._pause_s * 2 ** min(failures - 1, 16), self._pause_max_s)
+            told = str(error)
+            if (failures == 1 or failures % 10 == 0) and self._is_news(told):
+                _log.warning("server.unavailable", error=told, failures=failures, pause_s=pause_s)
+            await self._clock.sleep(pause_s)
             try:
                 result = await call(*arguments, **named)
-            except RetriableError as error:
-                if cancellations() > cancelled:  # a driver may answer a cancellation by an error
-                    raise asyncio.CancelledError from error
-                self._heard(error)
-                failures += 1
-                pause_s = min(self._pause_s * 2 ** min(failures - 1, 16), self._pause_max_s)
-                told = str(error)
-                if (failures == 1 or failures % 10 == 0) and self._is_news(told):
-                    _log.warning(
-                        "server.unavailable", error=told, failures=failures, pause_s=pause_s
-                    )
-                await self._clock.sleep(pause_s)
+            except RetriableError as again:
+                error = again
             else:
-                if failures and self._told_ms:
+                if self._told_ms:
                     self._told_ms.clear()
                     _log.info("server.available", failures=failures)
                 return result
