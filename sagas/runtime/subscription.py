@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from operator import itemgetter
+from typing import Any
 
 import structlog
 
@@ -20,6 +21,7 @@ from sagas.core.saga import Saga
 from sagas.ports import Record
 from sagas.service import Observer, Service
 from sagas.wire.envelope import header_text
+from sagas.wire.headers import Names, remember
 from sagas.wire.topics import Topics
 
 __all__ = ["Interest", "Subscription"]
@@ -28,9 +30,10 @@ _log = structlog.get_logger()
 
 _KINDS_MAX = 2_000
 """So many kinds of records are remembered; a producer that makes up names must not fill the memory."""
-_UNASKED = object()
+_KIND = ("ce_type", "ce_saganame", "ce_sagastatus")
 _NOTED_MAX = 100
 """So many unknown types are told; a producer that makes up names must not fill the memory."""
+_STATUSES = frozenset(status.encode() for status in SagaStatus)
 _TERMINAL = frozenset(status.encode() for status in SagaStatus if status.is_terminal)
 
 
@@ -73,7 +76,8 @@ class Subscription:
         self._observers = tuple(service.observers)
         self._starts = _sole_starts(service, topics)
         self._noted: set[str] = set()
-        self._interests: dict[object, object] = {}
+        self._picks: dict[Names, itemgetter[Any]] = {}
+        self._interests: dict[tuple[str, itemgetter[Any], object], Interest | None] = {}
         self._controls = {topics.control(name) for name in self._wakes}
         self._own_topics = {topics.events(service.name)}.union(
             topics.control(saga.definition.saga)
@@ -90,19 +94,37 @@ class Subscription:
         Raises InvalidMessage for a saga's header with a type that the saga does not know, or headers
         that are not text or too long for a name.
         """
+        # Most records that are read concern nobody here, and the answer is the same for all of a kind. What
+        # makes the kind is picked by its place under names that came before: 30 instructions instead of 61.
+        try:
+            names, values = zip(*record.headers)  # noqa: B905 - pairs
+            pick = self._picks[names]
+            return self._interests[record.topic, pick, pick(values)]
+        except (KeyError, ValueError):
+            pass
+        return self._interest_in_kind(record)
+
+    def _interest_in_kind(self, record: Record) -> Interest | None:
         headers = dict(record.headers)
-        type_bytes, saga_bytes = headers.get("ce_type"), headers.get("ce_saganame")
+        type_bytes, status = headers.get("ce_type"), headers.get("ce_sagastatus")
         if type_bytes is None:
             return self._by_contract(record)
-        # Most records that are read concern nobody here: the answer is the same for all of a kind.
-        kind = (record.topic, type_bytes, saga_bytes, headers.get("ce_sagastatus") in _TERMINAL)
-        found = self._interests.get(kind, _UNASKED)
-        if found is _UNASKED:
-            found = self._find(record, type_bytes, saga_bytes or b"", ends=kind[3])
+        saga_bytes, ends = headers.get("ce_saganame", b""), status in _TERMINAL
+        found = self._find(record, type_bytes, saga_bytes, ends=ends)
+        if status is None or status in _STATUSES:
+            self._remember(record, found)
+        return found
+
+    def _remember(self, record: Record, found: Interest | None) -> None:
+        names = tuple(name for name, _ in record.headers)
+        if names not in self._picks:
+            places = (names.index(name) for name in _KIND if name in names)
+            remember(self._picks, names, itemgetter(*places))
+        if (pick := self._picks.get(names)) is not None:
             if len(self._interests) >= _KINDS_MAX:
                 self._interests.clear()
-            self._interests[kind] = found
-        return cast(Interest | None, found)
+            values = tuple(value for _, value in record.headers)
+            self._interests[record.topic, pick, pick(values)] = found
 
     def _find(
         self, record: Record, type_bytes: bytes, saga_bytes: bytes, *, ends: bool

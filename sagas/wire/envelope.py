@@ -7,12 +7,21 @@ send ends in an envelope or in an InvalidMessage that says what was seen and wha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from sagas.core.errors import InvalidMessage
-from sagas.wire.headers import Headers
+from sagas.wire.headers import Headers, Names, remember
+from sagas.wire.times import (
+    FRACTIONS,
+    FRACTIONS_MS,
+    TIME_MS_MAX,
+    milliseconds,
+    second_ms,
+    second_text,
+    time_text,
+)
 
 __all__ = [
     "TIME_MS_MAX",
@@ -29,9 +38,6 @@ _HEADERS_MAX = 200
 _HEADERS_BYTES_MAX = 64 * 1024
 """Ours are twenty of some hundred bytes. What else comes along, of proxies and tracers, has plenty of room,
 and a record of nothing but headers is refused before they are looked at."""
-TIME_MS_MAX = 250_000_000_000_000
-"""Some time before the year 9999, the last one that can be written down."""
-
 _FOLDED_MAX = 100
 """So many marks fit into a header."""
 
@@ -74,18 +80,64 @@ class Envelope(NamedTuple):
     trail: Trail = Trail()
 
 
+_Header = tuple[str, bytes]
+
 _VERSION = ("ce_specversion", b"1.0")
 _JSON = ("content-type", b"application/json")
+_SEQ = {count: ("ce_sagaseq", b"%d" % count) for count in range(1, 1000)}
+_GENERATION = {count: ("ce_sagagen", b"%d" % count) for count in range(1, 1000)}
 
 
 def encode_headers(envelope: Envelope) -> Headers:
     """The headers of an envelope; what is absent is left out."""
+    # fmt: off
+    (id_, type_, source, time_ms, saga, saga_id, _, cause, fingerprint, seq, generation, epoch,
+     assumed, status, folded, trail) = envelope
+    # fmt: on
+    of_seq, of_generation = _SEQ.get(seq), _GENERATION.get(generation)
+    if saga is None or saga_id is None or cause is None or fingerprint is None or status is None:
+        return (*_of_event(envelope), *_of_trail(trail))
+    if of_seq is None or of_generation is None or epoch or assumed or folded:
+        return (*_of_event(envelope), *_of_trail(trail))
+    # What participants decide on, and little of it differs within a kind: 0.8 us instead of 2.2.
+    of_type, of_source, of_saga, of_fingerprint, of_status = _of_kind(
+        type_, source, saga, fingerprint, status
+    )
+    return (
+        _VERSION,
+        ("ce_id", id_.encode()),
+        of_type,
+        of_source,
+        ("ce_time", second_text(time_ms // 1000) + FRACTIONS[time_ms % 1000]),
+        _JSON,
+        of_saga,
+        ("ce_sagaid", saga_id.encode()),
+        of_fingerprint,
+        of_seq,
+        of_generation,
+        of_status,
+        ("ce_causationid", cause.encode()),
+        *_of_trail(trail),
+    )
+
+
+@lru_cache(maxsize=256)
+def _of_kind(*texts: str) -> tuple[_Header, ...]:
+    """The headers that many events share."""
+    return tuple((name, text.encode()) for name, text in zip(_KIND, texts, strict=True))
+
+
+_KIND = ("ce_type", "ce_source", "ce_saganame", "ce_sagadef", "ce_sagastatus")
+
+
+def _of_event(envelope: Envelope) -> list[_Header]:
+    """All of an envelope but its trail, whatever is there."""
     headers = [
         _VERSION,
         ("ce_id", envelope.id.encode()),
         ("ce_type", envelope.type.encode()),
         ("ce_source", envelope.source.encode()),
-        ("ce_time", _rfc3339(envelope.time_ms).encode()),
+        ("ce_time", time_text(envelope.time_ms)),
         _JSON,
     ]
     if envelope.saga is not None:
@@ -99,11 +151,10 @@ def encode_headers(envelope: Envelope) -> Headers:
         headers.append(("ce_sagastatus", envelope.status.encode()))
     if envelope.causation_id is not None:
         headers.append(("ce_causationid", envelope.causation_id.encode()))
-    headers += _of_trail(*envelope.trail)
-    return tuple(headers)
+    return headers
 
 
-def _of_decided(envelope: Envelope) -> Iterator[tuple[str, bytes]]:
+def _of_decided(envelope: Envelope) -> Iterator[_Header]:
     if envelope.seq:
         yield "ce_sagaseq", b"%d" % envelope.seq
     if envelope.generation:
@@ -116,23 +167,21 @@ def _of_decided(envelope: Envelope) -> Iterator[tuple[str, bytes]]:
         yield "ce_sagafolded", " ".join(envelope.folded[:_FOLDED_MAX]).encode()
 
 
-def _of_trail(
-    correlation_id: str | None,
-    tenant: str | None,
-    deadline_ms: int | None,
-    traceparent: str | None,
-    tracestate: str | None,
-) -> Iterator[tuple[str, bytes]]:
+def _of_trail(trail: Trail) -> list[_Header]:
+    correlation_id, tenant, deadline_ms, traceparent, tracestate = trail
+    headers = []
     if correlation_id is not None:
-        yield "ce_correlationid", correlation_id.encode()
+        headers.append(("ce_correlationid", correlation_id.encode()))
     if tenant is not None:
-        yield "ce_tenant", tenant.encode()
+        headers.append(("ce_tenant", tenant.encode()))
     if deadline_ms is not None:
-        yield "ce_deadline", _rfc3339(deadline_ms).encode()
+        deadline = second_text(deadline_ms // 1000) + FRACTIONS[deadline_ms % 1000]
+        headers.append(("ce_deadline", deadline))
     if traceparent is not None:
-        yield "traceparent", traceparent.encode()
+        headers.append(("traceparent", traceparent.encode()))
     if tracestate is not None:
-        yield "tracestate", tracestate.encode()
+        headers.append(("tracestate", tracestate.encode()))
+    return headers
 
 
 def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelope:
@@ -142,32 +191,114 @@ def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelop
     text, too long, or not of its form, for too many of them, and for a time that nobody can write down;
     a missing id, type or source gives the empty string.
     """
+    # Names that came before, and values as we write them, are looked up: 2.7 us instead of 5. Whatever is not
+    # so is left to ``_decode_any``, which has all the rules.
+    try:
+        names, values = zip(*headers)  # noqa: B905 - pairs
+        usual, rare = _LAYOUTS[names]
+        joined = b"\n".join(values)
+        texts: list[str | None] = [*joined.decode().split("\n"), None]
+        if len(joined) <= _VALUE_MAX and len(texts) == len(values) + 1:
+            # fmt: off
+            (id_, type_, source, time, saga, saga_id, cause, fingerprint, seq, generation, status,
+             correlation_id, tenant, deadline, traceparent) = usual(texts)
+            epoch, assumed, folded, tracestate = _USUAL if rare is None else _rare(*rare(texts))
+            ms = second_ms(time[:19]) + FRACTIONS_MS[time[19:]]
+            if deadline is not None:
+                deadline = second_ms(deadline[:19]) + FRACTIONS_MS[deadline[19:]]
+            # The Python function that makes a named tuple costs as much again as the tuple.
+            trail = tuple.__new__(
+                Trail, (correlation_id, tenant, deadline, traceparent, tracestate)
+            )
+            return tuple.__new__(
+                Envelope,
+                (id_, type_, source, ms, saga, saga_id, payload, cause, fingerprint, _COUNTS[seq],
+                 _COUNTS[generation], epoch, assumed, status, folded, trail),
+            )
+            # fmt: on
+    except (KeyError, ValueError, InvalidMessage):
+        pass
+    return _decode_any(headers, payload, time_ms)
+
+
+class _Layout(NamedTuple):
+    """Where the values are that an envelope is made of, of headers with certain names; the last but one
+    stands for what is not there.
+    """
+
+    usual: itemgetter[Any]
+    rare: itemgetter[Any] | None
+
+
+_LAYOUTS: dict[Names, _Layout] = {}
+_NEEDED = ("ce_id", "ce_type", "ce_source", "ce_time")
+_USUAL_NAMES = (
+    *(*_NEEDED, "ce_saganame", "ce_sagaid", "ce_causationid", "ce_sagadef", "ce_sagaseq"),
+    *("ce_sagagen", "ce_sagastatus", "ce_correlationid", "ce_tenant", "ce_deadline", "traceparent"),
+)
+_RARE_NAMES = ("ce_sagaepoch", "ce_sagaassumed", "ce_sagafolded", "tracestate")
+_USUAL: tuple[int, bool, tuple[str, ...], str | None] = (0, False, (), None)
+_COUNTS: dict[str | None, int] = {None: 0, **{str(count): count for count in range(1000)}}
+
+
+def _layout_of(names: Names) -> _Layout | None:
+    """None where something is missing that every event of ours has."""
+    if not set(names).issuperset(_NEEDED):
+        return None
+    at = {name: number for number, name in enumerate(names)}
+    usual = itemgetter(*(at.get(name, -1) for name in _USUAL_NAMES))
+    rare = itemgetter(*(at.get(name, -1) for name in _RARE_NAMES))
+    return _Layout(usual, None if at.keys().isdisjoint(_RARE_NAMES) else rare)
+
+
+def _decode_any(headers: Headers, payload: bytes, time_ms: int) -> Envelope:
     text = _texts(headers).get
-    time_text, deadline, folded = text("ce_time"), text("ce_deadline"), text("ce_sagafolded")
-    state = text("tracestate")
-    return Envelope(
+    time_text, deadline = text("ce_time"), text("ce_deadline")
+    sent_ms = _record_time(time_ms) if time_text is None else milliseconds("ce_time", time_text)
+    seq, generation = (
+        _number("ce_sagaseq", text("ce_sagaseq")),
+        _number("ce_sagagen", text("ce_sagagen")),
+    )
+    epoch, assumed, folded, tracestate = _rare(*map(text, _RARE_NAMES))
+    deadline_ms = None if deadline is None else milliseconds("ce_deadline", deadline)
+    envelope = Envelope(
         text("ce_id", ""),
         text("ce_type", ""),
         text("ce_source", ""),
-        _record_time(time_ms) if time_text is None else _milliseconds("ce_time", time_text),
+        sent_ms,
         text("ce_saganame"),
         text("ce_sagaid"),
         payload,
         text("ce_causationid"),
         text("ce_sagadef"),
-        _number("ce_sagaseq", text("ce_sagaseq")),
-        _number("ce_sagagen", text("ce_sagagen")),
-        _number("ce_sagaepoch", text("ce_sagaepoch")),
-        _number("ce_sagaassumed", text("ce_sagaassumed")) > 0,
+        seq,
+        generation,
+        epoch,
+        assumed,
         text("ce_sagastatus"),
-        () if folded is None else tuple(folded.split()),
+        folded,
         Trail(
             text("ce_correlationid"),
             text("ce_tenant"),
-            None if deadline is None else _milliseconds("ce_deadline", deadline),
+            deadline_ms,
             text("traceparent"),
-            None if state is None else _state(state),
+            tracestate,
         ),
+    )
+    names = tuple(name for name, _ in headers)
+    if (layout := _layout_of(names)) is not None:
+        remember(_LAYOUTS, names, layout)
+    return envelope
+
+
+def _rare(
+    epoch: str | None, assumed: str | None, folded: str | None, tracestate: str | None
+) -> tuple[int, bool, tuple[str, ...], str | None]:
+    return (
+        _number("ce_sagaepoch", epoch),
+        _number("ce_sagaassumed", assumed) > 0,
+        () if folded is None else tuple(folded.split()),
+        None if tracestate is None else _state(tracestate),
     )
 
 
@@ -240,48 +371,6 @@ def _number(name: str, text: str | None) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 15):  # noqa: PLR2004 - fits a float
         raise InvalidMessage(f"The header {name} is {text[:80]!r}; expected a whole number.")
     return int(text)
-
-
-def _rfc3339(ms: int) -> str:
-    seconds, rest = divmod(ms, 1000)
-    return f"{_second(seconds)}.{rest:03d}Z"
-
-
-@lru_cache(maxsize=1024)
-def _second(seconds: int) -> str:
-    """The same second is written many times: events, deadlines, and what they lead to."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
-
-
-def _milliseconds(name: str, text: str) -> int:
-    if len(text) == _OURS_CHARS and text[19] == "." and text[23] == "Z":
-        second, rest = _second_of(text[:19]), text[20:23]
-        if second is not None and rest.isdecimal() and rest.isascii():
-            return second * 1000 + int(rest)
-    try:
-        moment = datetime.fromisoformat(text)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        ms = round(aware.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        ms = -1
-    if not 0 <= ms < TIME_MS_MAX:
-        raise InvalidMessage(
-            f"The header {name} is {text[:80]!r}; expected a time such as 2026-01-31T12:00:00Z."
-        )
-    return ms
-
-
-_OURS_CHARS = len("2026-01-31T12:00:00.000Z")
-
-
-@lru_cache(maxsize=1024)
-def _second_of(text: str) -> int | None:
-    """A second as we write it, since the epoch; None for anything else."""
-    try:
-        second = round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
-    except (ValueError, OverflowError):
-        return None
-    return second if 0 <= second < TIME_MS_MAX // 1000 and _second(second) == text else None
 
 
 def _record_time(ms: int) -> int:

@@ -185,3 +185,51 @@ def test_a_known_type_that_wakes_nobody_here_is_not_noted() -> None:
     with capture_logs() as logs:
         assert subscription("inventory").interest(ours) is None
     assert logs == []
+
+
+PLACED: Headers = (
+    ("ce_id", b"e1"),
+    ("ce_type", b"orders.OrderPlaced.v1"),
+    ("ce_saganame", b"order-fulfilment"),
+    ("ce_sagastatus", b"RUNNING"),
+)
+TWICE = (*PLACED, ("ce_type", b"x.Y.v1"), ("ce_saganame", b"another-saga"))
+STATUS_FIRST = (*PLACED[3:], *PLACED[:3])
+
+
+@pytest.mark.parametrize("headers", [PLACED, STATUS_FIRST, PLACED[:3], PLACED[:2], PLACED[1:2]])
+def test_what_a_record_is_depends_on_no_order_and_on_no_record_before(headers: Headers) -> None:
+    inventory = subscription("inventory")
+    for _ in range(2):
+        interest = inventory.interest(record("shop.orders.events", headers))
+        assert interest is not None
+        assert interest.saga is OrderFulfilment
+        assert inventory.interest(record("shop.orders.events", TWICE)) is None
+
+
+def test_an_end_is_told_by_the_value_of_the_status() -> None:
+    audit = Service("audit")
+
+    @audit.observes(OrderFulfilment.ended)
+    async def note(end: SagaEnded, context: EventContext) -> None: ...
+
+    found = Subscription(audit, TOPICS)
+    for status, tells in (("RUNNING", False), ("COMPLETED", True), ("x", False), ("FAILED", True)):
+        headers = (*PLACED[:3], ("ce_sagastatus", status.encode()))
+        for _ in range(2):
+            assert (found.interest(record("shop.orders.events", headers)) is not None) is tells
+
+
+def test_made_up_headers_fill_no_memory() -> None:
+    inventory = subscription("inventory")
+    for number in range(3_000):
+        made_up = str(number).encode()
+        for headers in (
+            (*PLACED, (f"other-{number}", b"")),
+            (*PLACED[:3], ("ce_sagastatus", b"made up, " + made_up)),
+            (*PLACED[:1], ("ce_type", made_up)),
+        ):
+            inventory.interest(record("shop.orders.events", headers))
+    assert len(inventory._picks) <= 256
+    assert len(inventory._interests) <= 2_000
+    assert "made up" not in repr(inventory._interests)
