@@ -16,6 +16,7 @@ from sagas.core.errors import InvalidMessage
 from sagas.core.instance import SagaStatus
 
 __all__ = [
+    "KEY_CHARS_MAX",
     "KnownRun",
     "Place",
     "Reuse",
@@ -29,7 +30,7 @@ __all__ = [
     "saga_id_of",
 ]
 
-_KEY_MAX = 200
+KEY_CHARS_MAX = 200
 _RUN = re.compile(r"(?P<key>.+)~(?P<run>[0-9]+)", re.DOTALL)
 _RUN_DIGITS_MAX = 9
 
@@ -129,9 +130,9 @@ def run_of(saga_id: str) -> int:
 
 def checked_key(value: str, what: str) -> str:
     """The value if it can be a business key. Raises InvalidMessage."""
-    if not value or len(value) > _KEY_MAX or not value.isprintable():
+    if not value or len(value) > KEY_CHARS_MAX or not value.isprintable():
         raise InvalidMessage(
-            f"{what} is {value[:80]!r}; a business key has 1 to {_KEY_MAX} printable characters."
+            f"{what} is {value[:80]!r}; a business key has 1 to {KEY_CHARS_MAX} printable characters."
         )
     if _RUN.fullmatch(value):
         raise InvalidMessage(

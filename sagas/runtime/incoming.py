@@ -6,6 +6,7 @@ sends may raise anything else, block, or be decoded without a bound.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -30,7 +31,7 @@ from sagas.core.framework_events import (
 from sagas.core.instance import Fact
 from sagas.core.printable import printable
 from sagas.core.saga import Saga
-from sagas.core.starts import checked_key, checked_saga_id, key_of_instance
+from sagas.core.starts import KEY_CHARS_MAX, checked_key, checked_saga_id, key_of_instance
 from sagas.core.upcasting import Upcasting
 from sagas.wire.envelope import Envelope
 from sagas.wire.ids import digest_of, event_id
@@ -81,9 +82,84 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     ``type_`` is the event type by its header or, where there is none, by the contract of the topic. On a
     start, what the producer left out is filled in: saga name and id, event id, trace.
     """
+    kind = _kind_of(saga, type_)
+    if kind is None:
+        return _decode_other(envelope, saga, type_)
+    model, key_field, step, role, direction, starts, with_epoch, otherwise = kind
+    # fmt: off
+    (id_, said_type, _, time_ms, said_saga, saga_id, payload, cause, _, _, _, epoch, assumed, _, _,
+     _) = envelope
+    # fmt: on
+    event = decode_payload(model, type_, payload)
+    key = getattr(event, key_field)
+    if type(key) is not str:
+        key = str(key)
+    # Of the first run of its key, complete, and its id and key so short and plain that no rule can forbid
+    # them: nearly all are. The others are looked at closely.
+    if key and key == saga_id and id_ and said_type and said_saga and "~" not in key:
+        seen = id_ + key
+        if len(seen) <= KEY_CHARS_MAX and seen.isprintable():
+            if starts:
+                envelope = _in_a_trace(envelope, saga.definition.saga, saga_id)
+            # The Python function that makes a named tuple costs as much again as the tuple.
+            # fmt: off
+            fact = tuple.__new__(
+                Fact,
+                (id_, type_, step, role, cause, direction, True, time_ms, assumed and otherwise,
+                 epoch if with_epoch else 0, not starts, ""),
+            )
+            # fmt: on
+            return tuple.__new__(Incoming, (saga, envelope, saga_id, fact, event, None, True))
+    return _completed(envelope, saga, type_, event)
+
+
+class _Kind(NamedTuple):
+    """What all events of a type are to a saga. ``starts`` says that they begin an instance, ``with_epoch``
+    that they may be those of a later epoch, ``otherwise`` that no handler may have returned them.
+    """
+
+    model: type[Event]
+    key: str
+    step: str
+    role: Role
+    direction: Direction
+    starts: bool
+    with_epoch: bool
+    otherwise: bool
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(saga: type[Saga], type_: str) -> _Kind | None:
+    """None for the framework's own events, former versions, and what the saga does not know."""
+    definition, model = saga.definition, saga.events.get(type_)
+    outcome = definition.outcome_of.get(type_)
+    if type_ in CONTROL_EVENTS or model is None or outcome is None:
+        return None
+    step, role = outcome.step, outcome.role
+    return _Kind(
+        model,
+        definition.key,
+        step,
+        role,
+        _direction_of(role),
+        starts=step == START and role is Role.DONE,
+        with_epoch=role in _WITH_EPOCH,
+        otherwise=role is Role.OTHERWISE,
+    )
+
+
+def _direction_of(role: Role) -> Direction:
+    return Direction.UNDO if role is Role.UNDONE else Direction.FORWARD
+
+
+def _decode_other(envelope: Envelope, saga: type[Saga], type_: str) -> Incoming:
     if type_ in CONTROL_EVENTS:
         return _decode_control(envelope, saga, type_)
-    event = event_of(saga, type_, envelope.payload)
+    return _completed(envelope, saga, type_, event_of(saga, type_, envelope.payload))
+
+
+def _completed(envelope: Envelope, saga: type[Saga], type_: str, event: Event) -> Incoming:
+    """A message by all the rules; what may be left out is filled in."""
     definition, written = saga.definition, ""
     outcome = definition.outcome_of.get(type_)
     if outcome is None and type_ in saga.formers:
@@ -91,7 +167,7 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
         outcome = definition.outcome_of.get(type_)
     if outcome is not None:
         role, step = outcome.role, outcome.step
-        direction = Direction.UNDO if role is Role.UNDONE else Direction.FORWARD
+        direction = _direction_of(role)
         saga_id = _saga_id(envelope, key_of(event, definition.key), starts=step == START)
     else:
         role, step, direction = _framework_fact(saga, event)
@@ -250,11 +326,13 @@ def decode_payload(model: type[Event], type_: str, payload: bytes) -> Event:
             "large content elsewhere and send a reference to it."
         )
     try:
-        return model.model_validate_json(payload)
+        # As ``model_validate_json`` does, without its two layers of Python.
+        event: Event = model.__pydantic_validator__.validate_json(payload)
     except ValidationError as error:
         raise InvalidMessage(f"{type_} does not fit its contract: {_problems(error)}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidMessage(f"{type_} is not a JSON object: {error}") from error
+    return event
 
 
 def _problems(error: ValidationError) -> str:

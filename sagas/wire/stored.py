@@ -11,7 +11,7 @@ from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from pydantic_core import from_json, to_json
+from pydantic_core import SchemaValidator, ValidationError, core_schema, from_json, to_json
 
 from sagas.core.definition import (
     SAGA_CANCELLED,
@@ -80,11 +80,13 @@ def encode_position(position: Position) -> bytes:
     times, deadline_ms = position.times, position.deadline_ms
     if times:
         first = times[0]
-        times = (first, *[at_ms - first for at_ms in times[1:]])
+        times = (first, *map(first.__rsub__, times[1:]))
         deadline_ms = None if deadline_ms is None else deadline_ms - first
-    ids = _packed(position.ids) if place.status.is_terminal else position.ids
-    own = (deadline_ms, ids, times, position.outside)
-    return code + b"\n" + to_json(own)
+    ids = _packed(position.ids) if place.status in _ENDED else position.ids
+    return code + b"\n" + to_json((deadline_ms, ids, times, position.outside))
+
+
+_ENDED = frozenset(status for status in SagaStatus if status.is_terminal)
 
 
 def _packed(ids: Sequence[str]) -> Sequence[str]:
@@ -160,50 +162,64 @@ def decode_position(
         place = places.by_code.get(code)
         if place is None:
             place = places.keep(code, _decode_place(definition, saga_id, code))
-        deadline_ms, ids, times, outside = from_json(own)
+        deadline_ms, ids, times, outside = _OWN.validate_json(own)
         if type(ids) is str:
-            ids = unpacked(ids)
-        if type(times) is list and times:
+            ids = tuple(unpacked(ids))
+        if times:
             first = times[0]
-            times = [first, *[first + after_ms for after_ms in times[1:]]]
+            times = (first, *map(first.__add__, times[1:]))
             deadline_ms = None if deadline_ms is None else first + deadline_ms
-        _check_own(place, deadline_ms, ids, times, outside)
+        moments = times if deadline_ms is None else (*times, deadline_ms)
+        count = len(place.facts)
+        if len(ids) != count or len(times) != count:
+            raise ValueError(f"{count} events with {len(ids)} ids and {len(times)} times")
+        if len(outside) < place.outside:
+            raise ValueError("a cause is missing")
+        if moments and (min(moments) < 0 or max(moments) >= TIME_MS_MAX):
+            raise ValueError("a time that nobody can write down")
     except (ValueError, TypeError) as error:
-        seen = printable(f"{type(error).__name__}: {error}", chars_max=200)
+        seen = printable(f"{type(error).__name__}: {_words_of(error)}", chars_max=200)
         raise ContractViolation(
             f"The row of {definition.saga} {saga_id!r} in the saga table is damaged ({seen}). What is in "
             "it was not written by this framework; Kafka has the saga's events."
         ) from error
-    return Position(
-        *(definition, saga_id, place, tuple(ids), tuple(times), tuple(outside)),
-        *(deadline_ms, generation, version, heartbeats_of(notes) if notes else _NONE),
+    heartbeats = heartbeats_of(notes) if notes else _NONE
+    # fmt: off
+    return tuple.__new__(  # the Python function that makes a named tuple costs as much again
+        Position,
+        (definition, saga_id, place, ids, times, outside, deadline_ms, generation, version,
+         heartbeats),
     )
+    # fmt: on
 
 
 _NONE: Mapping[str, int] = MappingProxyType({})
+_TEXT, _NUMBER = core_schema.str_schema(strict=True), core_schema.int_schema(strict=True)
 
 
-def _check_own(
-    place: Place, deadline_ms: object, ids: object, times: object, outside: object
-) -> None:
-    """What is read back at every step. Raises ValueError or TypeError."""
-    if not (type(ids) is type(times) is type(outside) is list):
-        raise TypeError("ids, times and causes are no lists")
-    if not (len(ids) == len(times) == len(place.facts)):
-        raise ValueError(f"{len(place.facts)} events with {len(ids)} ids and {len(times)} times")
-    if len(outside) < place.outside:
-        raise ValueError("a cause is missing")
-    if not _STRINGS.issuperset(map(type, ids)) or not _STRINGS.issuperset(map(type, outside)):
-        raise TypeError("an id is no text")
-    moments = times if deadline_ms is None else [*times, deadline_ms]
-    if moments and not (
-        _NUMBERS.issuperset(map(type, moments)) and 0 <= min(moments) <= max(moments) < TIME_MS_MAX
-    ):
-        raise ValueError("a time that nobody can write down")
+def _all_of(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    return core_schema.tuple_schema([schema], variadic_item_index=0, fail_fast=True)
 
 
-_STRINGS = frozenset({str})
-_NUMBERS = frozenset({int})
+_OWN = SchemaValidator(
+    core_schema.tuple_schema(
+        [
+            core_schema.nullable_schema(_NUMBER),
+            core_schema.union_schema([_all_of(_TEXT), _TEXT], mode="left_to_right"),
+            _all_of(_NUMBER),
+            _all_of(_TEXT),
+        ]
+    )
+)
+"""Deadline, ids, times and outside causes: reads and checks them in one call, at every step."""
+
+
+def _words_of(error: Exception) -> str:
+    """What is wrong, and nothing of the value."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc']))} {first['msg']}"
 
 
 def _decode_place(definition: Definition, saga_id: str, code: bytes) -> Place:
@@ -295,18 +311,19 @@ def encode_event(envelope: Envelope) -> bytes:
     end is left out: three events of a live instance cost 600 bytes less than with all fields. What is
     published again is encoded from it anew, and is the same.
     """
-    saga_id = envelope.saga_id
-    correlation_id, tenant, deadline_ms, traceparent, tracestate = envelope.trail
-    own = (envelope.source, envelope.fingerprint, envelope.seq, envelope.generation)
-    line: tuple[object, ...] = (*own, envelope.status, traceparent, deadline_ms)
-    told = envelope.epoch or envelope.assumed or envelope.folded
-    if told or tenant is not None or tracestate is not None:
+    # fmt: off
+    (_, _, source, _, _, saga_id, payload, _, fingerprint, seq, generation, epoch, assumed, status,
+     folded, (correlation_id, tenant, deadline_ms, traceparent, tracestate)) = envelope
+    # fmt: on
+    line: tuple[object, ...]
+    line = (source, fingerprint, seq, generation, status, traceparent, deadline_ms)
+    if epoch or assumed or folded or tenant is not None or tracestate is not None:
         correlation = _SAME if correlation_id == saga_id else correlation_id
-        line += (correlation, tenant, envelope.epoch, envelope.assumed, envelope.folded)
+        line += (correlation, tenant, epoch, assumed, folded)
         line += () if tracestate is None else (tracestate,)
     elif correlation_id != saga_id:
         line += (correlation_id,)
-    return to_json(line) + b"\n" + envelope.payload
+    return to_json(line) + b"\n" + payload
 
 
 _SAME = 0

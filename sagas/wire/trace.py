@@ -28,9 +28,11 @@ def child_of(traceparent: str | None, name: str) -> str:
     Both follow from the name, so an event that is emitted again has the same. A malformed context is
     replaced, as the W3C recommends.
     """
-    digits = _digits(name)
-    parent = _TRACEPARENT.fullmatch(traceparent or "")
-    trace, flags = (parent["trace"], parent["flags"]) if parent else (digits[:32], "01")
+    digits = blake2b(name.encode(), digest_size=24).hexdigest()
+    parent = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    if parent is None:
+        return f"00-{digits[:32]}-{digits[32:]}-01"
+    trace, flags = parent.group(1, 3)
     return f"00-{trace}-{digits[32:]}-{flags}"
 
 
@@ -40,7 +42,7 @@ def context_of(traceparent: str | None, saga: str, saga_id: str) -> str:
     """
     if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
         return traceparent
-    digits = _digits(f"{saga}/{saga_id}")
+    digits = blake2b(f"{saga}/{saga_id}".encode(), digest_size=24).hexdigest()
     return f"00-{digits[:32]}-{digits[32:]}-01"
 
 
@@ -66,7 +68,3 @@ def trace_id(traceparent: str | None) -> str | None:
     """The trace's id, for logs."""
     parent = _TRACEPARENT.fullmatch(traceparent or "")
     return parent["trace"] if parent else None
-
-
-def _digits(name: str) -> str:
-    return blake2b(name.encode(), digest_size=24).hexdigest()

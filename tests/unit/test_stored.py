@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from sagas.core.definition import START, Role
 from sagas.core.errors import ContractViolation
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
+from sagas.core.position import Position
 from sagas.wire.envelope import Envelope, Trail
 from sagas.wire.stored import (
     decode_event,
     decode_instance,
+    decode_position,
     encode_event,
     encode_instance,
     fingerprint_of,
@@ -53,7 +57,9 @@ def test_a_state_is_read_as_it_was_written(
     ids: list[str], times: tuple[int, ...], deadline_ms: int | None
 ) -> None:
     instance = instance_of(ids, times, deadline_ms)
-    read = decode_instance(DEFINITION, "p", encode_instance(instance))
+    state = encode_instance(instance)
+    read = decode_instance(DEFINITION, "p", state)
+    assert decode_position(DEFINITION, "p", state) == Position.of(instance)
     assert dict(read.facts) == dict(instance.facts)
     assert (read.phase, read.deadline_ms) == (instance.phase, deadline_ms)
 
@@ -72,6 +78,34 @@ def test_a_state_that_is_none_is_said_in_words(ids: str, times: str) -> None:
     place = encode_instance(instance_of(HEX)).partition(b"\n")[0]
     with pytest.raises(ContractViolation, match="damaged"):
         decode_instance(DEFINITION, "p", place + f"\n[5,{ids},{times},[]]".encode())
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ('[true,["a"],[5],[]]', "ValidationError: 0 Input should be a valid integer"),
+        ('[5,["a",null],[5],[]]', "ValidationError: 1"),
+        ('[5,["a"],[5],[7]]', "ValidationError: 3.0 Input should be a valid string"),
+        ('[5,["a"],[5]]', "ValidationError: 3 Field required"),
+        ('[5,["a"]', "Invalid JSON"),
+        ('[5,["a"],[5,5],[]]', "1 events with 1 ids and 2 times"),
+        ('[-6,["a"],[5],[]]', "a time that nobody can write down"),
+        ('[null,["a"],[250000000000000],[]]', "a time that nobody can write down"),
+        ('[null,["a"],[-1],[]]', "a time that nobody can write down"),
+    ],
+)
+def test_what_is_damaged_is_said_without_its_value(own: str, words: str) -> None:
+    place = encode_instance(instance_of(HEX[:1])).partition(b"\n")[0]
+    with pytest.raises(ContractViolation, match=re.escape(words)):
+        decode_position(DEFINITION, "p", place + b"\n" + own.encode())
+
+
+def test_a_cause_that_is_missing_is_damage() -> None:
+    (first,) = instance_of(HEX[:1]).facts.values()
+    instance = evolve(Instance(DEFINITION, "p"), first._replace(cause="elsewhere"))
+    place = encode_instance(instance).partition(b"\n")[0]
+    with pytest.raises(ContractViolation, match="a cause is missing"):
+        decode_position(DEFINITION, "p", place + b'\n[null,["a"],[5],[]]')
 
 
 @pytest.mark.parametrize("correlation_id", ["p", None, "other", ""])
