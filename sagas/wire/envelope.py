@@ -84,8 +84,6 @@ _Header = tuple[str, bytes]
 
 _VERSION = ("ce_specversion", b"1.0")
 _JSON = ("content-type", b"application/json")
-_SEQ = {count: ("ce_sagaseq", b"%d" % count) for count in range(1, 1000)}
-_GENERATION = {count: ("ce_sagagen", b"%d" % count) for count in range(1, 1000)}
 
 
 def encode_headers(envelope: Envelope) -> Headers:
@@ -94,40 +92,54 @@ def encode_headers(envelope: Envelope) -> Headers:
     (id_, type_, source, time_ms, saga, saga_id, _, cause, fingerprint, seq, generation, epoch,
      assumed, status, folded, trail) = envelope
     # fmt: on
-    of_seq, of_generation = _SEQ.get(seq), _GENERATION.get(generation)
-    if saga is None or saga_id is None or cause is None or fingerprint is None or status is None:
-        return (*_of_event(envelope), *_of_trail(trail))
-    if of_seq is None or of_generation is None or epoch or assumed or folded:
-        return (*_of_event(envelope), *_of_trail(trail))
-    # What participants decide on, and little of it differs within a kind: 0.8 us instead of 2.2.
-    of_type, of_source, of_saga, of_fingerprint, of_status = _of_kind(
-        type_, source, saga, fingerprint, status
-    )
-    return (
-        _VERSION,
-        ("ce_id", id_.encode()),
-        of_type,
-        of_source,
-        ("ce_time", second_text(time_ms // 1000) + FRACTIONS[time_ms % 1000]),
-        _JSON,
-        of_saga,
-        ("ce_sagaid", saga_id.encode()),
-        of_fingerprint,
-        of_seq,
-        of_generation,
-        of_status,
-        ("ce_causationid", cause.encode()),
-        *_of_trail(trail),
-    )
+    kind = _of_kind(type_, source, saga, fingerprint, seq, generation, status)
+    if kind is None or saga_id is None or cause is None or epoch or assumed or folded:
+        headers = _of_event(envelope)
+    else:
+        # What participants decide on, and little of it differs within a kind: 0.8 us instead of 2.2.
+        of_type, of_source, of_saga, of_fingerprint, of_seq, of_generation, of_status = kind
+        headers = [
+            _VERSION,
+            ("ce_id", id_.encode()),
+            of_type,
+            of_source,
+            ("ce_time", second_text(time_ms // 1000) + FRACTIONS[time_ms % 1000]),
+            _JSON,
+            of_saga,
+            ("ce_sagaid", saga_id.encode()),
+            of_fingerprint,
+            of_seq,
+            of_generation,
+            of_status,
+            ("ce_causationid", cause.encode()),
+        ]
+    correlation_id, tenant, deadline_ms, traceparent, tracestate = trail
+    if correlation_id is not None:
+        headers.append(("ce_correlationid", correlation_id.encode()))
+    if tenant is not None:
+        headers.append(("ce_tenant", tenant.encode()))
+    if deadline_ms is not None:
+        deadline = second_text(deadline_ms // 1000) + FRACTIONS[deadline_ms % 1000]
+        headers.append(("ce_deadline", deadline))
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent.encode()))
+    if tracestate is not None:
+        headers.append(("tracestate", tracestate.encode()))
+    return tuple(headers)
 
 
-@lru_cache(maxsize=256)
-def _of_kind(*texts: str) -> tuple[_Header, ...]:
-    """The headers that many events share."""
-    return tuple((name, text.encode()) for name, text in zip(_KIND, texts, strict=True))
+@lru_cache(maxsize=512)
+def _of_kind(*values: str | int | None) -> tuple[_Header, ...] | None:
+    """The headers that many events share; None where one of them is missing."""
+    if None in values or 0 in values:
+        return None
+    return tuple((name, f"{value}".encode()) for name, value in zip(_KIND, values, strict=True))
 
 
-_KIND = ("ce_type", "ce_source", "ce_saganame", "ce_sagadef", "ce_sagastatus")
+_KIND = (
+    *("ce_type", "ce_source", "ce_saganame", "ce_sagadef"),
+    *("ce_sagaseq", "ce_sagagen", "ce_sagastatus"),
+)
 
 
 def _of_event(envelope: Envelope) -> list[_Header]:
@@ -165,23 +177,6 @@ def _of_decided(envelope: Envelope) -> Iterator[_Header]:
         yield "ce_sagaassumed", b"1"
     if envelope.folded:
         yield "ce_sagafolded", " ".join(envelope.folded[:_FOLDED_MAX]).encode()
-
-
-def _of_trail(trail: Trail) -> list[_Header]:
-    correlation_id, tenant, deadline_ms, traceparent, tracestate = trail
-    headers = []
-    if correlation_id is not None:
-        headers.append(("ce_correlationid", correlation_id.encode()))
-    if tenant is not None:
-        headers.append(("ce_tenant", tenant.encode()))
-    if deadline_ms is not None:
-        deadline = second_text(deadline_ms // 1000) + FRACTIONS[deadline_ms % 1000]
-        headers.append(("ce_deadline", deadline))
-    if traceparent is not None:
-        headers.append(("traceparent", traceparent.encode()))
-    if tracestate is not None:
-        headers.append(("tracestate", tracestate.encode()))
-    return headers
 
 
 def decode_headers(headers: Headers, payload: bytes, *, time_ms: int) -> Envelope:

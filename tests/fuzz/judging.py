@@ -76,16 +76,16 @@ def judge_record(record: Record) -> str:
 
 
 def _check_accepted(incoming: Incoming) -> None:
-    """It can be published, stored, read and shown."""
+    """It can be published and, unless it is a control message, stored, read and shown."""
     envelope = incoming.envelope
-    stored = encode_event(envelope)
-    assert decode_event(stored, incoming.saga.name, incoming.saga_id, incoming.fact) == envelope
     assert decode_headers(encode_headers(envelope), envelope.payload, time_ms=0) == envelope
     assert incoming.saga_id.isprintable()
     assert incoming.fact.id.isprintable()
     child_of(envelope.trail.traceparent, envelope.id)
     if incoming.control is not None:
         return
+    stored = encode_event(envelope)
+    assert decode_event(stored, incoming.saga.name, incoming.saga_id, incoming.fact) == envelope
     instance = evolve(Instance(DEFINITION, incoming.saga_id), incoming.fact)
     state = encode_instance(instance._replace(deadline_ms=envelope.trail.deadline_ms))
     decoded = decode_instance(DEFINITION, incoming.saga_id, state, version=1)
