@@ -117,10 +117,8 @@ class Subscription:
 
     def _remember(self, record: Record, found: Interest | None) -> None:
         names = tuple(name for name, _ in record.headers)
-        if names not in self._picks:
-            places = (names.index(name) for name in _KIND if name in names)
-            remember(self._picks, names, itemgetter(*places))
-        if (pick := self._picks.get(names)) is not None:
+        pick = remember(self._picks, names, _pick_of)
+        if pick is not None:
             if len(self._interests) >= _KINDS_MAX:
                 self._interests.clear()
             values = tuple(value for _, value in record.headers)
@@ -208,6 +206,11 @@ class Subscription:
         wakes = type_ in self._wakes[saga.definition.saga][1]
         observers = tuple(o for o in self._observers if type_ in o.event_types)
         return Interest(type_, saga if wakes else None, observers) if wakes or observers else None
+
+
+def _pick_of(names: Names) -> itemgetter[Any]:
+    """Picks what makes the kind of a record from the values of its headers."""
+    return itemgetter(*(names.index(name) for name in _KIND if name in names))
 
 
 def _with_formers(saga: type[Saga], types: Iterable[str]) -> frozenset[str]:

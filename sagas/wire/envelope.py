@@ -280,9 +280,7 @@ def _decode_any(headers: Headers, payload: bytes, time_ms: int) -> Envelope:
             tracestate,
         ),
     )
-    names = tuple(name for name, _ in headers)
-    if (layout := _layout_of(names)) is not None:
-        remember(_LAYOUTS, names, layout)
+    remember(_LAYOUTS, tuple(name for name, _ in headers), _layout_of)
     return envelope
 
 

@@ -6,6 +6,7 @@ found once for a list of names, and looked up from then on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 __all__ = ["Headers", "Names", "remember"]
@@ -25,10 +26,18 @@ up names must not fill the memory: after 256 KB of them it is begun anew."""
 What = TypeVar("What")
 
 
-def remember(known: dict[Names, What], names: Names, what: What) -> None:
-    """Keep what was found for names of which none comes twice, unless they are too many or too long."""
+def remember(
+    known: dict[Names, What], names: Names, find: Callable[[Names], What | None]
+) -> What | None:
+    """What is found for names of which none comes twice, kept unless they are too many or too long; None
+    where nothing is.
+    """
+    if names in known:
+        return known[names]
     if len(names) > _NAMES_MAX or sum(map(len, names)) > _CHARS_MAX or len(set(names)) < len(names):
-        return
+        return None
     if len(known) >= _LISTS_MAX:
         known.clear()
-    known[names] = what
+    if (found := find(names)) is not None:
+        known[names] = found
+    return found

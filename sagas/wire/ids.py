@@ -29,11 +29,17 @@ def event_id(
     one step get different ones. A framework event that can recur adds the message that caused it; an event
     from outside, which nobody has decided on, the digest of its ``content``.
     """
-    recurring = cause if type_ in _RECURRING else None
-    parts = [saga, saga_id, type_, step, direction, str(epoch), recurring or ""]
+    recurring = cause or "" if type_ in _RECURRING else ""
+    name = f"{saga}\x1f{saga_id}\x1f{type_}\x1f{step}\x1f{direction}\x1f{epoch}\x1f{recurring}"
     if content is not None:
-        parts.append(content)
-    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
+        name += f"\x1f{content}"
+    digest = _EMPTY.copy()
+    digest.update(name.encode())
+    return digest.hexdigest()
+
+
+_EMPTY = blake2b(digest_size=16)
+"""Copied, because to make one with its arguments takes as long again as to hash a name."""
 
 
 def digest_of(payload: bytes) -> str:
