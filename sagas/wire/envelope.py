@@ -247,6 +247,7 @@ def _layout_of(names: Names) -> _Layout | None:
 
 
 def _decode_any(headers: Headers, payload: bytes, time_ms: int) -> Envelope:
+    """By all the rules, whatever is there and in whatever form."""
     text = _texts(headers).get
     time_text, deadline = text("ce_time"), text("ce_deadline")
     sent_ms = _record_time(time_ms) if time_text is None else milliseconds("ce_time", time_text)
