@@ -26,9 +26,9 @@ BUDGETS = {
     "decode position": Counts(185, 12),
     "encode event": Counts(72, 2),
     "filter a record": Counts(35, 1),
-    "handle a step": Counts(4_550, 134),
-    "handle a step, with metrics": Counts(5_900, 167),
-    "handle a step, with traces": Counts(9_550, 310),
+    "handle a step": Counts(4_220, 126),
+    "handle a step, with metrics": Counts(5_570, 158),
+    "handle a step, with traces": Counts(9_250, 312),
 }
 
 
