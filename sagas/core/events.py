@@ -17,7 +17,7 @@ from sagas.core.errors import ContractViolation, DefinitionError
 from sagas.core.personal import personal_fields
 from sagas.core.upcasting import Upcaster, upcasters_in, ways_to
 
-__all__ = ["EVENT_TYPE", "FRAMEWORK_PUBLISHER", "Event", "is_abstract"]
+__all__ = ["EVENT_TYPE", "FRAMEWORK_PUBLISHER", "Event", "is_abstract", "is_read_plainly"]
 
 EVENT_TYPE = re.compile(
     r"(?P<publisher>[a-z][a-z0-9]*(-[a-z0-9]+)*)\.(?P<name>[A-Z][A-Za-z0-9]*)\.v[1-9][0-9]*"
@@ -117,3 +117,13 @@ class Event(BaseModel):
 def is_abstract(event_type: type[Event]) -> bool:
     """Whether the type has no name on the wire, so that it can be neither emitted nor consumed."""
     return not event_type.event_type
+
+
+_READS = vars(BaseModel)["model_validate_json"].__func__
+
+
+def is_read_plainly(event_type: type[Event]) -> bool:
+    """Whether nobody has put something in the place of how pydantic reads its JSON, so that its validator may
+    be asked directly.
+    """
+    return getattr(event_type.model_validate_json, "__func__", None) is _READS

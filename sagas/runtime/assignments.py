@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from sagas.core.decide import ActionResult, ResultKind
 from sagas.core.definition import START, Direction, StepDefinition
-from sagas.core.events import Event
+from sagas.core.events import Event, is_read_plainly
 from sagas.core.retry import Retry
 from sagas.core.saga import Saga
 from sagas.core.upcasting import Upcasting
@@ -118,13 +118,8 @@ def _result(formers: Mapping[str, Upcasting], type_: str) -> ActionResult:
 
 
 _DUMPS = BaseModel.model_dump_json
-_LOADS = vars(BaseModel)["model_validate_json"].__func__
 
 
 def _is_plain(model: type[Event] | None) -> TypeGuard[type[Event]]:
     """Whether nobody has put something in the place of how pydantic writes and reads the JSON."""
-    return (
-        model is not None
-        and model.model_dump_json is _DUMPS
-        and getattr(model.model_validate_json, "__func__", None) is _LOADS
-    )
+    return model is not None and model.model_dump_json is _DUMPS and is_read_plainly(model)

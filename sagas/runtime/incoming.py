@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sagas.core.controls import Cancel, Control
 from sagas.core.definition import START, Direction, Role
 from sagas.core.errors import InvalidMessage
-from sagas.core.events import Event
+from sagas.core.events import Event, is_read_plainly
 from sagas.core.framework_events import (
     CONTROL_EVENTS,
     SagaCancelled,
@@ -85,12 +85,18 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
     kind = _kind_of(saga, type_)
     if kind is None:
         return _decode_other(envelope, saga, type_)
-    model, key_field, step, role, direction, starts, with_epoch, otherwise = kind
+    model, plain, key_field, step, role, direction, starts, with_epoch, otherwise = kind
     # fmt: off
     (id_, said_type, _, time_ms, said_saga, saga_id, payload, cause, _, _, _, epoch, assumed, _, _,
      _) = envelope
     # fmt: on
-    event = decode_payload(model, type_, payload)
+    if plain and len(payload) <= VALUE_BYTES_MAX:
+        try:  # without pydantic's two layers of Python
+            event: Event = model.__pydantic_validator__.validate_json(payload)
+        except (ValueError, RecursionError):
+            event = decode_payload(model, type_, payload)  # says what is wrong
+    else:
+        event = decode_payload(model, type_, payload)
     key = getattr(event, key_field)
     if type(key) is not str:
         key = str(key)
@@ -114,11 +120,12 @@ def decode_incoming(envelope: Envelope, saga: type[Saga], type_: str) -> Incomin
 
 
 class _Kind(NamedTuple):
-    """What all events of a type are to a saga. ``starts`` says that they begin an instance, ``with_epoch``
-    that they may be those of a later epoch, ``otherwise`` that no handler may have returned them.
+    """What all events of a type are to a saga. ``plain``: pydantic alone reads their JSON; ``starts``: they
+    begin an instance; ``with_epoch``: it may be a later one; ``otherwise``: maybe no handler returned them.
     """
 
     model: type[Event]
+    plain: bool
     key: str
     step: str
     role: Role
@@ -138,6 +145,7 @@ def _kind_of(saga: type[Saga], type_: str) -> _Kind | None:
     step, role = outcome.step, outcome.role
     return _Kind(
         model,
+        is_read_plainly(model),
         definition.key,
         step,
         role,
@@ -326,13 +334,11 @@ def decode_payload(model: type[Event], type_: str, payload: bytes) -> Event:
             "large content elsewhere and send a reference to it."
         )
     try:
-        # As ``model_validate_json`` does, without its two layers of Python.
-        event: Event = model.__pydantic_validator__.validate_json(payload)
+        return model.model_validate_json(payload)
     except ValidationError as error:
         raise InvalidMessage(f"{type_} does not fit its contract: {_problems(error)}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidMessage(f"{type_} is not a JSON object: {error}") from error
-    return event
 
 
 def _problems(error: ValidationError) -> str:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from sagas import NOTHING, Event, Saga, Start, Step
 from sagas.core.definition import Role
 from sagas.core.errors import InvalidMessage
 from sagas.core.framework_events import CONTROL_EVENTS
@@ -85,3 +86,35 @@ def test_a_type_that_is_known_to_nobody_is_refused_each_time() -> None:
         with pytest.raises(InvalidMessage, match="knows no event 'x'"):
             decode_incoming(envelope_of("x"), OrderFulfilment, "x")
     assert CONTROL_EVENTS.keys().isdisjoint(OUTCOMES)
+
+
+def test_an_event_that_is_read_in_a_way_of_its_own_is_read_so() -> None:
+    class Begun(Event, type="a.Begun.v1"):
+        id: str
+
+        @classmethod
+        def model_validate_json(cls, json_data: str | bytes | bytearray, **_more: object) -> Begun:
+            return cls(id=json.loads(json_data)["key"])
+
+    class StepDone(Event, type="a.StepDone.v1"):
+        id: str
+
+    class Sealed(Saga):
+        key = "id"
+        start = Start(Begun, by="a", undone=NOTHING)
+        end = Step(by="a", on=Begun, done=StepDone, pivot=True)
+
+    envelope = Envelope("e1", "a.Begun.v1", "a", 5, Sealed.name, "o1", b'{"id": "x", "key": "o1"}')
+    assert decode_incoming(envelope, Sealed, "a.Begun.v1").event == Begun(id="o1")
+
+
+def test_a_value_that_does_not_fit_is_said_in_the_words_of_its_contract() -> None:
+    type_ = "inventory.StockReserved.v1"
+    for payload, words in (
+        (b"", "has no value"),
+        (b"{", "does not fit its contract: payload: Invalid JSON"),
+        (b"{}", "order_id: Field required"),
+        (b" " * 900_001, "has 900001 bytes"),
+    ):
+        with pytest.raises(InvalidMessage, match=words):
+            decode_incoming(envelope_of(type_)._replace(payload=payload), OrderFulfilment, type_)
