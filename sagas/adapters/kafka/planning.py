@@ -2,9 +2,9 @@
 
 aiokafka looks at every assigned partition before and after each fetch: some 80 instructions each, two calls
 of a debug log among them, and a shuffle. Where little comes at once, at tens of sagas a second, that was a
-third of what a worker executes. Here partitions are sorted once for an assignment, a topic's leaders are looked up
-once, and what is asked for first goes round instead of being drawn. By private names: the version is pinned,
-and ``tests/unit/test_kafka_planning.py`` compares. Keeps nothing but where the round stands.
+third of what a worker executes. Here partitions are sorted once for an assignment, a topic's leaders are
+looked up once, and what is asked for first goes round instead of being drawn. By private names: the version
+is pinned, and ``tests/unit/test_kafka_planning.py`` compares. Keeps nothing but where the round stands.
 """
 
 # ruff: noqa: SLF001 - see above
