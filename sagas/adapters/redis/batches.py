@@ -8,7 +8,6 @@ error, so every command given to it must be safe to repeat. Knows nothing of sag
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from typing import Any, Final
 
@@ -17,6 +16,8 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+
+from sagas.adapters.redis.replies import USUAL, received_on, settled
 
 __all__ = ["Batches"]
 
@@ -56,11 +57,18 @@ class Batches:
         self._attempts = attempts
         self._waiting: deque[_Call] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._idle: list[AbstractConnection] = []
         self._flush_scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def call(self, *command: bytes | str | int, durable: bool = False) -> asyncio.Future[Any]:
         """Put one command into the next pipeline; the future gets its raw reply or its error."""
+        return self.put(command, durable=durable)
+
+    def put(
+        self, command: tuple[bytes | str | int, ...], *, durable: bool = False
+    ) -> asyncio.Future[Any]:
+        """``call`` for a command that is a tuple already."""
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
@@ -77,6 +85,7 @@ class Batches:
         while self._in_flight or self._waiting:
             self._flush()
             await asyncio.wait(self._in_flight)
+        self._idle.clear()
         await self._pool.aclose()
 
     def _flush(self) -> None:
@@ -124,35 +133,52 @@ class Batches:
         connection = await self._connection()
         try:
             packed = b"".join([packed for packed, _, _ in batch])
-            durable = any(durable for _, _, durable in batch)
+            durable = self._fsync and any(durable for _, _, durable in batch)
             await connection.send_packed_command([packed + self._wait if durable else packed])
-            read = connection.read_response
+            received = received_on(connection)
             held: list[tuple[asyncio.Future[Any], Any]] = []
             for _, future, waits in batch:
-                try:
-                    # An infinite timeout spares a timer per reply: the whole pipeline has one.
-                    reply = await read(timeout=math.inf)
-                except ResponseError as error:
+                reply = received()
+                if type(reply) not in USUAL:
+                    reply = await settled(connection, reply)
+                if isinstance(reply, ResponseError):
                     if not future.done():
-                        future.set_exception(error)
-                else:
-                    if waits:
-                        held.append((future, reply))
-                    elif not future.done():
-                        future.set_result(reply)
+                        future.set_exception(reply)
+                elif waits:
+                    held.append((future, reply))
+                elif not future.done():
+                    future.set_result(reply)
             if durable:
-                _give_out(held, await read(timeout=math.inf))
+                _give_out(held, await settled(connection, received()))
         except BaseException:
             # Whoever gets this connection next must not read the replies that were left on it.
-            await connection.disconnect(nowait=True)
+            try:
+                await connection.disconnect(nowait=True)
+            finally:
+                await self._pool.release(connection)
             raise
-        finally:
-            await self._pool.release(connection)
+        self._idle.append(connection)
 
     async def _connection(self) -> AbstractConnection:
+        """A connection with nothing left on it. Those that were good are kept at hand: to give one back
+        to its pool and to get it from there took a third of the time of a pipeline of one command.
+        """
         connection: AbstractConnection
+        while self._idle:
+            connection = self._idle.pop()
+            if await _is_good(connection):
+                return connection
+            await self._pool.release(connection)
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         return connection
+
+
+async def _is_good(connection: AbstractConnection) -> bool:
+    """Whether it is connected, and nothing is left on it; what the pool looks at, too."""
+    try:
+        return connection.is_connected and not await connection.can_read()
+    except RedisConnectionError:
+        return False
 
 
 def _give_out(held: list[tuple[asyncio.Future[Any], Any]], on_disk: list[int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import structlog
@@ -115,11 +116,8 @@ class Restoring:
         )
         return sum(map(int, swept))
 
-    async def look(self, saga: str, saga_id: str) -> int:
-        """The generation of the bucket of an instance that has no row. Raises TableLost,
-        TableRebuilding.
-        """
-        bucket = bucket_of(saga_id)
+    async def look(self, saga: str, bucket: int) -> int:
+        """The generation of a bucket. Raises TableLost, TableRebuilding."""
         marker = marker_of(await self._call("HGET", self._keys.markers[bucket], saga))
         if marker is None or marker.token is not None:
             unready(saga, lost=marker is None, bucket=bucket, address=self.address)
@@ -134,8 +132,11 @@ class RedisRestoring:
         self._generations: dict[tuple[str, int], int] = {}
 
     async def _look(self, saga: str, saga_id: str) -> None:
-        seen = await self._restoring.look(saga, saga_id)
-        self._generations[saga, bucket_of(saga_id)] = seen
+        """Keep the generation of the bucket of an instance without a row. Raises TableLost and
+        TableRebuilding.
+        """
+        bucket = bucket_of(saga_id)
+        self._generations[saga, bucket] = await self._restoring.look(saga, bucket)
 
     def generation(self, saga: str, saga_id: str) -> int:
         """The generation that the last load without a row has seen in the bucket."""
@@ -200,6 +201,7 @@ def unready(saga: str, *, lost: bool, bucket: int, address: str) -> NoReturn:
     )
 
 
+@lru_cache(maxsize=1024)
 def marker_of(text: bytes | None) -> Marker | None:
     """The marker in words of the port; None for one that says that the bucket is lost."""
     kind, *rest = (text or b"").decode().split(" ")

@@ -16,15 +16,16 @@ import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from sagas.adapters.redis.batches import Batches
+from sagas.adapters.redis.failures import WRITING, failed, unavailable
 from sagas.adapters.redis.identity import on_connect
 from sagas.adapters.redis.keys import Keys
 from sagas.adapters.redis.listing import RedisListing
@@ -40,7 +41,6 @@ from sagas.ports import (
     Row,
     RowChange,
     Stamp,
-    TableUnavailable,
     Timer,
     bucket_of,
 )
@@ -49,14 +49,11 @@ __all__ = ["RedisSagaTable"]
 
 
 _EVENT: Final = b"e:"
-_WRITING: Final = frozenset({"EVALSHA", "EVAL"})
-"""The commands that change anything; the others only look."""
 _LOST: Final = -1
 """What the script says of a bucket without a marker; less means that it is being rebuilt."""
 _TIMERS_PAGE: Final = 500
 _HEAD: Final = re.compile(rb"([0-9]{1,18}):([0-9]{1,18}) (?:\S+) (\S*) (?:\S+)\n")
 """The line before the state. In fields of their own its four words took 170 bytes more of each row."""
-_OF_ONE_KEY: Final = frozenset({"HGETALL", "HMGET"})
 _TIMERS_LOOKED_AT: Final = 5_000
 
 
@@ -104,7 +101,7 @@ class RedisSagaTable(RedisRestoring):
             ) from error
         except (RedisError, OSError) as error:
             await batches.stop()
-            self._unavailable(error, writing=False)
+            unavailable(error, self._settings.address, writing=False)
         except BaseException:
             await batches.stop()
             raise
@@ -125,8 +122,14 @@ class RedisSagaTable(RedisRestoring):
         has, and the compare-and-set finds out.
         """
         row, _ = self._keys.instance(saga, saga_id)
+        command = ("HGETALL", row) if events else ("HMGET", row, "s", "n")
+        try:
+            found = await self._put(command)
+        except (RedisError, OSError) as error:
+            failed(error, command, self._settings.address)
+        recorded: Mapping[str, bytes] = {}
         if events:
-            fields: dict[bytes, bytes] = await self._call("HGETALL", row)
+            fields: dict[bytes, bytes] = found
             stored, notes = fields.get(b"s"), fields.get(b"n")
             recorded = {
                 name[2:].decode(errors="replace"): event
@@ -134,8 +137,7 @@ class RedisSagaTable(RedisRestoring):
                 if name.startswith(_EVENT)
             }
         else:
-            stored, notes = await self._call("HMGET", row, b"s", b"n")
-            recorded = {}
+            stored, notes = found
         if stored is None:
             await self._look(saga, saga_id)
             return None
@@ -162,7 +164,9 @@ class RedisSagaTable(RedisRestoring):
         """
         row, index = self._keys.instance(change.saga, change.saga_id)
         expected, bucket = change.expected, bucket_of(change.saga_id)
-        arguments: list[bytes | str | int] = [
+        command: list[bytes | str | int] = [
+            "EVALSHA",
+            self._store.digest,
             3,
             row,
             index + change.status,
@@ -179,25 +183,31 @@ class RedisSagaTable(RedisRestoring):
             change.content,
         ]
         for slot, event in change.events.items():
-            arguments.append(f"e:{slot}")
-            arguments.append(event)
+            command.append(f"e:{slot}")
+            command.append(event)
         if change.timers_set or change.timers_cleared:
-            arguments[0] = 4
-            arguments.insert(4, self._keys.timers[bucket])
-            arguments += [
-                member_of(change.saga, change.saga_id, name) for name in change.timers_cleared
-            ]
-            for name, due_ms in change.timers_set.items():
-                arguments.append(due_ms)
-                arguments.append(member_of(change.saga, change.saga_id, name))
-            arguments.append(len(change.timers_cleared))
-            arguments.append(len(change.timers_set))
-        stored: int = await self._run(self._store, arguments)
+            self._add_timers(command, change, bucket)
+        sent = tuple(command)
+        try:
+            stored: int = await self._put(sent, durable=True)
+        except (RedisError, OSError) as error:
+            stored = await self._taught(self._store, sent, error)
         if stored < 0:
             unready(
                 change.saga, lost=stored == _LOST, bucket=bucket, address=self._settings.address
             )
         return bool(stored)
+
+    def _add_timers(self, command: list[bytes | str | int], change: RowChange, bucket: int) -> None:
+        """The bucket's timers as a fourth key, and what is to happen to them at the end."""
+        command[2] = 4
+        command.insert(6, self._keys.timers[bucket])
+        command += [member_of(change.saga, change.saga_id, name) for name in change.timers_cleared]
+        for name, due_ms in change.timers_set.items():
+            command.append(due_ms)
+            command.append(member_of(change.saga, change.saga_id, name))
+        command.append(len(change.timers_cleared))
+        command.append(len(change.timers_set))
 
     async def forget_events(self, saga: str, saga_id: str, slots: Collection[str]) -> None:
         """Drop the bytes of recorded events: one HDEL. Raises TableUnavailable."""
@@ -333,41 +343,39 @@ class RedisSagaTable(RedisRestoring):
     # --- the way to the server ---------------------------------------------------------------------
 
     async def _run(self, taught: Script, arguments: Sequence[bytes | str | int]) -> Any:
+        command = ("EVALSHA", taught.digest, *arguments)
         try:
-            return await self._call("EVALSHA", taught.digest, *arguments)
-        except NoScriptError:
-            # The server was restarted or its scripts were flushed: EVAL teaches it again.
-            return await self._call("EVAL", taught.text, *arguments)
+            return await self._put(command, durable=True)
+        except (RedisError, OSError) as error:
+            return await self._taught(taught, command, error)
+
+    async def _taught(
+        self, taught: Script, command: tuple[bytes | str | int, ...], error: Exception
+    ) -> Any:
+        """What a script gives that the server may not have known; any other error is said."""
+        if not isinstance(error, NoScriptError):
+            failed(error, command, self._settings.address)
+        # The server was restarted or its scripts were flushed: EVAL teaches it again.
+        return await self._call("EVAL", taught.text, *command[2:])
 
     async def _call(self, *command: bytes | str | int) -> Any:
+        try:
+            return await self._put(command, durable=command[0] in WRITING)
+        except (RedisError, OSError) as error:
+            failed(error, command, self._settings.address)
+
+    def _put(
+        self, command: tuple[bytes | str | int, ...], *, durable: bool = False
+    ) -> asyncio.Future[Any]:
+        """Let a command travel. Whoever awaits it says what its error means, by ``failed``: a coroutine for
+        that alone costs 1 us of the 7 of a load.
+        """
         if self._batches is None:
             raise ContractViolation(
                 f"The saga table on Redis at {self._settings.address} is stopped or was never started: "
                 "the platform of this client is closed; use it inside 'async with real_platform(…)'."
             )
-        writing = command[0] in _WRITING
-        try:
-            return await self._batches.call(*command, durable=writing)
-        except NoScriptError:
-            raise
-        except ResponseError as error:
-            if not str(error).startswith("WRONGTYPE"):
-                self._unavailable(error, writing=command[0] in _WRITING)
-            raise ContractViolation(
-                f"The saga table on Redis at {self._settings.address} is damaged: a key of its own"
-                f"{f', {command[1]!s},' if command[0] in _OF_ONE_KEY else ''} holds something else "
-                f"({error}). Delete it; `sagas rebuild` puts back what is missing from Kafka."
-            ) from error
-        except (RedisError, OSError) as error:
-            self._unavailable(error, writing=writing)
-
-    def _unavailable(self, error: Exception, *, writing: bool) -> NoReturn:
-        unknown = "Whether the write took place is not known: send it again. " if writing else ""
-        raise TableUnavailable(
-            f"Redis at {self._settings.address} did not answer as it should "
-            f"({type(error).__name__}: {error}). {unknown}If this stays, see that the server runs, "
-            "is reachable from here and may write."
-        ) from error
+        return self._batches.put(command, durable=durable)
 
     def _pool(self) -> BlockingConnectionPool:
         timeout_s = self._settings.timeout_ms / 1000
