@@ -181,8 +181,12 @@ async def _is_good(connection: AbstractConnection) -> bool:
         return False
 
 
-def _give_out(held: list[tuple[asyncio.Future[Any], Any]], on_disk: list[int]) -> None:
-    """Give out replies to what is on the server's disk now. Raises redis-py's ConnectionError."""
+def _give_out(held: list[tuple[asyncio.Future[Any], Any]], on_disk: Any) -> None:
+    """Give out replies to what is on the server's disk now. Raises redis-py's ConnectionError, or its
+    ResponseError where the server refuses to say.
+    """
+    if isinstance(on_disk, ResponseError):
+        raise on_disk
     if on_disk[0] < 1:
         raise RedisConnectionError("the server did not write to its disk in time (WAITAOF)")
     for future, reply in held:
