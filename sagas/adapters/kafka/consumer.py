@@ -31,7 +31,7 @@ from sagas.adapters.kafka.ends import undelivered
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.fetches import Seldom, swift
 from sagas.adapters.kafka.rebalance import Rebalance
-from sagas.adapters.kafka.records import record_of
+from sagas.adapters.kafka.records import give_records
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
 from sagas.core.errors import ContractViolation
 from sagas.ports import BrokerUnavailable, RebalanceListener, Record, TopicPartition
@@ -42,6 +42,9 @@ logger = structlog.get_logger(__name__)
 
 _UNREADABLE = (CorruptRecordException, UnsupportedCodecError)
 _TOPIC_POLL_S = 0.1
+
+_Fetched = tuple[int, Sequence[Sequence[Record]]]
+"""Of which generation, and some records of one partition, of another, and so on."""
 
 
 class KafkaConsumer:
@@ -80,7 +83,7 @@ class KafkaConsumer:
         )
         self._consumer: AIOKafkaConsumer | None = None
         self._stopped: asyncio.Future[None] | None = None
-        self._fetch: asyncio.Task[tuple[int, Sequence[Record]]] | None = None
+        self._fetch: asyncio.Task[_Fetched] | None = None
         self._positions: dict[TopicPartition, int] = {}
         self._paused: frozenset[TopicPartition] = frozenset()
         self._aside: dict[TopicPartition, float] = {}
@@ -112,6 +115,7 @@ class KafkaConsumer:
         except BaseException:
             await self._close(consumer)
             raise
+        give_records(consumer)
         self._consumer = consumer
 
     async def stop(self) -> None:
@@ -153,11 +157,14 @@ class KafkaConsumer:
         if stopped.done():
             return ()
         self._fetch = None
-        generation, records = fetch.result()
+        generation, groups = fetch.result()
         if generation != self._rebalance.generation:
             return ()  # a rebalance began: whoever owns these partitions next reads them again
-        for record in records:
-            self._positions[record.topic_partition] = record.offset + 1
+        records: list[Record] = []
+        for group in groups:
+            last = group[-1]
+            self._positions[last.topic_partition] = last.offset + 1
+            records += group
         return records
 
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
@@ -248,14 +255,15 @@ class KafkaConsumer:
 
     async def _fetch_records(
         self, consumer: AIOKafkaConsumer, records_max: int, timeout_ms: int
-    ) -> tuple[int, Sequence[Record]]:
+    ) -> _Fetched:
         """One call of getmany, never cancelled but at the end, and what must be done around it."""
         generation = self._rebalance.generation
         try:
             if self._rewind_needed:
                 await self._rewind(consumer)
             if suspect := self._next_suspect():
-                return generation, await self._fetch_carefully(consumer, suspect, records_max)
+                alone = await self._fetch_carefully(consumer, suspect, records_max)
+                return generation, [alone] if alone else ()
             batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=records_max)
         except ConsumerStoppedError:
             return generation, ()
@@ -268,9 +276,7 @@ class KafkaConsumer:
         except Exception as error:  # noqa: BLE001 - codecs raise what they like
             self._distrust_all(error)
             return generation, ()
-        return self._rebalance.generation, [
-            record_of(message) for messages in batches.values() for message in messages
-        ]
+        return self._rebalance.generation, tuple(batches.values())
 
     def _pause(self, partitions: frozenset[TopicPartition]) -> None:
         if self._consumer is not None:
@@ -341,7 +347,7 @@ class KafkaConsumer:
                 )
                 if not batches:
                     break
-                records.extend(map(record_of, batches[kafka_partition]))
+                records.extend(batches[kafka_partition])
         except (ConsumerStoppedError, KafkaError, OSError) as error:
             if isinstance(error, _UNREADABLE):
                 self._set_aside(partition, records, error)

@@ -15,7 +15,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from sagas.adapters.kafka.closing import close_consumer
 from sagas.adapters.kafka.connections import guard
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, translated
-from sagas.adapters.kafka.records import record_of
+from sagas.adapters.kafka.records import give_records
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
 from sagas.ports import Record, TopicPartition
 
@@ -47,6 +47,7 @@ async def read_to_end(
     try:
         async with asyncio.timeout(settings.connect_timeout_ms / 1000):
             await consumer.start()
+        give_records(consumer)
         wanted = [KafkaPartition(*one) for one in partitions]
         left = await _begin(consumer, settings, wanted, last)
         while left:
@@ -93,7 +94,7 @@ async def _fetch(
         while left and not records:
             batches = await consumer.getmany(*left, timeout_ms=settings.fetch_wait_ms)
             for partition, messages in batches.items():
-                records.extend(record_of(one) for one in messages if one.offset < left[partition])
+                records.extend(one for one in messages if one.offset < left[partition])
             for partition in tuple(left):
                 if await consumer.position(partition) >= left[partition]:
                     del left[partition]
