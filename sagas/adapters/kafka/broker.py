@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from sagas.adapters.kafka.consumer import KafkaConsumer
 from sagas.adapters.kafka.producer import KafkaProducer
 from sagas.adapters.kafka.settings import KafkaSettings, connection
@@ -26,13 +29,13 @@ class KafkaBroker:
         """Flush and close the producer, within twice the stop timeout. Safe to repeat."""
         await self._producer.stop()
 
-    async def publish(self, record: OutgoingRecord) -> None:
+    def publish(self, record: OutgoingRecord) -> Coroutine[Any, Any, None]:
         """Return once all in-sync replicas have the record; batches with concurrent calls.
 
         At-least-once: after BrokerUnavailable the record may be there, publish it again. Raises
         MessageTooLarge, and SettingsError for a topic that is missing or not allowed.
         """
-        await self._producer.publish(record)
+        return self._producer.publish(record)
 
     def consumer(
         self,

@@ -23,6 +23,7 @@ from sagas.adapters.kafka.admin import KafkaAdmin
 from sagas.adapters.kafka.closing import close_producer
 from sagas.adapters.kafka.connections import guard
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
+from sagas.adapters.kafka.sending import partition_of, put_at_once
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
 from sagas.core.errors import ContractViolation
 from sagas.ports import MessageTooLarge, OutgoingRecord
@@ -85,10 +86,12 @@ class KafkaProducer:
         if record.topic not in live.topics:
             await self._learn(live, record.topic)
         try:
-            # Suspends only while the partition's batch is full; aiokafka bounds that.
-            delivery = await live.producer.send(
-                record.topic, record.value, record.key, headers=list(record.headers)
-            )
+            delivery = put_at_once(live.producer, record)
+            if delivery is None:
+                # Suspends only while the partition's batch is full; aiokafka bounds that.
+                delivery = await live.producer.send(
+                    record.topic, record.value, record.key, headers=list(record.headers)
+                )
         except MessageSizeTooLargeError as error:
             # Refused before it was put into a batch: the producer is as good as before.
             raise self._too_large(record, error) from error
@@ -137,6 +140,7 @@ class KafkaProducer:
             max_batch_size=batch_size_bytes,
             max_request_size=self._settings.record_max_bytes,
             request_timeout_ms=self._settings.request_timeout_ms,
+            partitioner=partition_of,
         )
         guard(producer.client)
         return producer
