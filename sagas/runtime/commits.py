@@ -12,7 +12,7 @@ import structlog
 
 from sagas.core.errors import RetriableError
 from sagas.ports import Clock, Consumer, TopicPartition
-from sagas.runtime.offsets import OffsetTracker
+from sagas.runtime.shares import Share
 
 __all__ = ["Commits"]
 
@@ -20,19 +20,19 @@ _log = structlog.get_logger()
 
 
 class Commits:
-    """Commits for the consumer that ``consumer`` gives, what these trackers say."""
+    """Commits for the consumer that ``consumer`` gives, what the trackers of these shares say."""
 
     def __init__(
         self,
         service: str,
-        trackers: Mapping[TopicPartition, OffsetTracker],
+        shares: Mapping[TopicPartition, Share],
         consumer: Callable[[], Consumer],
         *,
         clock: Clock,
         interval_s: float,
     ) -> None:
         self._service = service
-        self._trackers = trackers
+        self._shares = shares
         self._consumer = consumer
         self._clock = clock
         self._interval_s = interval_s
@@ -48,7 +48,7 @@ class Commits:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            await self.commit(frozenset(self._trackers))
+            await self.commit(frozenset(self._shares))
             await self._clock.sleep(self._interval_s)
 
     async def commit(self, partitions: Collection[TopicPartition]) -> None:
@@ -59,7 +59,7 @@ class Commits:
             await self._commit(partitions)
 
     async def _commit(self, partitions: Collection[TopicPartition]) -> None:
-        trackers = {p: self._trackers[p] for p in partitions if p in self._trackers}
+        trackers = {p: self._shares[p].tracker for p in partitions if p in self._shares}
         offsets = {
             partition: offset
             for partition, tracker in trackers.items()

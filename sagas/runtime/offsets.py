@@ -29,12 +29,21 @@ class OffsetTracker:
         """A message is taken on. Offsets come in ascending order."""
         self._begun.append(offset)
 
+    def pass_over(self, offset: int) -> None:
+        """A message needs nothing at all: it is taken on, and finished."""
+        if self._begun:
+            self.begin(offset)
+            self.finish(offset)
+        else:
+            self._next = offset + 1
+
     def finish(self, offset: int) -> None:
         """A message needs no redelivery any more."""
-        self._finished.add(offset)
-        while self._begun and self._begun[0] in self._finished:
-            done = self._begun.popleft()
-            self._finished.discard(done)
+        begun, finished = self._begun, self._finished
+        finished.add(offset)
+        while begun and begun[0] in finished:
+            done = begun.popleft()
+            finished.discard(done)
             self._next = done + 1
 
     def committable(self) -> int | None:

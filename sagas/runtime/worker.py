@@ -22,10 +22,11 @@ from sagas.runtime.dispatch import Dispatch
 from sagas.runtime.intake import Intake
 from sagas.runtime.isolation import IsolationSettings
 from sagas.runtime.lifecycle import Lifecycle
-from sagas.runtime.offsets import OffsetTracker
 from sagas.runtime.patience import Patience
 from sagas.runtime.retry_topics import original_of
+from sagas.runtime.shares import Share
 from sagas.runtime.subscription import Interest, Subscription
+from sagas.runtime.turns import Turns
 from sagas.wire.retried import Retried
 
 __all__ = ["Worker", "WorkerSettings"]
@@ -91,19 +92,17 @@ class Worker:
         self._polls_failed = 0
         self.is_outside = False
         """Whether it has lost its group, and is about to join it again."""
-        self._trackers: dict[TopicPartition, OffsetTracker] = {}
-        self._tasks: dict[TopicPartition, dict[asyncio.Task[None], None]] = {}
+        self._shares: dict[TopicPartition, Share] = {}
         self._intake = Intake(
             lambda: self._consumer,
             partition_max=settings.in_flight_max,
             backlog_max=settings.backlog_max,
         )
-        self._tails: dict[bytes, asyncio.Task[None]] = {}
-        self._waits: dict[asyncio.Task[None], asyncio.Task[None]] = {}
+        self._turns = Turns(dispatch)
         self._waiting: set[asyncio.Task[None]] = set()
         self._commits = Commits(
             name,
-            self._trackers,
+            self._shares,
             lambda: self._consumer,
             clock=clock,
             interval_s=settings.commit_interval_s,
@@ -118,7 +117,7 @@ class Worker:
     @property
     def in_flight(self) -> int:
         """How many messages are begun and not finished."""
-        return sum(len(tasks) for tasks in self._tasks.values())
+        return sum(len(share.tasks) for share in self._shares.values())
 
     @property
     def state(self) -> WorkerState:
@@ -128,7 +127,7 @@ class Worker:
     @property
     def partitions(self) -> frozenset[TopicPartition]:
         """Those that its group has given to it."""
-        return frozenset(self._trackers)
+        return frozenset(self._shares)
 
     @property
     def backlog(self) -> int:
@@ -148,7 +147,11 @@ class Worker:
     async def lags(self) -> Mapping[TopicPartition, int]:
         """How many records of each of its partitions are not finished. Raises BrokerUnavailable."""
         behind = await self._consumer.behind()
-        return {one: ahead + len(self._tasks.get(one, ())) for one, ahead in behind.items()}
+        return {one: ahead + self._begun_of(one) for one, ahead in behind.items()}
+
+    def _begun_of(self, partition: TopicPartition) -> int:
+        share = self._shares.get(partition)
+        return 0 if share is None else len(share.tasks)
 
     def is_alive(self, *, within_ms: int) -> bool:
         """Whether it runs and its poll loop has turned within that time."""
@@ -162,9 +165,9 @@ class Worker:
         For those who watch a worker, and for a test that lets it vanish.
         """
         return {
-            task: self._waits.get(task) or self._waits_for(task)
-            for tasks in self._tasks.values()
-            for task in tasks
+            task: self._turns.waits.get(task) or self._waits_for(task)
+            for share in self._shares.values()
+            for task in share.tasks
         }
 
     def stop(self) -> None:
@@ -186,8 +189,7 @@ class Worker:
         on_running()
         try:
             while not self._stopping.is_set():
-                for record in await self._poll():
-                    self._accept(record)
+                self._take(await self._poll())
                 self._intake.taken(self.backlog)
                 if committer.done():
                     await committer
@@ -198,7 +200,7 @@ class Worker:
             committer.cancel()
             await asyncio.gather(committer, return_exceptions=True)
             try:
-                await self._drain(frozenset(self._trackers))
+                await self._drain(frozenset(self._shares))
             finally:
                 await self._consumer.stop()
         if self._failure is not None:
@@ -239,7 +241,7 @@ class Worker:
             await self._clock.sleep(_POLL_PAUSE_S)
             if self._polls_failed % _POLLS_FAILED_MAX == 0:
                 self.is_outside = True
-                await self.revoked(frozenset(self._trackers))
+                await self.revoked(frozenset(self._shares))
                 await self._consumer.stop()
                 self._consumer = self._new_consumer()
                 self.is_outside = not await self._joined()
@@ -247,31 +249,35 @@ class Worker:
         self._polls_failed = 0
         return records
 
-    def _accept(self, record: Record) -> None:
-        partition = record.topic_partition
-        tracker = self._trackers.get(partition)
-        if tracker is None:
-            return  # taken away since it was fetched; its next owner gets it
-        tracker.begin(record.offset)
+    def _take(self, records: Sequence[Record]) -> None:
+        """Begin what a poll has brought. The records of a partition stand together, and look for it once."""
+        topic, number, share, dropped = "", -1, None, self.dropped
+        for record in records:
+            if record.partition != number or record.topic != topic:
+                topic, number = record.topic, record.partition
+                share = self._shares.get(record.topic_partition)
+            if share is not None:  # else taken away since it was fetched; its next owner gets it
+                self._accept(record, share)
+        if self.dropped != dropped:
+            self._commits.due()
+
+    def _accept(self, record: Record, share: Share) -> None:
         original, retried = record, None
         try:
             if record.topic in self._subscription.retry_topics:
                 original, retried = original_of(record)
             interest = self._subscription.interest(original)
         except InvalidMessage as error:
-            self._spawn(record, self._dispatch.reject(record, error), takes_turn=False)
+            self._spawn(record, share, self._dispatch.reject(record, error), takes_turn=False)
             return
         if interest is None:
             self.dropped += 1
-            tracker.finish(record.offset)
-            self._commits.due()
-            return
-        if retried is None:
-            previous = self._tails.get(record.key or b"")
-            self._spawn(record, self._in_turn(record, interest, previous))
+            share.tracker.pass_over(record.offset)
+        elif retried is None:
+            self._spawn(record, share, self._turns.handling(record, interest))
         else:
             waiting = self._when_due(original, interest, retried)
-            self._waiting.add(self._spawn(record, waiting, takes_turn=False))
+            self._waiting.add(self._spawn(record, share, waiting, takes_turn=False))
 
     async def _when_due(self, original: Record, interest: Interest, retried: Retried) -> None:
         """Wait until a record leaves its retry topic, and only then take a turn: it holds nobody back."""
@@ -280,72 +286,67 @@ class Worker:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine that awaits has one
         self._waiting.discard(task)
-        previous = self._tails.get(original.key or b"")
+        handling = self._turns.handling(original, interest, retried)
         if original.key:
-            self._tails[original.key] = task
-        await self._in_turn(original, interest, previous, retried)
-
-    async def _in_turn(
-        self,
-        record: Record,
-        interest: Interest,
-        previous: asyncio.Task[None] | None,
-        retried: Retried | None = None,
-    ) -> None:
-        """Handle a record after the one before it of the same saga, whatever its topic."""
-        task = asyncio.current_task()
-        if previous is not None and task is not None:
-            self._waits[task] = previous
-            try:
-                await asyncio.wait((previous,))
-            finally:
-                del self._waits[task]
-        await self._dispatch.handle(record, interest, retried)
+            self._turns.last[original.key] = task
+        await handling
 
     def _spawn(
-        self, record: Record, work: Coroutine[None, None, None], *, takes_turn: bool = True
+        self,
+        record: Record,
+        share: Share,
+        work: Coroutine[None, None, None],
+        *,
+        takes_turn: bool = True,
     ) -> asyncio.Task[None]:
-        partition, key = record.topic_partition, record.key
+        share.tracker.begin(record.offset)
         task = asyncio.get_running_loop().create_task(work)
-        tasks = self._tasks[partition]
-        tasks[task] = None
-        if key and takes_turn:
-            self._tails[key] = task
-        if len(tasks) >= self._settings.in_flight_max:
-            self._intake.begun(partition, len(tasks))
-        task.add_done_callback(partial(self._finished, record, self._trackers[partition]))
+        share.tasks[task] = None
+        if takes_turn and record.key:
+            self._turns.last[record.key] = task
+        if len(share.tasks) >= self._settings.in_flight_max:
+            self._intake.begun(share.partition, len(share.tasks))
+        task.add_done_callback(partial(self._finished, record, share))
         return task
 
-    def _finished(self, record: Record, tracker: OffsetTracker, task: asyncio.Task[None]) -> None:
-        partition, key = record.topic_partition, record.key
-        tasks = self._tasks.get(partition)
-        if tasks is not None:
-            tasks.pop(task, None)
-        self._waiting.discard(task)
-        if key and self._tails.get(key) is task:
-            del self._tails[key]
+    def _finished(self, record: Record, share: Share, task: asyncio.Task[None]) -> None:
+        share.tasks.pop(task, None)
+        last, key = self._turns.last, record.key
+        if key and last.get(key) is task:
+            del last[key]
+        if self._waiting:
+            self._waiting.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self._unfinished(record, task)
+            return
+        if self._let_go:
+            self._let_go.discard(task)
+        share.tracker.finish(record.offset)
+        self._commits.due()
+        if self._intake.holds:
+            begun = self._begun_of(share.partition)
+            self._intake.finished(share.partition, begun, self.backlog)
+
+    def _unfinished(self, record: Record, task: asyncio.Task[None]) -> None:
+        """A message ended badly: its offset stays where it is."""
         let_go = task in self._let_go or self._stopping.is_set()
         self._let_go.discard(task)
         if task.cancelled() and let_go:
-            return  # not finished: it stays uncommitted and is delivered again
+            return  # it is delivered again
+        # Else not even a dead letter could be written.
         error = _cancelled_from_within(record) if task.cancelled() else task.exception()
-        if error is not None:
-            # Not even a dead letter could be written. The offset stays where it is.
-            self._failure = self._failure or error
-            self._lifecycle.failed(error)
-            self._stopping.set()
-            return
-        tracker.finish(record.offset)
-        self._commits.due()
-        if self._intake.holds:
-            self._intake.finished(partition, len(tasks or ()), self.backlog)
+        assert error is not None  # noqa: S101 - whoever calls this has seen it
+        self._failure = self._failure or error
+        self._lifecycle.failed(error)
+        self._stopping.set()
 
     async def _drain(self, partitions: frozenset[TopicPartition]) -> None:
         """Finish what is begun of these partitions, bounded in time, and commit it.
 
         What only waits for its time is let go at once: it stays uncommitted, and waits elsewhere.
         """
-        tasks = [task for p in sorted(partitions) for task in self._tasks.get(p, ())]
+        shares = [self._shares[one] for one in sorted(partitions) if one in self._shares]
+        tasks = [task for share in shares for task in share.tasks]
         late: list[asyncio.Task[None]] = []
         begun = len(tasks)
         if waiting := [task for task in tasks if task in self._waiting]:
@@ -372,9 +373,8 @@ class Worker:
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """New partitions: nothing of them is in flight."""
         for partition in partitions:
-            self._trackers[partition] = OffsetTracker()
-            self._tasks[partition] = {}
-        self._intake.assigned(frozenset(self._trackers), self.backlog)
+            self._shares[partition] = Share(partition)
+        self._intake.assigned(frozenset(self._shares), self.backlog)
 
     async def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Partitions go elsewhere: finish and commit first, so that nothing is handled again needlessly."""
@@ -382,9 +382,9 @@ class Worker:
             await self._drain(partitions)
         finally:  # also when the broker waits no longer: they are no longer ours, come what may
             for partition in sorted(partitions):
-                self._trackers.pop(partition, None)
-                self._cancel(self._tasks.pop(partition, {}))
-            self._intake.assigned(frozenset(self._trackers), self.backlog)
+                share = self._shares.pop(partition, None)
+                self._cancel(() if share is None else tuple(share.tasks))
+            self._intake.assigned(frozenset(self._shares), self.backlog)
 
 
 def _cancelled_from_within(record: Record) -> Exception:

@@ -25,8 +25,9 @@ from sagas.core.definition import (
 from sagas.core.handling import Handling
 from sagas.core.instance import Fact, Instance, SagaStatus
 from sagas.core.unfolding import forget_places
-from sagas.ports import JournalKey, JournalOutcome, RowChange
+from sagas.ports import JournalKey, JournalOutcome, Record, RowChange
 from sagas.runtime import rebuild
+from sagas.runtime.shares import Share
 from sagas.runtime.worker import Worker
 from sagas.testing.simulation import Faults, Simulation
 from tests.simulation.planted import emit_then_store, nothing, run_one_action, without_flight
@@ -133,10 +134,16 @@ async def _leave_no_tombstone(
     return outcome
 
 
-async def _acknowledge_first(self: Worker, record: Any, interest: Any, previous: Any) -> None:
-    self._trackers[record.topic_partition].finish(record.offset)
+_spawn = Worker._spawn
+
+
+def _acknowledge_first(
+    self: Worker, record: Record, share: Share, work: Any, *, takes_turn: bool = True
+) -> Any:
+    task = _spawn(self, record, share, work, takes_turn=takes_turn)
+    share.tracker.finish(record.offset)
     self._commits.due()
-    await self._dispatch.handle(record, interest)
+    return task
 
 
 def _look_at_no_marker(self: Markers, saga: str, bucket: int) -> int:
@@ -178,7 +185,7 @@ ABLATIONS = (
     Ablation(
         "2", "the event is stored with the state", _patch(position, "unproven", nothing), seed=471
     ),
-    Ablation("2", "acknowledge last", _patch(Worker, "_in_turn", _acknowledge_first), seed=45),
+    Ablation("2", "acknowledge last", _patch(Worker, "_spawn", _acknowledge_first), seed=45),
     Ablation(
         "3", "a fold is stored first", _patch(position, "must_store", lambda *_: False), seed=43
     ),

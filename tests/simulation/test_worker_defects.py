@@ -207,11 +207,11 @@ def test_a_drain_that_is_cut_off_leaves_no_partition_behind() -> None:
             await world.until(lambda: runner.worker is not None and runner.worker.in_flight > 0)
             worker = runner.worker
             assert worker is not None
-            revoking = asyncio.create_task(worker.revoked(frozenset(worker._trackers)))
+            revoking = asyncio.create_task(worker.revoked(worker.partitions))
             await asyncio.sleep(0.1)
             revoking.cancel()
             await asyncio.gather(revoking, return_exceptions=True)
-            left = worker.in_flight, set(worker._trackers)
+            left = worker.in_flight, set(worker.partitions)
             blocked.set()
             return left
 

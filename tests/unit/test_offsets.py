@@ -35,3 +35,23 @@ def test_nothing_unfinished_is_ever_committed(offsets: list[int], chance: object
         committable = tracker.committable()
         assert committable is None or all(committable <= unfinished for unfinished in left)
     assert tracker.committable() == begun[-1] + 1
+
+
+@given(st.lists(st.sampled_from(["begun", "passed over"]), min_size=1), st.randoms())
+def test_what_concerns_nobody_is_committed_with_what_is_before_it(
+    kinds: list[str], chance: object
+) -> None:
+    tracker, left = OffsetTracker(), []
+    for offset, kind in enumerate(kinds):
+        if kind == "begun":
+            tracker.begin(offset)
+            left.append(offset)
+        else:
+            tracker.pass_over(offset)
+        assert (tracker.committable() or 0) == min(left, default=offset + 1)
+        assert tracker.unfinished == len(left)
+    chance.shuffle(order := list(left))  # type: ignore[attr-defined]
+    for offset in order:
+        tracker.finish(offset)
+        left.remove(offset)
+        assert (tracker.committable() or 0) == min(left, default=len(kinds))
