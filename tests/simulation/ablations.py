@@ -185,7 +185,7 @@ ABLATIONS = (
     Ablation(
         "2", "the event is stored with the state", _patch(position, "unproven", nothing), seed=471
     ),
-    Ablation("2", "acknowledge last", _patch(Worker, "_spawn", _acknowledge_first), seed=45),
+    Ablation("2", "acknowledge last", _patch(Worker, "_spawn", _acknowledge_first), seed=72),
     Ablation(
         "3", "a fold is stored first", _patch(position, "must_store", lambda *_: False), seed=43
     ),

@@ -34,7 +34,8 @@ class Keys:
 
     def instance(self, saga: str, saga_id: str) -> tuple[str, str]:
         """The instance's hash, and the prefix of its bucket's indexes."""
-        row, index = self.of_saga(saga)[bucket_of(saga_id)]
+        prefixes = self._prefixes.get(saga) or self.of_saga(saga)
+        row, index = prefixes[bucket_of(saga_id)]
         return row + saga_id, index
 
     def indexes(self, saga: str, status: str) -> list[str]:
