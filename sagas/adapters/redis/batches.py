@@ -85,8 +85,8 @@ class Batches:
         while self._in_flight or self._waiting:
             self._flush()
             await asyncio.wait(self._in_flight)
+        await self._pool.aclose()  # those at hand, too: to it they are in use
         self._idle.clear()
-        await self._pool.aclose()
 
     def _flush(self) -> None:
         self._flush_scheduled = False

@@ -115,3 +115,13 @@ async def test_a_server_that_is_loading_is_a_lost_connection(
     assert isinstance(got[2], RedisConnectionError)
     assert int(await client.get(f"{namespace}:after")) == 3, "attempts, each of which was done"
     assert await batches.call("PING") == b"PONG"
+
+
+async def test_what_was_at_hand_is_closed_at_the_end(redis_url: str) -> None:
+    pool = BlockingConnectionPool.from_url(redis_url, max_connections=3)
+    batches = Batches(pool, in_flight_max=3, batch_max=1, timeout_s=5, attempts=3)
+    await asyncio.gather(*(batches.call("PING") for _ in range(9)))
+    made = [*pool._in_use_connections, *pool._available_connections]
+    assert [one.is_connected for one in made] == [True] * 3
+    await batches.stop()
+    assert [one.is_connected for one in made] == [False] * 3
