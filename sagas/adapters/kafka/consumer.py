@@ -30,6 +30,7 @@ from sagas.adapters.kafka.connections import guard
 from sagas.adapters.kafka.ends import undelivered
 from sagas.adapters.kafka.errors import CONNECTION_ERRORS, missing_topic, translated
 from sagas.adapters.kafka.fetches import Seldom, swift
+from sagas.adapters.kafka.planning import plan_swiftly
 from sagas.adapters.kafka.rebalance import Rebalance
 from sagas.adapters.kafka.records import give_records
 from sagas.adapters.kafka.settings import Connection, KafkaSettings
@@ -116,6 +117,7 @@ class KafkaConsumer:
             await self._close(consumer)
             raise
         give_records(consumer)
+        plan_swiftly(consumer)
         self._consumer = consumer
 
     async def stop(self) -> None:
