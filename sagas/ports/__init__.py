@@ -167,12 +167,12 @@ class Broker(Protocol):
         *,
         group: str,
         listener: RebalanceListener,
-        seldom: frozenset[str] = frozenset(),
+        seldom: Mapping[str, int] = MappingProxyType({}),
     ) -> Consumer:
         """A member of ``group`` reading ``topics``; a new group starts at the earliest offset.
 
-        Nothing on the topics of ``seldom`` is in a hurry: while records come, theirs may be delivered up to
-        a second later.
+        Nothing on the topics of ``seldom`` is in a hurry: while records come, theirs may be delivered later
+        by so many milliseconds.
         """
 
 

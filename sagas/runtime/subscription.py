@@ -6,7 +6,7 @@ normal on a shared topic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -34,6 +34,9 @@ _KIND = ("ce_type", "ce_saganame", "ce_sagastatus")
 _NOTED_MAX = 100
 """So many unknown types are told; a producer that makes up names must not fill the memory."""
 _STATUSES = frozenset(status.encode() for status in SagaStatus)
+_UNHURRIED_MS = 50
+_RETRIED_MS = 250
+"""What is in a retry topic waits there for seconds: found a little later, it is still found in time."""
 _TERMINAL = frozenset(status.encode() for status in SagaStatus if status.is_terminal)
 
 
@@ -85,7 +88,11 @@ class Subscription:
             if saga.definition.host == service.name
         )
         self.topics: frozenset[str] = frozenset(_topics(service, topics)) | retry_topics
-        self.unhurried: frozenset[str] = self.topics - frozenset(_hurried(service, topics))
+        unhurried = self.topics - frozenset(_hurried(service, topics))
+        self.unhurried: Mapping[str, int] = {
+            topic: _RETRIED_MS if topic in retry_topics else _UNHURRIED_MS for topic in unhurried
+        }
+        """Topics that can wait, with the milliseconds by which their records may come later."""
         self.retry_topics = retry_topics
 
     def interest(self, record: Record) -> Interest | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from sagas.adapters.memory.broker import MemoryBroker
 from sagas.ports import OutgoingRecord, RebalanceListener, Record, TopicPartition
@@ -47,7 +48,7 @@ class WatchedBroker:
         *,
         group: str,
         listener: RebalanceListener,
-        seldom: frozenset[str] = frozenset(),  # noqa: ARG002 - all in memory
+        seldom: Mapping[str, int] = MappingProxyType({}),  # noqa: ARG002 - all in memory
     ) -> WatchedConsumer:
         """A member of ``group``; ``consumers`` has the latest of each group."""
         self.topics.update(dict.fromkeys(sorted(topics)))

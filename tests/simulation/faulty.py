@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from sagas.adapters.memory.broker import MemoryBroker
@@ -212,7 +213,7 @@ class FaultyBroker:
         *,
         group: str,
         listener: RebalanceListener,
-        seldom: frozenset[str] = frozenset(),
+        seldom: Mapping[str, int] = MappingProxyType({}),
     ) -> FaultyConsumer:
         member = self._broker.consumer(topics, group=group, listener=listener)
         consumer = FaultyConsumer(member, self._trouble)

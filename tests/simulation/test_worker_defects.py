@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sagas.adapters.memory.broker import MemoryBroker
@@ -51,7 +52,7 @@ class OnceUnavailable:
         *,
         group: str,
         listener: RebalanceListener,
-        seldom: frozenset[str] = frozenset(),
+        seldom: Mapping[str, int] = MappingProxyType({}),
     ) -> MemoryConsumer:
         consumer = self._broker.consumer(topics, group=group, listener=listener)
         if self.refused < 3:

@@ -43,7 +43,7 @@ class Client(AIOKafkaClient):  # type: ignore[misc] # aiokafka has no types
 
 async def sent(request: Any, seldom: Seldom | None = None) -> Any:
     client = Client()
-    swift(client, seldom or Seldom(frozenset(), every_s=1))
+    swift(client, seldom or Seldom({}))
     await client.send(1, request)
     return client.sent[0]
 
@@ -100,7 +100,7 @@ BUSY, RARE = ("busy", ((0, 1, 9), (1, 1, 9))), ("rare", ((0, 1, 9),))
 
 
 def test_what_is_in_no_hurry_is_asked_for_now_and_then_while_there_are_records() -> None:
-    seldom = Seldom(frozenset({"rare"}), every_s=0.25)
+    seldom = Seldom({"rare": 0.25})
     assert seldom.ask([BUSY, RARE], of=1, now=5.0) == Asking([BUSY, RARE])
     seldom.answered(of=1, with_records=True)
     assert seldom.ask([BUSY, RARE], of=1, now=5.125) == Asking([BUSY], within_s=0.125)
@@ -110,8 +110,26 @@ def test_what_is_in_no_hurry_is_asked_for_now_and_then_while_there_are_records()
     assert seldom.ask([BUSY, RARE], of=1, now=5.375) == Asking([BUSY, RARE]), "nothing comes"
 
 
+RARER = ("rarer", ((0, 1, 9),))
+
+
+def test_each_topic_has_its_own_turns() -> None:
+    seldom = Seldom({"rare": 0.25, "rarer": 0.5})
+    everything = [BUSY, RARE, RARER]
+    assert seldom.ask(everything, of=1, now=5.0).asked == everything
+    seldom.answered(of=1, with_records=True)
+    assert seldom.waiting(5.125) == {0.25: 0.125, 0.5: 0.375}
+    assert seldom.ask(everything, of=1, now=5.125) == Asking([BUSY], within_s=0.125)
+    assert seldom.ask(everything, of=1, now=5.25) == Asking([BUSY, RARE], within_s=0.25)
+    assert seldom.ask([RARE, RARER], of=1, now=5.25) == Asking([RARE, RARER], after_s=0.25)
+    assert seldom.ask(everything, of=1, now=5.5) == Asking([BUSY], within_s=0.25)
+    assert seldom.waiting(5.625) == {0.25: 0.125, 0.5: 0.375}
+    seldom.ask(everything, of=2, now=5.0)
+    assert seldom.waiting(5.625) == {}, "of another broker all is asked for"
+
+
 def test_each_broker_is_asked_in_its_turn() -> None:
-    seldom = Seldom(frozenset({"rare"}), every_s=0.2)
+    seldom = Seldom({"rare": 0.2})
     for broker in (1, 2):
         assert seldom.ask([BUSY, RARE], of=broker, now=5.0).asked == [BUSY, RARE]
         seldom.answered(of=broker, with_records=True)
@@ -122,7 +140,7 @@ def test_each_broker_is_asked_in_its_turn() -> None:
 
 
 def test_where_nothing_is_in_a_hurry_the_question_waits_for_its_turn() -> None:
-    seldom = Seldom(frozenset({"rare"}), every_s=0.25)
+    seldom = Seldom({"rare": 0.25})
     assert seldom.ask([RARE], of=1, now=5.0) == Asking([RARE])
     seldom.answered(of=1, with_records=True)
     assert seldom.ask([RARE], of=1, now=5.125) == Asking([RARE], after_s=0.125)
@@ -134,7 +152,7 @@ def test_where_nothing_is_in_a_hurry_the_question_waits_for_its_turn() -> None:
 async def test_a_broker_keeps_a_question_no_longer_than_until_the_next_one_is_due() -> None:
     request = FetchRequest(500, 2, 3, 0, [BUSY, RARE])
     client = Client()
-    swift(client, Seldom(frozenset({"rare"}), every_s=0.2))
+    swift(client, Seldom({"rare": 0.2}))
     for _ in range(2):
         await client.send(1, request)
     first, second = client.sent
@@ -144,7 +162,7 @@ async def test_a_broker_keeps_a_question_no_longer_than_until_the_next_one_is_du
 
 async def test_only_the_seldom_topics_are_left_out_on_the_wire() -> None:
     client = Client()
-    swift(client, Seldom(frozenset({"rare"}), every_s=3600))
+    swift(client, Seldom({"rare": 3600}))
     request = FetchRequest(1, 2, 3, 0, [BUSY, RARE])
     for _ in range(3):
         await client.send(1, request)

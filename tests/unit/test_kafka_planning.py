@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from aiokafka.structs import PartitionMetadata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sagas.adapters.kafka.fetches import Seldom
 from sagas.adapters.kafka.planning import plan_swiftly
 
 TOPICS = ("orders.events", "orders.control", "payments.events")
@@ -35,7 +37,7 @@ STANDING = st.builds(
     leader=st.sampled_from([1, 1, 1, 2, 3, -1, None]),
     position=st.none() | st.integers(0, 9),
     paused=st.sampled_from([False, False, True]),
-    held_s=st.sampled_from([None, None, None, 0.0, 3_000.0, 5_000.0]),
+    held_s=st.sampled_from([None, None, None, 0.0, 30.0, 50.0]),
 )
 STANDINGS = st.dictionaries(
     st.tuples(st.sampled_from(TOPICS), st.integers(0, 3)), STANDING, min_size=1
@@ -88,7 +90,7 @@ async def test_the_same_is_asked_for_as_aiokafka_asks(
 ) -> None:
     fetcher, assignment = fetcher_of(standings, in_flight)
     expected = told(fetcher._get_actions_per_node(assignment))
-    plan_swiftly(SimpleNamespace(_fetcher=fetcher))
+    plan_swiftly(SimpleNamespace(_fetcher=fetcher), Seldom({}))
     assert fetcher._get_actions_per_node.__func__ is not Fetcher._get_actions_per_node
     assert told(fetcher._get_actions_per_node(assignment)) == expected
 
@@ -96,7 +98,7 @@ async def test_the_same_is_asked_for_as_aiokafka_asks(
 async def test_each_partition_comes_first_in_its_turn() -> None:
     standings = {(topic, n): Standing(1, 0) for topic in TOPICS for n in range(3)}
     fetcher, assignment = fetcher_of(standings, set())
-    plan_swiftly(SimpleNamespace(_fetcher=fetcher))
+    plan_swiftly(SimpleNamespace(_fetcher=fetcher), Seldom({}))
     first = Counter[tuple[str, int]]()
     for _ in range(90):
         ((_, request),) = fetcher._get_actions_per_node(assignment)[0]
@@ -107,7 +109,7 @@ async def test_each_partition_comes_first_in_its_turn() -> None:
 
 async def test_another_assignment_is_looked_at_anew() -> None:
     fetcher, assignment = fetcher_of({("a", 0): Standing(1, 0)}, set())
-    plan_swiftly(SimpleNamespace(_fetcher=fetcher))
+    plan_swiftly(SimpleNamespace(_fetcher=fetcher), Seldom({}))
     fetcher._get_actions_per_node(assignment)
     other, others = fetcher_of({("b", 1): Standing(1, 7)}, set())
     fetcher._client = other._client
@@ -118,5 +120,23 @@ async def test_another_assignment_is_looked_at_anew() -> None:
 async def test_who_may_read_from_followers_is_left_alone() -> None:
     fetcher, _ = fetcher_of({("a", 0): Standing(1, 0)}, set())
     fetcher._client_rack = "here"
-    plan_swiftly(SimpleNamespace(_fetcher=fetcher))
+    plan_swiftly(SimpleNamespace(_fetcher=fetcher), Seldom({}))
     assert fetcher._get_actions_per_node.__func__ is Fetcher._get_actions_per_node
+
+
+async def test_what_is_in_no_hurry_is_looked_at_when_its_turn_comes() -> None:
+    fetcher, assignment = fetcher_of({("a", 0): Standing(1, 0), ("rare", 0): Standing(1, 5)}, set())
+    seldom = Seldom({"rare": 3_600.0})
+    plan_swiftly(SimpleNamespace(_fetcher=fetcher), seldom)
+
+    def asked() -> list[str]:
+        ((_, request),) = fetcher._get_actions_per_node(assignment)[0]
+        seldom.ask(request._topics, of=1, now=asyncio.get_running_loop().time())
+        return sorted(topic for topic, _ in request._topics)
+
+    assert asked() == ["a", "rare"]
+    seldom.answered(of=1, with_records=True)
+    assert asked() == ["a"]
+    assert 0 < fetcher._get_actions_per_node(assignment)[2] <= fetcher._fetcher_timeout
+    seldom.answered(of=1, with_records=False)
+    assert asked() == ["a", "rare"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sagas.adapters.kafka.consumer import KafkaConsumer
@@ -43,11 +44,11 @@ class KafkaBroker:
         *,
         group: str,
         listener: RebalanceListener,
-        seldom: frozenset[str] = frozenset(),
+        seldom: Mapping[str, int] = MappingProxyType({}),
     ) -> KafkaConsumer:
         """A member of ``group`` reading ``topics``; a new group starts at the earliest offset.
 
-        While others have records, those of ``seldom`` come up to ``seldom_ms`` and a fetch later.
+        While others have records, those of ``seldom`` come so many milliseconds and a fetch later.
         """
         return KafkaConsumer(
             self._connection, self._settings, topics, group=group, listener=listener, seldom=seldom

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -72,12 +73,12 @@ class KafkaConsumer:
         *,
         group: str,
         listener: RebalanceListener,
-        seldom: frozenset[str] = frozenset(),
+        seldom: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._topics = topics
-        self._seldom = seldom
+        self._asking = Seldom({topic: ms / 1000 for topic, ms in seldom.items()})
         self._group = group
         self._rebalance = Rebalance(
             listener, drain_timeout_ms=settings.drain_timeout_ms, on_change=self._forget
@@ -117,7 +118,7 @@ class KafkaConsumer:
             await self._close(consumer)
             raise
         give_records(consumer)
-        plan_swiftly(consumer)
+        plan_swiftly(consumer, self._asking)
         self._consumer = consumer
 
     async def stop(self) -> None:
@@ -227,8 +228,7 @@ class KafkaConsumer:
             fetch_max_bytes=settings.fetch_max_bytes,
         )
         guard(consumer._client)  # noqa: SLF001 - see there
-        seldom = Seldom(self._seldom, every_s=settings.seldom_ms / 1000)
-        swift(consumer._client, seldom)  # noqa: SLF001 - see there
+        swift(consumer._client, self._asking)  # noqa: SLF001 - see there
         return consumer
 
     async def _find_topics(self) -> None:

@@ -12,7 +12,7 @@ of a record.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO
 from struct import Struct, error
@@ -36,34 +36,56 @@ class Asking(NamedTuple):
 
 
 class Seldom:
-    """Topics that are in no hurry; ``every_s`` is how often they are asked for while there are records.
+    """Topics that are in no hurry, and after how many seconds each is asked for again while records come.
 
-    Each broker is asked for its own partitions, so each has a turn of its own. Where it has no others, the
-    question itself waits for its turn: so what comes meanwhile comes together.
+    Each broker is asked for its own partitions, so each has turns of its own. Where none of them is in a
+    hurry, the question itself waits for the first turn: so what comes meanwhile comes together.
     """
 
-    def __init__(self, topics: frozenset[str], *, every_s: float) -> None:
-        self._topics = topics
+    def __init__(self, every_s: Mapping[str, float]) -> None:
         self._every_s = every_s
+        self._periods = frozenset(every_s.values())
         self._busy: set[object] = set()
-        self._next: dict[object, float] = {}
+        self._next: dict[object, dict[float, float]] = {}
+
+    def period(self, topic: str) -> float | None:
+        """In which turns a topic is asked for; None for each time."""
+        return self._every_s.get(topic)
 
     def ask(self, asked: Asked, *, of: object, now: float) -> Asking:
         """What a broker is to be asked for now, in seconds of any clock that only goes on."""
-        left_s = self._next.get(of, now) - now
-        if of in self._busy and left_s > 0:
-            hurried = [one for one in asked if one[0] not in self._topics]
-            if len(hurried) < len(asked):
-                if hurried:
-                    return Asking(hurried, within_s=left_s)
-                self._next[of] = now + left_s + self._every_s
-                return Asking(asked, after_s=left_s)
-        self._next[of] = now + self._every_s
-        return Asking(asked)
+        waiting, every_s = self._waiting(of, now), self._every_s
+        kept = [one for one in asked if every_s.get(one[0]) not in waiting]
+        left_s = [waiting[every_s[one[0]]] for one in asked if every_s.get(one[0]) in waiting]
+        after_s = 0.0
+        if left_s and not kept:
+            after_s = min(left_s)
+            kept = [one for one in asked if waiting[every_s[one[0]]] == after_s]
+            waiting = {period: left for period, left in waiting.items() if left > after_s}
+        turns = self._next.setdefault(of, {})
+        turns.update((one, now + after_s + one) for one in self._periods if one not in waiting)
+        if after_s or not left_s:
+            return Asking(kept, after_s)
+        return Asking(kept, within_s=min(left_s))
 
     def answered(self, *, of: object, with_records: bool) -> None:
         """While nothing comes, everything is asked for: then it costs nothing."""
         (self._busy.add if with_records else self._busy.discard)(of)
+
+    def waiting(self, now: float) -> Mapping[float, float]:
+        """The periods whose turn has not come at any broker, each with the seconds that are left."""
+        found: Mapping[float, float] | None = None
+        for broker in self._next:
+            here = self._waiting(broker, now)
+            if found is not None:
+                here = {one: min(left, found[one]) for one, left in here.items() if one in found}
+            found = here
+        return found or {}
+
+    def _waiting(self, of: object, now: float) -> dict[float, float]:
+        if of not in self._busy:
+            return {}
+        return {period: at - now for period, at in self._next[of].items() if at > now}
 
 
 def swift(client: AIOKafkaClient, seldom: Seldom) -> None:

@@ -11,6 +11,7 @@ is pinned, and ``tests/unit/test_kafka_planning.py`` compares. Keeps nothing but
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import count
@@ -21,42 +22,47 @@ from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import Assignment
 from aiokafka.protocol.fetch import FetchRequest
 
+from sagas.adapters.kafka.fetches import Seldom
+
 __all__ = ["plan_swiftly"]
 
 _Partitions = Sequence[tuple[int, Any, Any]]
 """Of one topic: number, aiokafka's name of the partition, and what it knows of it."""
+_Topic = tuple[str, float | None, _Partitions]
+"""Its name, the period of its turns, and its partitions."""
 
 
-def plan_swiftly(consumer: AIOKafkaConsumer) -> None:
-    """Let this consumer plan its fetches so. Call it once it has started.
+def plan_swiftly(consumer: AIOKafkaConsumer, seldom: Seldom) -> None:
+    """Let this consumer plan its fetches so, and look at what is in no hurry when its turn comes. Call it
+    once the consumer has started.
 
     A consumer that names its rack may read from followers: that one is left as it is.
     """
     fetcher = consumer._fetcher
     if fetcher is not None and not fetcher._client_rack:
-        fetcher._get_actions_per_node = _Planning(fetcher).actions
+        fetcher._get_actions_per_node = _Planning(fetcher, seldom).actions
 
 
 class _Planning:
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher, seldom: Seldom) -> None:
         self._fetcher = fetcher
+        self._seldom = seldom
         self._assignment: Assignment | None = None
-        self._topics: Sequence[tuple[str, _Partitions]] = ()
+        self._topics: Sequence[_Topic] = ()
         self._rounds = count()
 
     def actions(self, assignment: Assignment) -> tuple[Any, ...]:
         """Requests by node, partitions without a position by node, the most seconds to wait for anything
         else, whether a leader is not known, and what resumes paused partitions.
         """
-        if assignment is not self._assignment:
-            self._assignment, self._topics = assignment, _by_topic(assignment)
+        topics, timeout_s = self._look_at(assignment)
         fetcher = self._fetcher
         records, in_flight = fetcher._records, fetcher._in_flight
         leaders, most = fetcher._client.cluster._partitions, fetcher._max_partition_fetch_bytes
         fetchable: dict[int, dict[str, list[tuple[int, int, int]]]] = {}
         unset, held, resumed = defaultdict(list), defaultdict(list), []
         is_unknown = False
-        for topic, partitions in self._topics:
+        for topic, _, partitions in topics:
             known = leaders.get(topic, _NOBODY)
             for number, name, state in partitions:
                 node = known[number].leader if number in known else None
@@ -79,8 +85,17 @@ class _Planning:
             for node, asked in fetchable.items()
             if node not in held and node not in unset
         ]
-        timeout_s = min(map(max, held.values())) if held else fetcher._fetcher_timeout
+        if held:
+            timeout_s = min(timeout_s, *map(max, held.values()))
         return requests, unset, timeout_s, is_unknown, resumed
+
+    def _look_at(self, assignment: Assignment) -> tuple[Sequence[_Topic], float]:
+        """The topics whose turn it is, and the most seconds until another one's comes."""
+        if assignment is not self._assignment:
+            self._assignment, self._topics = assignment, _by_topic(assignment, self._seldom)
+        waiting = self._seldom.waiting(asyncio.get_running_loop().time())
+        timeout_s = min((self._fetcher._fetcher_timeout, *waiting.values()))
+        return [topic for topic in self._topics if topic[1] not in waiting], timeout_s
 
     def _request(self, asked: dict[str, list[tuple[int, int, int]]]) -> FetchRequest:
         """What comes first is answered first; so everything does in its turn."""
@@ -98,12 +113,12 @@ class _Planning:
 _NOBODY: dict[int, Any] = {}
 
 
-def _by_topic(assignment: Assignment) -> Sequence[tuple[str, _Partitions]]:
+def _by_topic(assignment: Assignment, seldom: Seldom) -> Sequence[_Topic]:
     found: dict[str, list[tuple[int, Any, Any]]] = {}
     for name in sorted(assignment._tp_state):
         state = assignment._tp_state[name]
         found.setdefault(name.topic, []).append((name.partition, name, state))
-    return tuple(found.items())
+    return tuple((topic, seldom.period(topic), one) for topic, one in found.items())
 
 
 def _from(turn: int, items: list[Any]) -> list[Any]:

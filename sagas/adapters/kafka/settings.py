@@ -90,9 +90,6 @@ class KafkaSettings(BaseModel):
     """How long the group waits for a member that is draining; see ``drain_timeout_ms``."""
     fetch_wait_ms: PositiveInt = 500
     fetch_max_bytes: PositiveInt = 16 * 1024 * 1024
-    seldom_ms: PositiveInt = 50
-    """While records come, topics that are in no hurry are fetched this often only. What turns a saga back is
-    so much later at most; 1 is as good as at once, and costs a fetch for each record."""
     unreadable_retry_ms: PositiveInt = 30_000
     """After this time a partition with an unreadable record is read, and reported, again."""
 

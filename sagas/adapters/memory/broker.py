@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from sagas.adapters.memory.consumer import MemoryConsumer
 from sagas.adapters.memory.group import Group
@@ -95,7 +96,7 @@ class MemoryBroker:
         *,
         group: str,
         listener: RebalanceListener,
-        seldom: frozenset[str] = frozenset(),  # noqa: ARG002 - none costs anything here
+        seldom: Mapping[str, int] = MappingProxyType({}),  # noqa: ARG002 - none costs anything here
     ) -> MemoryConsumer:
         """A member of ``group`` reading ``topics``; a new group starts at the earliest offset."""
         return MemoryConsumer(

@@ -16,6 +16,7 @@ from collections.abc import (
     Sequence,
 )
 from contextvars import Context
+from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sagas.adapters.memory.consumer import MemoryConsumer
@@ -163,7 +164,7 @@ class FaultyBroker:
         *,
         group: str,
         listener: RebalanceListener,
-        seldom: frozenset[str] = frozenset(),  # noqa: ARG002 - all in memory
+        seldom: Mapping[str, int] = MappingProxyType({}),  # noqa: ARG002 - all in memory
     ) -> FaultyConsumer:
         """A member of a group."""
         self.consumers = [one for one in self.consumers if not one.is_gone]

@@ -73,7 +73,7 @@ class World:
             frozenset({self.topic}) | seldom,
             group=group or self.group,
             listener=listener or Listener(),
-            seldom=seldom,
+            seldom=dict.fromkeys(seldom, 50),
         )
         self.consumers.append(consumer)
         return consumer
