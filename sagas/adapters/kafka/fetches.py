@@ -44,7 +44,6 @@ class Seldom:
 
     def __init__(self, every_s: Mapping[str, float]) -> None:
         self._every_s = every_s
-        self._periods = frozenset(every_s.values())
         self._busy: set[object] = set()
         self._next: dict[object, dict[float, float]] = {}
 
@@ -56,17 +55,17 @@ class Seldom:
         """What a broker is to be asked for now, in seconds of any clock that only goes on."""
         waiting, every_s = self._waiting(of, now), self._every_s
         kept = [one for one in asked if every_s.get(one[0]) not in waiting]
-        left_s = [waiting[every_s[one[0]]] for one in asked if every_s.get(one[0]) in waiting]
         after_s = 0.0
-        if left_s and not kept:
-            after_s = min(left_s)
-            kept = [one for one in asked if waiting[every_s[one[0]]] == after_s]
+        if asked and not kept:
+            after_s = min(waiting[every_s[topic]] for topic, _ in asked)
             waiting = {period: left for period, left in waiting.items() if left > after_s}
+            kept = [one for one in asked if every_s[one[0]] not in waiting]
         turns = self._next.setdefault(of, {})
-        turns.update((one, now + after_s + one) for one in self._periods if one not in waiting)
-        if after_s or not left_s:
-            return Asking(kept, after_s)
-        return Asking(kept, within_s=min(left_s))
+        periods = {every_s[topic] for topic, _ in kept if topic in every_s}
+        turns.update((period, now + after_s + period) for period in periods)
+        # Whoever plans leaves out what is not due, and yet it must not wait for the end of this one.
+        within_s = min(waiting.values()) - after_s if waiting else None
+        return Asking(kept, after_s, within_s)
 
     def answered(self, *, of: object, with_records: bool) -> None:
         """While nothing comes, everything is asked for: then it costs nothing."""
