@@ -24,6 +24,8 @@ from sagas.core.unfolding import Fold, Key, Place, Received, TimerChanges, place
 __all__ = ["Position"]
 
 _NO_TIMERS: Mapping[str, int] = MappingProxyType({})
+_new = tuple.__new__
+"""A named tuple's own constructor is a function in Python, and every message makes three positions."""
 
 
 class Position(NamedTuple):
@@ -130,10 +132,8 @@ class Position(NamedTuple):
     def stamped(self, generation: int, version: int) -> Position:
         """The same under another stamp."""
         definition, saga_id, place, ids, times, outside, deadline_ms, _, _, heartbeats = self
-        return Position(
-            *(definition, saga_id, place, ids, times, outside, deadline_ms, generation, version),
-            heartbeats,
-        )
+        own = (ids, times, outside, deadline_ms, generation, version, heartbeats)
+        return _new(Position, (definition, saga_id, place, *own))
 
     # --- questions ---------------------------------------------------------------------------------
 

@@ -46,10 +46,9 @@ class _Fetched(OrderedDict[KafkaPartition, Any]):
 
 def _record(partition: KafkaPartition, read: Any) -> Record:
     headers = read.headers
-    for _, value in headers:
-        if value is None:  # Kafka knows null header values, of other people's producers
-            headers = [(name, value or b"") for name, value in headers]
-            break
+    if headers and None in tuple(zip(*headers, strict=True))[1]:
+        # Kafka knows null header values, of other people's producers
+        headers = [(name, value or b"") for name, value in headers]
     topic, number = partition
     fields = (topic, number, read.offset, read.key, read.value, tuple(headers), read.timestamp)
     return _new(Record, fields)
