@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 
 from sagas.adapters.memory.consumer import MemoryConsumer
@@ -194,7 +195,11 @@ class MemoryBroker:
 
 
 def _size_bytes(record: OutgoingRecord) -> int:
-    size_bytes = _RECORD_OVERHEAD_BYTES + len(record.key or b"") + len(record.value or b"")
-    for name, value in record.headers:
-        size_bytes += _HEADER_OVERHEAD_BYTES + len(name) + len(value)
-    return size_bytes
+    headers = record.headers
+    return (
+        _RECORD_OVERHEAD_BYTES
+        + len(record.key or b"")
+        + len(record.value or b"")
+        + _HEADER_OVERHEAD_BYTES * len(headers)
+        + sum(map(len, chain.from_iterable(headers)))
+    )

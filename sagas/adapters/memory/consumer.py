@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -31,20 +32,26 @@ class _Status(enum.Enum):
 
 
 class _Cursor:
-    """Where the consumer stands in one partition that it owns."""
+    """Where the consumer stands in one partition that it owns, which is in this place of its order."""
 
-    __slots__ = ("_consumer", "partition", "paused", "position")
+    __slots__ = ("_consumer", "partition", "paused", "place", "position")
 
     def __init__(self, consumer: MemoryConsumer, partition: Partition, position: int) -> None:
         self._consumer = consumer
         self.partition = partition
         self.position = position
         self.paused = False
+        self.place = 0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to take."""
+        return not self.paused and self.position < len(self.partition.log)
 
     def arrived(self) -> None:
         """A record was appended to the partition."""
         if not self.paused:
-            self._consumer.wake()
+            self._consumer.arrived(self.place)
 
 
 class MemoryConsumer:
@@ -75,6 +82,7 @@ class MemoryConsumer:
         self._status = _Status.NEW
         self._cursors: dict[TopicPartition, _Cursor] = {}
         self._order: list[_Cursor] = []
+        self._fresh: set[int] = set()
         self._turn = 0
         self._waiter: asyncio.Future[None] | None = None
         self._interrupted = False
@@ -124,12 +132,15 @@ class MemoryConsumer:
         for partition in partitions:
             if cursor := self._cursors.get(partition):
                 cursor.paused = True
+                self._fresh.discard(cursor.place)
 
     def resume(self, partitions: frozenset[TopicPartition]) -> None:
         """Deliver these partitions again, from where the consumer stood."""
         for partition in partitions:
             if cursor := self._cursors.get(partition):
                 cursor.paused = False
+                if cursor.has_more:
+                    self._fresh.add(cursor.place)
         self.wake()
 
     async def behind(self) -> Mapping[TopicPartition, int]:
@@ -143,8 +154,8 @@ class MemoryConsumer:
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Record the next offset to read, of all these partitions or of none; safe to repeat."""
         self._check_member()
-        lost = [partition for partition in offsets if partition not in self._cursors]
-        if lost:
+        if not offsets.keys() <= self._cursors.keys():
+            lost = [partition for partition in offsets if partition not in self._cursors]
             raise BrokerUnavailable(
                 f"cannot commit {lost}: this consumer does not own them any more; "
                 "their new owner starts at the committed offset"
@@ -155,7 +166,7 @@ class MemoryConsumer:
 
     def crash(self) -> None:
         """Vanish: nothing is committed, the listener is not told, others get the partitions."""
-        if self._status in {_Status.NEW, _Status.GONE}:
+        if self._status is _Status.NEW or self._status is _Status.GONE:
             self._status = _Status.GONE
             return
         self._status = _Status.GONE
@@ -190,6 +201,9 @@ class MemoryConsumer:
             self._cursors[partition.id] = cursor
             partition.readers.append(cursor)
         self._order = list(self._cursors.values())
+        for place, cursor in enumerate(self._order):
+            cursor.place = place
+        self._fresh = {cursor.place for cursor in self._order if cursor.has_more}
         if self._cursors:
             try:
                 self._listener.assigned(frozenset(self._cursors))
@@ -199,6 +213,12 @@ class MemoryConsumer:
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
         self.wake()
+
+    def arrived(self, place: int) -> None:
+        """There is something to take from the partition in this place."""
+        self._fresh.add(place)
+        if self._waiter is not None:
+            self.wake()
 
     def wake(self) -> None:
         """Let a waiting poll look again."""
@@ -211,26 +231,32 @@ class MemoryConsumer:
     # --- inside --------------------------------------------------------------------------------
 
     def _check_member(self) -> None:
-        if self._status in {_Status.NEW, _Status.GONE}:
+        if self._status is _Status.NEW or self._status is _Status.GONE:
             raise BrokerUnavailable(
                 "this consumer is not started or stopped: start one to read and commit"
             )
 
     def _take(self, records_max: int) -> list[Record]:
-        """Take from each partition in turn, so that a full one does not starve the others."""
+        """Take from each partition in turn, so that a full one does not starve the others.
+
+        Looks only where something is: going round all of 44 partitions was 480 instructions a poll.
+        """
         taken: list[Record] = []
         if self._status is not _Status.ACTIVE:
             return taken
-        order = self._order
         self._turn += 1
-        for step in range(len(order)):
-            cursor = order[(self._turn + step) % len(order)]
+        if not self._fresh:
+            return taken
+        order, places = self._order, sorted(self._fresh)
+        first = bisect_left(places, self._turn % len(order))
+        for place in places[first:] + places[:first]:
+            cursor = order[place]
             log, position = cursor.partition.log, cursor.position
-            if cursor.paused or position >= len(log):
-                continue
-            fresh = log[position : position + records_max - len(taken)]
-            cursor.position = position + len(fresh)
-            taken += fresh
+            records = log[position : position + records_max - len(taken)]
+            taken += records
+            cursor.position = position + len(records)
+            if cursor.position == len(log):
+                self._fresh.remove(place)
             if len(taken) >= records_max:
                 break
         return taken
@@ -261,10 +287,7 @@ class MemoryConsumer:
         asyncio.get_running_loop().call_soon(self.wake)
 
     def _has_records(self) -> bool:
-        return self._status is _Status.ACTIVE and any(
-            cursor.position < len(cursor.partition.log) and not cursor.paused
-            for cursor in self._order
-        )
+        return self._status is _Status.ACTIVE and bool(self._fresh)
 
     async def _tell_revoked(self, partitions: frozenset[TopicPartition]) -> None:
         loop = asyncio.get_running_loop()
@@ -292,3 +315,4 @@ class MemoryConsumer:
             cursor.partition.readers.remove(cursor)
         self._cursors = {}
         self._order = []
+        self._fresh = set()

@@ -22,16 +22,20 @@ class Markers:
 
     def of(self, saga: str) -> list[Marker | None]:
         """The markers of a saga."""
-        return self._markers.setdefault(saga, [self._first] * BUCKETS)
+        markers = self._markers.get(saga)
+        if markers is None:
+            markers = self._markers[saga] = [self._first] * BUCKETS
+        return markers
 
     def look(self, saga: str, bucket: int) -> int:
         """The generation of a bucket that is ready. Raises TableLost, TableRebuilding."""
         marker = self.of(saga)[bucket]
         if marker is None:
             raise TableLost(f"The table in memory has lost bucket {bucket} of {saga}: rebuild it.")
-        if marker.token is not None:
+        generation, token = marker
+        if token is not None:
             raise TableRebuilding(f"Bucket {bucket} of {saga} in memory is being rebuilt: wait.")
-        return marker.generation
+        return generation
 
     def condemn(self) -> None:
         """Declare everything lost, as a server that was restarted does; generations stay known."""
@@ -61,9 +65,9 @@ class Markers:
 
     def begin(self, saga: str, buckets: Collection[int], token: str) -> int:
         """Mark buckets as being rebuilt; the highest generation that they knew."""
-        markers, highest = self.of(saga), 0
+        markers, before, highest = self.of(saga), self._known(saga), 0
         for bucket in buckets:
-            marker = markers[bucket] or self._known(saga)[bucket]
+            marker = markers[bucket] or before[bucket]
             known = 0 if marker is None else marker.generation
             markers[bucket], highest = Marker(known, token), max(highest, known)
         return highest
@@ -75,9 +79,11 @@ class Markers:
 
     def finish(self, saga: str, buckets: Collection[int], token: str, generation: int) -> bool:
         """Mark buckets as ready; False if one is not the token's."""
-        markers, done = self.of(saga), True
+        markers, ready, done = self.of(saga), Marker(generation), True
         for bucket in buckets:
-            if self.rebuilt_by(saga, bucket, token):
-                markers[bucket] = Marker(generation)
-            done = done and markers[bucket] == Marker(generation)
+            marker = markers[bucket]
+            if marker is not None and marker.token == token:
+                markers[bucket] = ready
+            elif marker != ready:
+                done = False
         return done

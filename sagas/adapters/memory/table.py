@@ -66,9 +66,8 @@ class MemorySagaTable:
 
     async def store(self, change: RowChange) -> bool:
         """Compare the stamp and apply the change, or tell that this change was the last one."""
-        for name in (*change.timers_cleared, *change.timers_set):
-            if "\x1f" in name:
-                raise ContractViolation(f"The timer name {name!r} has U+001F.")
+        if change.timers_set or change.timers_cleared:
+            _check_names(change)
         key = (change.saga, change.saga_id)
         generation = self._markers.look(change.saga, bucket_of(change.saga_id))
         stored = self._rows.get(key)
@@ -95,13 +94,16 @@ class MemorySagaTable:
         stored.content = change.content or stored.content
         stored.events.update(change.events)
         if change.timers_cleared or change.timers_set:
-            timers = self._timers[bucket_of(change.saga_id)]
-            for name in change.timers_cleared:
-                timers.pop(_member(change.saga, change.saga_id, name), None)
-                stored.notes.pop(name, None)
-            for name, due_ms in change.timers_set.items():
-                timer = Timer(change.saga, change.saga_id, name, due_ms)
-                timers[_member(change.saga, change.saga_id, name)] = timer
+            self._move_timers(stored, change)
+
+    def _move_timers(self, stored: _Stored, change: RowChange) -> None:
+        saga, saga_id = change.saga, change.saga_id
+        timers = self._timers[bucket_of(saga_id)]
+        for name in change.timers_cleared:
+            timers.pop(_member(saga, saga_id, name), None)
+            stored.notes.pop(name, None)
+        for name, due_ms in change.timers_set.items():
+            timers[_member(saga, saga_id, name)] = Timer(saga, saga_id, name, due_ms)
 
     async def forget_events(self, saga: str, saga_id: str, slots: Collection[str]) -> None:
         """Drop the bytes of recorded events."""
@@ -251,6 +253,12 @@ def _listed(saga: str, found: Iterable[tuple[int, str, str]]) -> list[Listed]:
         Listed(saga=saga, saga_id=saga_id, status=status, changed_at_ms=at_ms)
         for at_ms, saga_id, status in found
     ]
+
+
+def _check_names(change: RowChange) -> None:
+    for name in (*change.timers_cleared, *change.timers_set):
+        if "\x1f" in name:
+            raise ContractViolation(f"The timer name {name!r} has U+001F.")
 
 
 def _member(saga: str, saga_id: str, name: str) -> str:

@@ -102,7 +102,8 @@ class Chance:
         self.seen: Counter[str] = Counter()
         self._seed = seed
         self._streams: dict[str, random.Random] = {}
-        self._left = {name: self._budget(name, getattr(faults, name)) for name in NAMES}
+        self.budgets = {name: self._budget(name, getattr(faults, name)) for name in NAMES}
+        """How often each kind may still happen."""
 
     def _budget(self, name: str, most: int) -> int:
         if not most:
@@ -119,20 +120,20 @@ class Chance:
 
     def left(self, name: str) -> int:
         """How often a kind may still happen."""
-        return self._left[name]
+        return self.budgets[name]
 
     def hits(self, name: str, probability: float) -> bool:
         """Whether it happens here; then it is spent and counted."""
-        if not self._left[name] or self.of(name).random() >= probability:
+        if not self.budgets[name] or self.of(name).random() >= probability:
             return False
         self.spend(name)
         return True
 
     def spend(self, name: str) -> None:
         """It happens."""
-        self._left[name] -= 1
+        self.budgets[name] -= 1
         self.seen[name] += 1
 
     def heal(self) -> None:
         """Nothing goes wrong any more."""
-        self._left = dict.fromkeys(self._left, 0)
+        self.budgets.update(dict.fromkeys(NAMES, 0))

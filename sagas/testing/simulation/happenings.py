@@ -125,7 +125,7 @@ class Happenings:
     def stand_still(self, member: Member, seconds: float = _PAUSES_S[-1]) -> None:
         """As under SIGSTOP: its group takes it for dead after a while, and then it goes on."""
         self._place.note(member.service, "pause", f"stands still for {seconds:g} s")
-        member.held = True
+        self._place.loop.hold(member)
         if seconds > _SESSION_S:
             self._later(_SESSION_S, member.lose_membership)
             if self._chance.of("who").random() < _OFTEN:

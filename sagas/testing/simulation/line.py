@@ -152,6 +152,7 @@ class Line:
         self._crash_at = crash_at
         self._crash = crash
         self._latency = chance.of("latency")
+        self._left = chance.budgets
 
     def check(self) -> None:
         """Nobody hears a dead worker. Raises CancelledError."""
@@ -172,12 +173,12 @@ class Line:
         ``risk`` is the chance of a crash, while there is one left.
         """
         self.check()
-        at, chance = self._crash_at, self.chance
+        at, chance, left = self._crash_at, self.chance, self._left
         at.calls += 1
         last = at.calls == at.number
         crash_before = last and not at.after
         crash_after = last and at.after
-        if chance.hits("crashes", risk):
+        if left["crashes"] and chance.hits("crashes", risk):
             crash_after = chance.of("when").random() < 0.5  # noqa: PLR2004 - as often as not
             crash_before = not crash_after
         if not at_once:
@@ -185,14 +186,14 @@ class Line:
             self.check()
         if crash_before:
             self._die(f"before it could {name}", as_asked=last)
-        if chance.hits("lost", _LOST):
+        if left["lost"] and chance.hits("lost", _LOST):
             chance.seen[f"{name} lost"] += 1
             self.note("lost", f"{name} was never executed")
             raise error(f"{name}: no answer (it was not executed)")
         result = await call()
         if crash_after:
             self._die(f"right after {name}", as_asked=last)
-        if chance.hits("unheard", _LOST):
+        if left["unheard"] and chance.hits("unheard", _LOST):
             await self._delay()
             chance.seen[f"{name} unheard"] += 1
             self.note("lost", f"{name} was executed, the answer is lost")
@@ -208,7 +209,7 @@ class Line:
 
     async def _delay(self) -> None:
         """A call takes its time: mostly next to none, sometimes a while, rarely far too long."""
-        if self.chance.hits("delays", _LATE):
+        if self._left["delays"] and self.chance.hits("delays", _LATE):
             await asyncio.sleep(self._latency.uniform(*_LONG_S))
             return
         slow = self._latency.random()

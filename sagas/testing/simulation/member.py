@@ -172,12 +172,10 @@ class Member(Process):
         self.runner.stop()
 
     def nudge(self) -> None:
-        """A worker that is to stop notices once its poll returns, and polls have no timeouts here."""
-        worker = self.runner.worker
-        if worker is not None and worker.is_stopping:
-            for consumer in self.broker.consumers:
-                if consumer.group == self._group:
-                    consumer.interrupt()
+        """Let a worker that is to stop notice: its poll returns, which has no timeout here."""
+        for consumer in self.broker.consumers:
+            if consumer.group == self._group:
+                consumer.interrupt()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if not self.dead and not task.cancelled():

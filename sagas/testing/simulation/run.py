@@ -6,7 +6,6 @@ asked of it then is the checkers' business.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextvars import Context
@@ -72,6 +71,7 @@ class Run:
         crash_at: CrashAt | None = None,
     ) -> None:
         self.setting = setting
+        self._declared = setting.sagas
         self.seed = seed
         self._chance = Chance(seed, faults)
         self._loop = SeededLoop(self._chance.of("loop"))
@@ -298,7 +298,9 @@ class Run:
 
     def _never(self) -> bool:
         for member in self._members:
-            member.nudge()
+            worker = member.runner.worker
+            if worker is not None and worker.is_stopping:
+                member.nudge()
         return False
 
     def _rests(self) -> bool:
@@ -321,19 +323,21 @@ class Run:
         return self._servers.table.status(*key)
 
     def _busy(self) -> Iterator[str]:
-        for saga in self.setting.sagas:
+        for saga in self._declared:
             if not self._servers.table.is_ready(saga.name):
                 yield f"the table has not got {saga.name} back"
+        working = {member.service for member in self._members}
         for name in self._services:
-            if not self.members(name):
+            if name not in working:
                 yield f"{name} has no worker"
         for member in self._members:
             if member.is_busy:
                 yield f"a worker of {member.service} is busy"
             group = self.place.topics.group(member.service)
             for consumer in member.broker.consumers:
-                unread = self._servers.broker.unread(group, consumer.topics)
-                if consumer.group == group and unread:
+                if consumer.group != group:
+                    continue
+                if unread := self._servers.broker.unread(group, consumer.topics):
                     yield f"{member.service} has {unread} records to acknowledge"
 
     def _unrest(self, budget_s: float) -> Iterator[str]:
@@ -375,14 +379,14 @@ class Run:
     def _close(self) -> None:
         """Cut off what is left, so that nothing of this run is there in the next."""
         self._cut_off()
-        tasks = asyncio.all_tasks(self._loop)
+        tasks = self._loop.left
         for task in tasks:
             task.cancel()
         self._loop.run_until(lambda: all(task.done() for task in tasks), self._loop.time() + 1_000)
         self._loop.close()
 
     def _soon(self, call: object) -> None:
-        self._loop.call_soon(call, context=Context())  # type: ignore[arg-type]
+        self._loop.call_soon(call, context=Context())
 
     def _published(self, record: Record) -> None:
         headers = dict(record.headers)
