@@ -29,6 +29,7 @@ from benchmarks.framework.handlers import SERVICES
 from benchmarks.orders import order
 from sagas import Event, EventContext, Service
 from sagas.application import Platform, client_of, embedded_platform, run_services
+from sagas.cli.collecting import collect_less
 from sagas.observability.prometheus import Metrics
 from sagas.observability.tracing import Tracing
 from sagas.telemetry import measured, watched
@@ -95,5 +96,6 @@ def _measured(seconds: str, under_way: str, *by: str) -> float:
 
 if __name__ == "__main__":
     logging.disable(logging.INFO)
+    collect_less(100_000)  # as `sagas run` does
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sys.stdout.write(f"{_measured(*sys.argv[1:])}\n")

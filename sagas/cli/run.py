@@ -7,7 +7,6 @@ away; ends only when told to, or when something is wrong that waiting does not m
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
+from sagas.cli.collecting import collect_less
 from sagas.cli.errors import CommandError, ExitCode
 from sagas.cli.options import ProjectOption
 from sagas.cli.probes import STALLED_AFTER_MS
@@ -40,6 +40,12 @@ if TYPE_CHECKING:
     from sagas.service import Service
 
 __all__ = ["run"]
+
+_YOUNG = 100_000
+"""What is imported by now stays. A message makes hundreds of objects and no cycle, so looking for cycles
+after every 700 more was a tenth of what it costs. Some hundred messages in hand come and go in waves of
+tens of thousands of objects: with 20,000 it was still 8 %, with 100,000 it is below 1 %.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +144,7 @@ def run(
         metrics=metrics_asked_for(metrics, served=livez_port is not None),
     )
     configure_logs(settings.log_level, settings.log_format)
-    _collect_less()
+    collect_less(_YOUNG)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(plan))
 
@@ -172,19 +178,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
-
-
-def _collect_less() -> None:
-    """What is imported by now stays. A message makes hundreds of objects and no cycle, so looking for cycles
-    after every 700 more was a tenth of what it costs. Some hundred messages in hand come and go in waves of
-    tens of thousands of objects: with 20,000 it was still 8 %, with 100,000 it is below 1 %.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
-
-
-_YOUNG = 100_000
 
 
 async def _serve(plan: _Plan) -> None:

@@ -51,7 +51,10 @@ class _Cursor:
     def arrived(self) -> None:
         """A record was appended to the partition."""
         if not self.paused:
-            self._consumer.arrived(self.place)
+            consumer = self._consumer
+            consumer.fresh.add(self.place)
+            if consumer.waiter is not None:
+                consumer.wake()
 
 
 class MemoryConsumer:
@@ -82,9 +85,11 @@ class MemoryConsumer:
         self._status = _Status.NEW
         self._cursors: dict[TopicPartition, _Cursor] = {}
         self._order: list[_Cursor] = []
-        self._fresh: set[int] = set()
+        self.fresh: set[int] = set()
+        """The places in its order where there is something to take."""
         self._turn = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        """The poll that waits."""
         self._interrupted = False
         self._settled: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] | None = None
@@ -132,7 +137,7 @@ class MemoryConsumer:
         for partition in partitions:
             if cursor := self._cursors.get(partition):
                 cursor.paused = True
-                self._fresh.discard(cursor.place)
+                self.fresh.discard(cursor.place)
 
     def resume(self, partitions: frozenset[TopicPartition]) -> None:
         """Deliver these partitions again, from where the consumer stood."""
@@ -140,7 +145,7 @@ class MemoryConsumer:
             if cursor := self._cursors.get(partition):
                 cursor.paused = False
                 if cursor.has_more:
-                    self._fresh.add(cursor.place)
+                    self.fresh.add(cursor.place)
         self.wake()
 
     async def behind(self) -> Mapping[TopicPartition, int]:
@@ -179,7 +184,7 @@ class MemoryConsumer:
 
     def interrupt(self) -> None:
         """Let the poll that waits return with nothing, as one with a timeout would in the end."""
-        if self._waiter is not None:
+        if self.waiter is not None:
             self._interrupted = True
             self.wake()
 
@@ -203,7 +208,7 @@ class MemoryConsumer:
         self._order = list(self._cursors.values())
         for place, cursor in enumerate(self._order):
             cursor.place = place
-        self._fresh = {cursor.place for cursor in self._order if cursor.has_more}
+        self.fresh = {cursor.place for cursor in self._order if cursor.has_more}
         if self._cursors:
             try:
                 self._listener.assigned(frozenset(self._cursors))
@@ -214,17 +219,11 @@ class MemoryConsumer:
             self._settled.set_result(None)
         self.wake()
 
-    def arrived(self, place: int) -> None:
-        """There is something to take from the partition in this place."""
-        self._fresh.add(place)
-        if self._waiter is not None:
-            self.wake()
-
     def wake(self) -> None:
         """Let a waiting poll look again."""
-        waiter = self._waiter
+        waiter = self.waiter
         if waiter is not None:
-            self._waiter = None
+            self.waiter = None
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -245,9 +244,9 @@ class MemoryConsumer:
         if self._status is not _Status.ACTIVE:
             return taken
         self._turn += 1
-        if not self._fresh:
+        if not self.fresh:
             return taken
-        order, places = self._order, sorted(self._fresh)
+        order, places = self._order, sorted(self.fresh)
         first = bisect_left(places, self._turn % len(order))
         for place in places[first:] + places[:first]:
             cursor = order[place]
@@ -256,14 +255,14 @@ class MemoryConsumer:
             taken += records
             cursor.position = position + len(records)
             if cursor.position == len(log):
-                self._fresh.remove(place)
+                self.fresh.remove(place)
             if len(taken) >= records_max:
                 break
         return taken
 
     async def _wait_for_records(self, timeout_ms: int) -> None:
         """Sleep until something is there to take, the time is over, or the consumer is gone."""
-        if self._waiter is not None and not self._waiter.done():
+        if self.waiter is not None and not self.waiter.done():
             raise ContractViolation("two tasks poll one consumer: poll from one")
         loop = asyncio.get_running_loop()
         timer = None
@@ -271,12 +270,12 @@ class MemoryConsumer:
             timer = loop.create_task(self._end_of(timeout_ms))
         try:
             while not (self._interrupted or self._status is _Status.GONE or self._has_records()):
-                waiter = self._waiter = loop.create_future()
+                waiter = self.waiter = loop.create_future()
                 await waiter
                 if timer is not None and timer.done():
                     return
         finally:
-            self._waiter = None
+            self.waiter = None
             self._interrupted = False
             if timer is not None:
                 timer.cancel()
@@ -287,7 +286,7 @@ class MemoryConsumer:
         asyncio.get_running_loop().call_soon(self.wake)
 
     def _has_records(self) -> bool:
-        return self._status is _Status.ACTIVE and bool(self._fresh)
+        return self._status is _Status.ACTIVE and bool(self.fresh)
 
     async def _tell_revoked(self, partitions: frozenset[TopicPartition]) -> None:
         loop = asyncio.get_running_loop()
@@ -315,4 +314,4 @@ class MemoryConsumer:
             cursor.partition.readers.remove(cursor)
         self._cursors = {}
         self._order = []
-        self._fresh = set()
+        self.fresh = set()

@@ -29,7 +29,7 @@ class Markers:
 
     def look(self, saga: str, bucket: int) -> int:
         """The generation of a bucket that is ready. Raises TableLost, TableRebuilding."""
-        marker = self.of(saga)[bucket]
+        marker = (self._markers.get(saga) or self.of(saga))[bucket]
         if marker is None:
             raise TableLost(f"The table in memory has lost bucket {bucket} of {saga}: rebuild it.")
         generation, token = marker

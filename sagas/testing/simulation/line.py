@@ -183,7 +183,8 @@ class Line:
             crash_before = not crash_after
         if not at_once:
             await self._delay()
-            self.check()
+            if self.process.dead:
+                raise asyncio.CancelledError
         if crash_before:
             self._die(f"before it could {name}", as_asked=last)
         if left["lost"] and chance.hits("lost", _LOST):

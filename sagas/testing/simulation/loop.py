@@ -127,7 +127,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         self._over: Callable[[], bool] = _never
         self._until_s = 0.0
         self._is_over = False
-        self._holds = False
+        self._held: set[Process] = set()
         self._turns = 0
         self._tasks = _Tasks()
         self.set_exception_handler(_say_nothing)
@@ -148,11 +148,13 @@ class SeededLoop(asyncio.BaseEventLoop):
 
     def hold(self, process: Process) -> None:
         """Let a process stand still where it is."""
-        process.held = self._holds = True
+        process.held = True
+        self._held.add(process)
 
     def release(self, process: Process) -> None:
         """Let a process that was held go on."""
         process.held = False
+        self._held.discard(process)
         self._ready.extend(process.waiting)
         process.waiting.clear()
 
@@ -237,7 +239,7 @@ class SeededLoop(asyncio.BaseEventLoop):
             _shuffle(batch, self._draw)
         for call in batch:
             callback = call.callback
-            if callback is None or (self._holds and self._is_held(call)):
+            if callback is None or (self._held and self._is_held(call)):
                 continue
             try:
                 call.context.run(callback, *call.args)

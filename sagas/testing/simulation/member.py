@@ -6,7 +6,7 @@ Owns the wiring of a worker to its line. What happens to it, and when, others de
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context
 from functools import partial
 from random import Random
@@ -25,7 +25,7 @@ from sagas.testing.simulation.ports import FaultyBroker, FaultyReader, FaultyTab
 from sagas.testing.simulation.world import Servers
 from sagas.wire.topics import Topics
 
-__all__ = ["Member", "Place", "RandomNumbers"]
+__all__ = ["Member", "Place", "RandomNumbers", "nudge"]
 
 
 _NARROW = 0.25
@@ -171,8 +171,8 @@ class Member(Process):
         """Let it finish what it has begun, and go."""
         self.runner.stop()
 
-    def nudge(self) -> None:
-        """Let a worker that is to stop notice: its poll returns, which has no timeout here."""
+    def interrupt(self) -> None:
+        """Let a poll of its worker return."""
         for consumer in self.broker.consumers:
             if consumer.group == self._group:
                 consumer.interrupt()
@@ -180,3 +180,14 @@ class Member(Process):
     def _done(self, task: asyncio.Task[None]) -> None:
         if not self.dead and not task.cancelled():
             self._ended(self, task.exception())
+
+
+def nudge(members: Iterable[Member]) -> None:
+    """Let workers that are to stop notice: they do once a poll returns, and polls have no timeouts here.
+
+    Asked at every moment of every worker: what needs no call is none.
+    """
+    for member in members:
+        worker = member.runner.worker
+        if worker is not None and worker.is_stopping:
+            member.interrupt()

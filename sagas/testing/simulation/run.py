@@ -26,7 +26,7 @@ from sagas.testing.simulation.faults import Chance, Faults
 from sagas.testing.simulation.happenings import Happenings
 from sagas.testing.simulation.line import Bell, CrashAt, MemberClock
 from sagas.testing.simulation.loop import Livelock, SeededLoop
-from sagas.testing.simulation.member import Member, Place
+from sagas.testing.simulation.member import Member, Place, nudge
 from sagas.testing.simulation.participants import Participants
 from sagas.testing.simulation.rebuilding import Rebuilding
 from sagas.testing.simulation.setting import Setting, lifespan_of, start_of
@@ -297,10 +297,7 @@ class Run:
     # --- rest -------------------------------------------------------------------------------------
 
     def _never(self) -> bool:
-        for member in self._members:
-            worker = member.runner.worker
-            if worker is not None and worker.is_stopping:
-                member.nudge()
+        nudge(self._members)
         return False
 
     def _rests(self) -> bool:
@@ -323,6 +320,7 @@ class Run:
         return self._servers.table.status(*key)
 
     def _busy(self) -> Iterator[str]:
+        broker = self._servers.broker
         for saga in self._declared:
             if not self._servers.table.is_ready(saga.name):
                 yield f"the table has not got {saga.name} back"
@@ -335,9 +333,7 @@ class Run:
                 yield f"a worker of {member.service} is busy"
             group = self.place.topics.group(member.service)
             for consumer in member.broker.consumers:
-                if consumer.group != group:
-                    continue
-                if unread := self._servers.broker.unread(group, consumer.topics):
+                if unread := consumer.group == group and broker.unread(group, consumer.topics):
                     yield f"{member.service} has {unread} records to acknowledge"
 
     def _unrest(self, budget_s: float) -> Iterator[str]:
