@@ -116,6 +116,7 @@ class SeededLoop(asyncio.BaseEventLoop):
 
     _ready: list[_Call]
     _scheduled: list[_Call]
+    _closed: bool
     _stopping: bool
     _check_closed: Callable[[], None]
 
@@ -167,7 +168,8 @@ class SeededLoop(asyncio.BaseEventLoop):
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> Any:
         """Call it at this moment."""
-        self._check_closed()
+        if self._closed:
+            self._check_closed()
         call = _Call(self._now_s)
         call.callback, call.args = callback, args
         call.context = copy_context() if context is None else context
@@ -178,7 +180,8 @@ class SeededLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> Any:
         """Call it at a moment of the loop's time."""
-        self._check_closed()
+        if self._closed:
+            self._check_closed()
         call = _Call(when)
         call.callback, call.args = callback, args
         call.context = copy_context() if context is None else context
