@@ -123,7 +123,10 @@ class Dispatch:
             except Exception as error:  # noqa: BLE001 - the others are told all the same
                 failed = failed or error
         if failed is not None:
-            raise failed
+            try:
+                raise failed
+            finally:
+                del failed  # it holds this frame
 
     async def _receive(self, incoming: Incoming, in_hand: InHand) -> bool:
         """Run the saga of a start; False for one that is another service's to decide on, or that leads to
@@ -279,7 +282,10 @@ class Dispatch:
         pauses = Pauses(at.clock, at.ids)
         done = await attempt_until_done(attempt, pauses, name, observer.retry)
         if not isinstance(done, Performed):
-            raise done[1]
+            try:
+                raise done[1]
+            finally:
+                del done  # the error holds this frame
 
 
 def _ended_from_outside(at: Position, incoming: Incoming, service: str) -> bool:

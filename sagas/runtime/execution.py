@@ -84,7 +84,12 @@ class Execution:
             return await self._in_turn(call, self._isolation)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
             failure = _failure(error, cancelled)
-        return await self._again(call, failure, cancelled)
+        try:
+            return await self._again(call, failure, cancelled)
+        finally:
+            del (
+                failure
+            )  # it holds this frame by its traceback, and with it all that the handler was given
 
     async def _again(self, call: Call, failure: Exception, cancelled: int) -> Performed:
         """What follows a first attempt that has failed."""
@@ -147,8 +152,8 @@ class Execution:
         except TypeError as error:
             _check_raised(error, handler)
             raise
-        except _HandlerError as error:
-            raise error.cause from None
+        except _HandlerError as carried:
+            raise carried.taken() from None
         result = assignment.results.get(type_) or assignment.result_of(type_)
         return Performed(result, payload, "", call.made + 1)
 
@@ -218,8 +223,15 @@ class _HandlerError(Exception):
     """Carries a handler's RetriableError past those who wait for the journal: an attempt has failed."""
 
     def __init__(self, cause: RetriableError) -> None:
-        super().__init__(cause)
-        self.cause = cause
+        super().__init__()
+        self._carried: RetriableError | None = cause
+
+    def taken(self) -> RetriableError:
+        """The handler's error. Nothing here refers to it any more, as it will to this."""
+        carried, self._carried = self._carried, None
+        self.__cause__ = self.__context__ = None
+        assert carried is not None  # noqa: S101 - it is taken once
+        return carried
 
 
 async def invoke(handler: Handler, *arguments: object) -> object:
@@ -269,9 +281,12 @@ async def attempt_until_done(
         return await attempt(1)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
         failure = _failure(error, cancelled)
-    return await _until_done(
-        attempt, pauses, name, retry, number=1, failure=failure, cancelled=cancelled
-    )
+    try:
+        return await _until_done(
+            attempt, pauses, name, retry, number=1, failure=failure, cancelled=cancelled
+        )
+    finally:
+        del failure  # see ``Execution.perform``
 
 
 async def _until_done(
@@ -286,27 +301,30 @@ async def _until_done(
     postpone: Postpone = _stays,
 ) -> Performed | tuple[int, Exception]:
     """The same after an attempt of that number has failed; it may also end as postponed."""
-    while True:
-        pause_s = pauses.after(number, failure, retry)
-        _log.warning(
-            "handler.failed",
-            handler=name,
-            attempt=number,
-            final=pause_s is None,
-            next_attempt_in_s=pause_s,
-            error=named(failure),
-            exc_info=failure if pause_s is None else None,
-        )
-        if pause_s is None:
-            return number, failure
-        if await postpone(number, named(failure), pause_s):
-            return Performed(ActionResult(ResultKind.POSTPONED), attempts=number)
-        await pauses.wait(pause_s)
-        number += 1
-        try:
-            return await attempt(number)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
-            failure = _failure(error, cancelled)
+    try:
+        while True:
+            pause_s = pauses.after(number, failure, retry)
+            _log.warning(
+                "handler.failed",
+                handler=name,
+                attempt=number,
+                final=pause_s is None,
+                next_attempt_in_s=pause_s,
+                error=named(failure),
+                exc_info=failure if pause_s is None else None,
+            )
+            if pause_s is None:
+                return number, failure
+            if await postpone(number, named(failure), pause_s):
+                return Performed(ActionResult(ResultKind.POSTPONED), attempts=number)
+            await pauses.wait(pause_s)
+            number += 1
+            try:
+                return await attempt(number)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a handler may raise anything
+                failure = _failure(error, cancelled)
+    finally:
+        del failure  # see ``Execution.perform``
 
 
 def _failure(error: Exception | asyncio.CancelledError, cancelled: int) -> Exception:
