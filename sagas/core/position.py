@@ -278,11 +278,13 @@ class Position(NamedTuple):
         id_, cause, ids = fact.id, fact.cause, self.ids
         number = ids.index(id_) if id_ in ids else self._outside_of(id_)
         own: object = "="
-        if cause != id_:
+        if cause is None:
+            own = ""  # a cause that is recorded nowhere is another matter
+        elif cause != id_:
             own = ids.index(cause) if cause in ids else self._outside_of(cause)
         return (fact[1:4], fact[5:7], fact[8:], number, own)
 
-    def _outside_of(self, id_: str | None) -> int | None:
+    def _outside_of(self, id_: str) -> int | None:
         """Of a cause that is no recorded event -1, -2 and so on; else None."""
         return -1 - self.outside.index(id_) if id_ in self.outside else None
 

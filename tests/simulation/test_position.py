@@ -133,3 +133,15 @@ def test_only_a_start_brings_a_deadline_to_an_instance_without_one() -> None:
     assert at.fold(cancelled).instance == evolve(at.instance, cancelled)
     assert at.fold(cancelled).deadline_ms is None
     assert Position.new(after, "1", None).fold(start).deadline_ms == 9_100
+
+
+@pytest.mark.parametrize("causes", [(None, "client-1"), ("client-1", None)])
+def test_an_event_without_a_cause_is_not_taken_for_one_with_a_cause_that_is_not_recorded(
+    causes: tuple[str | None, str | None],
+) -> None:
+    definition = replace(random_definition(1))  # its places are its own
+    for number, cause in enumerate(causes):
+        at = Position.new(definition, f"o-{number}", None)
+        type_ = definition.start.done[0]
+        start = Fact(f"start-{number}", type_, "start", Role.DONE, cause, published=True, at_ms=7)
+        assert at.receive(start, definition.host)[0].instance == evolve(at.instance, start)
