@@ -19,7 +19,15 @@ from sagas.core.enabled import Action, answered_early, enabled, must_store, unpr
 from sagas.core.evolve import deadline_after, evolve
 from sagas.core.instance import Fact, Instance, SagaStatus, is_told_apart
 from sagas.core.timers import TimerSource
-from sagas.core.unfolding import Fold, Key, Place, Received, TimerChanges, places_of
+from sagas.core.unfolding import (
+    Fold,
+    Key,
+    Place,
+    Received,
+    TimerChanges,
+    keep_answer,
+    places_of,
+)
 
 __all__ = ["Position"]
 
@@ -157,7 +165,7 @@ class Position(NamedTuple):
             owed = self._taken(fold, message).unproven(service, message)
             found = Received(fold, stores, owed)
             if fold.place is not None:
-                self.place.received[service, key] = found
+                keep_answer(self.place.received, (service, key), found)
         return self._taken(found.fold, message), found.stores, found.owed
 
     def _folded(self, fact: Fact, key: Key) -> Position:
@@ -166,7 +174,7 @@ class Position(NamedTuple):
     def _fold_of(self, fact: Fact, key: Key) -> Fold:
         fold = self.place.folds.get(key)
         if fold is None:
-            fold = self.place.folds[key] = self._find_fold(fact)
+            fold = keep_answer(self.place.folds, key, self._find_fold(fact))
         return fold
 
     def _taken(self, fold: Fold, fact: Fact) -> Position:
@@ -215,7 +223,8 @@ class Position(NamedTuple):
         key = (service, self._key(message))
         found = self.place.unproven.get(key)
         if found is None:
-            found = self.place.unproven[key] = self._find_unproven(service, self._model_of(message))
+            found = self._find_unproven(service, self._model_of(message))
+            keep_answer(self.place.unproven, key, found)
         return found
 
     def _find_unproven(self, service: str, message: Fact) -> tuple[tuple[int, bool], ...]:
@@ -231,7 +240,7 @@ class Position(NamedTuple):
         known = self.place.decisions
         found = known.get(key)
         if found is None:
-            found = known[key] = decide(self.place.model, action, result)
+            found = keep_answer(known, key, decide(self.place.model, action, result))
         return found
 
     def timers(self) -> Mapping[str, int]:

@@ -5,7 +5,7 @@ Owns the sharing and the memory; what is asked, and of whom, is ``Position``'s.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from sagas.core.decide import Decision
@@ -22,13 +22,19 @@ __all__ = [
     "Received",
     "TimerChanges",
     "forget_places",
+    "keep_answer",
     "places_of",
 ]
 
 _PLACES_MAX: Final = 20_000
 """A saga of six steps has some hundred; whoever makes up events must not fill the memory."""
 
+_ANSWERS_MAX: Final = 1_000
+"""Of one question at one place; some dozens are asked. An epoch that somebody makes up is another key."""
+
 Key = tuple[object, ...]
+
+Answer = TypeVar("Answer")
 
 
 class Fold(NamedTuple):
@@ -122,6 +128,14 @@ class Places:
 
 
 _ALL: WeakSet[Places] = WeakSet()
+
+
+def keep_answer(known: dict[Key, Answer], key: Key, found: Answer) -> Answer:
+    """Remember an answer at a place, and forget the others where there are too many."""
+    if len(known) >= _ANSWERS_MAX:
+        known.clear()
+    known[key] = found
+    return found
 
 
 def forget_places() -> None:

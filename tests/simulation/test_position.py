@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sagas.core.decide import ActionResult, ResultKind, decide
-from sagas.core.definition import SAGA_CANCELLED, Role, StepDefinition
+from sagas.core.definition import SAGA_CANCELLED, Direction, Role, StepDefinition
 from sagas.core.enabled import answered_early, enabled, must_store, unproven
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact
@@ -145,3 +145,24 @@ def test_an_event_without_a_cause_is_not_taken_for_one_with_a_cause_that_is_not_
         type_ = definition.start.done[0]
         start = Fact(f"start-{number}", type_, "start", Role.DONE, cause, published=True, at_ms=7)
         assert at.receive(start, definition.host)[0].instance == evolve(at.instance, start)
+
+
+def test_who_makes_up_epochs_does_not_fill_the_memory() -> None:
+    definition = random_definition(1)
+    step = next(step for step in definition.steps if step.undone is not None)
+    at = Position.new(definition, "o-1", None)
+    for epoch in range(1, 3_000):
+        undone = Fact(
+            f"undone-{epoch}",
+            step.undone or "",
+            step.name,
+            Role.UNDONE,
+            "other",
+            Direction.UNDO,
+            published=True,
+            epoch=epoch,
+        )
+        at.receive(undone, step.service)
+        at.unproven(step.service, undone)
+    place = at.place
+    assert all(len(known) <= 1_000 for known in (place.received, place.folds, place.unproven))
