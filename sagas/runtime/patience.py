@@ -69,25 +69,30 @@ class Patience:
         to end before it.
         """
         failures = 0
-        while True:
-            if cancellations() > cancelled:  # a driver may answer a cancellation by an error
-                raise asyncio.CancelledError from error
-            self._heard(error)
-            failures += 1
-            pause_s = min(self._pause_s * 2 ** min(failures - 1, 16), self._pause_max_s)
-            told = str(error)
-            if (failures == 1 or failures % 10 == 0) and self._is_news(told):
-                _log.warning("server.unavailable", error=told, failures=failures, pause_s=pause_s)
-            await self._clock.sleep(pause_s)
-            try:
-                result = await call(*arguments, **named)
-            except RetriableError as again:
-                error = again
-            else:
-                if self._told_ms:
-                    self._told_ms.clear()
-                    _log.info("server.available", failures=failures)
-                return result
+        try:
+            while True:
+                if cancellations() > cancelled:  # a driver may answer a cancellation by an error
+                    raise asyncio.CancelledError from error
+                self._heard(error)
+                failures += 1
+                pause_s = min(self._pause_s * 2 ** min(failures - 1, 16), self._pause_max_s)
+                told = str(error)
+                if (failures == 1 or failures % 10 == 0) and self._is_news(told):
+                    _log.warning(
+                        "server.unavailable", error=told, failures=failures, pause_s=pause_s
+                    )
+                await self._clock.sleep(pause_s)
+                try:
+                    result = await call(*arguments, **named)
+                except RetriableError as again:
+                    error = again
+                else:
+                    if self._told_ms:
+                        self._told_ms.clear()
+                        _log.info("server.available", failures=failures)
+                    return result
+        finally:
+            del error  # it holds this frame by its traceback, and with it what is written or sent
 
     def _is_news(self, told: str) -> bool:
         """Whether nobody has said this lately."""

@@ -14,6 +14,7 @@ from sagas.adapters.clock import SystemClock
 from sagas.core.errors import RetriableError
 from sagas.runtime.health import MemoryUse
 from sagas.runtime.memory import MemoryBound, watch_memory
+from sagas.runtime.patience import Patience
 from sagas.testing import SagaTestEnvironment
 from tests.handlers import Shop
 from tests.samples import OrderFulfilment, OrderPlaced, StockReserved
@@ -54,6 +55,26 @@ async def test_what_a_failed_attempt_was_given_is_let_go_of_without_the_garbage_
         await env.wait_for_end("1")
     assert len(given) == attempts
     assert [one() for one in given] == [None] * attempts
+
+
+async def test_what_waited_for_a_server_is_let_go_of_without_the_garbage_collector() -> None:
+    class Heavy:
+        pass
+
+    attempts = 0
+
+    async def send(_: Heavy) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 4:
+            raise RetriableError("away")
+
+    heavy = Heavy()
+    kept = weakref.ref(heavy)
+    await Patience(SystemClock(), pause_s=0).insist(send, heavy)
+    del heavy
+    assert attempts == 4
+    assert kept() is None
 
 
 async def test_a_worker_does_not_leave_for_want_of_memory_that_the_collector_can_give_back() -> (
