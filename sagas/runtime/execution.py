@@ -87,9 +87,8 @@ class Execution:
         try:
             return await self._again(call, failure, cancelled)
         finally:
-            del (
-                failure
-            )  # it holds this frame by its traceback, and with it all that the handler was given
+            # It holds this frame by its traceback, and with it all that the handler was given.
+            del failure
 
     async def _again(self, call: Call, failure: Exception, cancelled: int) -> Performed:
         """What follows a first attempt that has failed."""
