@@ -28,7 +28,7 @@ _COUNTED = {
     "messages handled": ("runtime/worker.py", "_spawn"),
     "rows decoded": ("wire/stored.py", "decode_position"),
     "rows encoded to be stored": ("wire/stored.py", "encode_position"),
-    "Redis calls": ("redis/batches.py", "call"),
+    "Redis calls": ("redis/batches.py", "put"),
     "Redis pipelines": ("redis/batches.py", "_landed"),
     "Kafka produces": ("producer/producer.py", "_serialize"),
     "batches produced": ("producer/message_accumulator.py", "done"),
