@@ -86,6 +86,7 @@ class KafkaConsumer:
         self._consumer: AIOKafkaConsumer | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._fetch: asyncio.Task[_Fetched] | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._positions: dict[TopicPartition, int] = {}
         self._paused: frozenset[TopicPartition] = frozenset()
         self._aside: dict[TopicPartition, float] = {}
@@ -128,6 +129,7 @@ class KafkaConsumer:
         """
         if self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)
+            self._wake()
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return
@@ -150,8 +152,8 @@ class KafkaConsumer:
             self._fetch = asyncio.get_running_loop().create_task(fetching)
         fetch = self._fetch
         try:
-            waiting: set[asyncio.Future[Any]] = {fetch, stopped}
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if not (fetch.done() or stopped.done()):
+                await self._fetched_or_stopped(fetch)
         except asyncio.CancelledError:
             if not fetch.cancel():
                 raise  # it has records already: the next poll returns them
@@ -169,6 +171,21 @@ class KafkaConsumer:
             self._positions[last.topic_partition] = last.offset + 1
             records += group
         return records
+
+    async def _fetched_or_stopped(self, fetch: asyncio.Future[Any]) -> None:
+        """What ``asyncio.wait`` does for a sixth of its instructions: there is one for each poll."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        fetch.add_done_callback(self._wake)
+        try:
+            await self._waiter
+        finally:
+            fetch.remove_done_callback(self._wake)
+            self._waiter = None
+
+    def _wake(self, _fetched: object = None) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
         """Deliver nothing of these partitions until they are resumed or given out anew."""
