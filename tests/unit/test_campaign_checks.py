@@ -12,6 +12,7 @@ from campaign.checks import endings, events, journals, letters, table
 from campaign.checks.journals import Entry
 from campaign.poison import Poison, poison
 from campaign.records import Place, Seen
+from campaign.tail import Tail
 
 from tests.architecture import shape
 
@@ -271,3 +272,14 @@ def test_nothing_of_the_campaign_imports_the_framework() -> None:
     }
     assert len(modules) > 20
     assert importing == {"many.py"}
+
+
+def test_who_has_ended_is_parked_no_more_though_its_parking_is_told_again() -> None:
+    parked = event(0, "p1", "sagas.SagaParked.v1", ce_sagastatus="PARKED")
+    ended = event(1, "e3", CONFIRMED, ce_sagastatus="COMPLETED")
+    tail = Tail("")
+    tail.note(parked)
+    assert tail.parked == {"o-1"}
+    tail.note(ended)
+    tail.note(parked)
+    assert not tail.parked

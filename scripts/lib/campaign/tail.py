@@ -63,9 +63,10 @@ class Tail:
                 for partition, messages in (await consumer.getmany(timeout_ms=200)).items():
                     self._positions[partition] = messages[-1].offset + 1
                     for message in messages:
-                        self._note(seen(message))
+                        self.note(seen(message))
 
-    def _note(self, record: Seen) -> None:
+    def note(self, record: Seen) -> None:
+        """A record was read. Those of two topics come in any order."""
         self.changed.set()
         if record.place.topic.endswith(".dlq"):
             self.letters += record.is_letter
@@ -74,8 +75,8 @@ class Tail:
         saga_id = record.saga_id
         if not saga_id:
             return
-        if record.type == "sagas.SagaParked.v1":
-            self.parked.add(saga_id)
+        if record.type == "sagas.SagaParked.v1" and saga_id not in self.ended:
+            self.parked.add(saga_id)  # it may come again, and on another topic, after the end
         elif record.type == "sagas.SagaResumed.v1":
             self.parked.discard(saga_id)
         if record.status in TERMINAL:
