@@ -45,8 +45,10 @@ class World(Protocol):
         stamp. The same with its new stamp, or None on a conflict.
         """
 
-    async def emit(self, fact: Fact) -> None:
-        """Publish a recorded event as stored; return once it is acknowledged."""
+    async def emit(self, fact: Fact) -> bool:
+        """Publish a recorded event as stored; return once it is acknowledged. False where the row has lost it
+        since: nothing was published, and the next store finds out.
+        """
 
     async def perform(self, action: Action, at: Position, *, at_once: bool = False) -> ActionResult:
         """Run the service's handler for an action to its end, attempts included.
@@ -184,8 +186,9 @@ class Handling:
         """
         for index, early in owed:
             fact = at.fact(index)
-            if fact.id not in (self._told if early else self._confirmed):
-                await self._world.emit(fact)
+            if fact.id in (self._told if early else self._confirmed):
+                continue
+            if await self._world.emit(fact):
                 self._confirmed.add(fact.id)
                 self._told.add(fact.id)
 
@@ -261,8 +264,7 @@ class Handling:
 
     async def _commit(self, at: Position, fact: Fact) -> Position | None:
         stored = await self._world.store(at.fold(fact), fact)
-        if stored is not None:
-            await self._world.emit(fact)
+        if stored is not None and await self._world.emit(fact):
             self._confirmed.add(fact.id)
         return stored
 

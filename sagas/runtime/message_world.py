@@ -253,18 +253,24 @@ class MessageWorld:
         if recorded is not None:
             tell(recorded, stored, self._decided[recorded.id].payload)
 
-    async def emit(self, fact: Fact) -> None:
-        """Publish an event as it is stored."""
+    async def emit(self, fact: Fact) -> bool:
+        """Publish an event as it is stored. An event whose bytes the row keeps no more is on Kafka."""
         envelope = self._decided.get(fact.id)
         if envelope is None:
             row = await self._row_with_events()
-            if row is None or fact.kept_as not in row.events:
-                return  # the row went away since: the next load sees it
-            envelope = decode_event(
-                row.events[fact.kept_as], self._definition.saga, self._saga_id, fact
-            )
+            kept = None if row is None else row.events.get(fact.kept_as)
+            if row is None or kept is None:
+                return row is not None and self._has(row, fact)
+            envelope = decode_event(kept, self._definition.saga, self._saga_id, fact)
         await self._publish(envelope)
         self._emitted.append(fact)
+        return True
+
+    def _has(self, row: Row, fact: Fact) -> bool:
+        """Whether a row has the event recorded, whatever it keeps of it."""
+        at = decode_position(self._definition, self._saga_id, row.state)
+        index = at.index_of(fact)
+        return index is not None and at.ids[index] == fact.id
 
     @property
     def has_written(self) -> bool:

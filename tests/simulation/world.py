@@ -48,8 +48,9 @@ class World:
         name = f"stores {recorded.type if recorded else 'a fold'}"
         return await _call(name, lambda: self._model.store(at, recorded))
 
-    async def emit(self, fact: Fact) -> None:
+    async def emit(self, fact: Fact) -> bool:
         await _call(f"emits {fact.type}", lambda: self._model.publish(fact))
+        return True
 
     async def perform(self, action: Action, at: Position, *, at_once: bool = False) -> ActionResult:
         model, name = self._model, f"{action.step.name} {action.direction}"

@@ -66,8 +66,9 @@ class _World:
         stored: Position | None = await _Call(Asked.STORE, at, recorded)
         return stored
 
-    async def emit(self, fact: Fact) -> None:
+    async def emit(self, fact: Fact) -> bool:
         await _Call(Asked.EMIT, None, fact)
+        return True
 
     async def perform(self, action: Action, at: Position, *, at_once: bool = False) -> ActionResult:
         result: ActionResult = await _Call(Asked.PERFORM, at, None, action, at_once)
