@@ -23,7 +23,7 @@ from sagas.core.definition import Direction, Role
 from sagas.core.evolve import evolve
 from sagas.core.instance import Fact, Instance
 from sagas.core.timers import timers_of
-from sagas.ports import RowChange, Stamp
+from sagas.ports import BUCKETS, RowChange, Stamp
 from sagas.wire.envelope import Envelope
 from sagas.wire.ids import event_id
 from sagas.wire.stored import encode_event, encode_instance
@@ -96,7 +96,11 @@ async def _by_framework(system: Running) -> None:
     table = RedisSagaTable(settings)
     await table.start()
     now_ms = time.time_ns() // 1_000_000
+    saga, buckets = OrderToNotification.name, range(BUCKETS)
     try:
+        # Nobody has been here before: without a marker the table counts as lost.
+        await table.begin_rebuild(saga, buckets, "live")
+        await table.finish_rebuild(saga, buckets, "live", 1)
         for first in range(0, system.setup.live, _CHUNK):
             numbers = range(first, min(first + _CHUNK, system.setup.live))
             changes = [
