@@ -183,20 +183,14 @@ class Position(NamedTuple):
             return self
         if after is None:
             return Position.of(evolve(self.instance, fact))
-        return Position(
-            self.definition,
-            self.saga_id,
-            after,
-            (*self.ids, fact.id) if appends else self.ids,
-            (*self.times, fact.at_ms) if appends else self.times,
-            (*self.outside, fact.cause or "") if is_outside else self.outside,
-            deadline_after(self.definition, self.deadline_ms, fact)
-            if appends
-            else self.deadline_ms,
-            self.generation,
-            self.version,
-            self.heartbeats,
-        )
+        definition, saga_id, _, ids, times, outside, deadline_ms, *rest = self
+        if appends:
+            ids, times = (*ids, fact.id), (*times, fact.at_ms)
+            deadline_ms = deadline_after(definition, deadline_ms, fact)
+        if is_outside:
+            outside = (*outside, fact.cause or "")
+        own = (ids, times, outside, deadline_ms, *rest)
+        return _new(Position, (definition, saga_id, after, *own))
 
     def _find_fold(self, fact: Fact) -> Fold:
         place, model = self.place, self._model_of(fact)
@@ -284,6 +278,7 @@ class Position(NamedTuple):
 
     def _key(self, fact: Fact) -> Key:
         """What the answers can depend on: all of a fact but its time, ids as what they stand for."""
+        # As ``_stand_in``, without its call: this is asked twice for each message.
         id_, cause, ids = fact.id, fact.cause, self.ids
         number = ids.index(id_) if id_ in ids else self._outside_of(id_)
         own: object = "="

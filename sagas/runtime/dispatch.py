@@ -159,7 +159,7 @@ class Dispatch:
             runs = Runs(saga, partial(self._row, definition.saga))
             meant = await runs.meant(incoming.saga_id, incoming.fact)
             incoming = incoming.of_run(meant)
-        have_in_hand(_Told(participant.service.name, in_hand.record, incoming.envelope))
+        have_in_hand(_Told(self._name, in_hand.record, incoming.envelope))
         try:
             at = await self._run_saga(incoming, in_hand)
         except UnknownInstance as error:

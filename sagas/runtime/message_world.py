@@ -136,7 +136,7 @@ class MessageWorld:
         at, incoming, definition = self._at, self._incoming, self._definition
         from_outside = is_from_outside(incoming)
         events = from_outside or incoming.fact.type in definition.looks_back[at.service.name]
-        row = await at.patience.insist(at.table.load, definition.saga, self._saga_id, events=events)
+        row = await self._insist(at.table.load, definition.saga, self._saga_id, events=events)
         self._with_events = row if events else None
         if row is None:
             self._is_there = False
